@@ -1,0 +1,8967 @@
+impl serde::Serialize for Ack {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.nonce.is_empty() {
+            len += 1;
+        }
+        if self.revision != 0 {
+            len += 1;
+        }
+        if !self.rejected.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Ack", len)?;
+        if !self.nonce.is_empty() {
+            struct_ser.serialize_field("nonce", &self.nonce)?;
+        }
+        if self.revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("revision", ToString::to_string(&self.revision).as_str())?;
+        }
+        if !self.rejected.is_empty() {
+            struct_ser.serialize_field("rejected", &self.rejected)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Ack {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "nonce",
+            "revision",
+            "rejected",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Nonce,
+            Revision,
+            Rejected,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "nonce" => Ok(GeneratedField::Nonce),
+                            "revision" => Ok(GeneratedField::Revision),
+                            "rejected" => Ok(GeneratedField::Rejected),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Ack;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Ack")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Ack, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut nonce__ = None;
+                let mut revision__ = None;
+                let mut rejected__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Nonce => {
+                            if nonce__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("nonce"));
+                            }
+                            nonce__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Revision => {
+                            if revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("revision"));
+                            }
+                            revision__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Rejected => {
+                            if rejected__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("rejected"));
+                            }
+                            rejected__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Ack {
+                    nonce: nonce__.unwrap_or_default(),
+                    revision: revision__.unwrap_or_default(),
+                    rejected: rejected__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Ack", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for AuthorizationAction {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "AUTHORIZATION_ACTION_UNSPECIFIED",
+            Self::Allow => "AUTHORIZATION_ACTION_ALLOW",
+            Self::Deny => "AUTHORIZATION_ACTION_DENY",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for AuthorizationAction {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "AUTHORIZATION_ACTION_UNSPECIFIED",
+            "AUTHORIZATION_ACTION_ALLOW",
+            "AUTHORIZATION_ACTION_DENY",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = AuthorizationAction;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "AUTHORIZATION_ACTION_UNSPECIFIED" => Ok(AuthorizationAction::Unspecified),
+                    "AUTHORIZATION_ACTION_ALLOW" => Ok(AuthorizationAction::Allow),
+                    "AUTHORIZATION_ACTION_DENY" => Ok(AuthorizationAction::Deny),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for AuthorizationAttribute {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "AUTHORIZATION_ATTRIBUTE_UNSPECIFIED",
+            Self::RequestHeader => "AUTHORIZATION_ATTRIBUTE_REQUEST_HEADER",
+            Self::SourceIp => "AUTHORIZATION_ATTRIBUTE_SOURCE_IP",
+            Self::SourceNamespace => "AUTHORIZATION_ATTRIBUTE_SOURCE_NAMESPACE",
+            Self::SourcePrincipal => "AUTHORIZATION_ATTRIBUTE_SOURCE_PRINCIPAL",
+            Self::DestinationIp => "AUTHORIZATION_ATTRIBUTE_DESTINATION_IP",
+            Self::DestinationPort => "AUTHORIZATION_ATTRIBUTE_DESTINATION_PORT",
+            Self::ConnectionSni => "AUTHORIZATION_ATTRIBUTE_CONNECTION_SNI",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for AuthorizationAttribute {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "AUTHORIZATION_ATTRIBUTE_UNSPECIFIED",
+            "AUTHORIZATION_ATTRIBUTE_REQUEST_HEADER",
+            "AUTHORIZATION_ATTRIBUTE_SOURCE_IP",
+            "AUTHORIZATION_ATTRIBUTE_SOURCE_NAMESPACE",
+            "AUTHORIZATION_ATTRIBUTE_SOURCE_PRINCIPAL",
+            "AUTHORIZATION_ATTRIBUTE_DESTINATION_IP",
+            "AUTHORIZATION_ATTRIBUTE_DESTINATION_PORT",
+            "AUTHORIZATION_ATTRIBUTE_CONNECTION_SNI",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = AuthorizationAttribute;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "AUTHORIZATION_ATTRIBUTE_UNSPECIFIED" => Ok(AuthorizationAttribute::Unspecified),
+                    "AUTHORIZATION_ATTRIBUTE_REQUEST_HEADER" => Ok(AuthorizationAttribute::RequestHeader),
+                    "AUTHORIZATION_ATTRIBUTE_SOURCE_IP" => Ok(AuthorizationAttribute::SourceIp),
+                    "AUTHORIZATION_ATTRIBUTE_SOURCE_NAMESPACE" => Ok(AuthorizationAttribute::SourceNamespace),
+                    "AUTHORIZATION_ATTRIBUTE_SOURCE_PRINCIPAL" => Ok(AuthorizationAttribute::SourcePrincipal),
+                    "AUTHORIZATION_ATTRIBUTE_DESTINATION_IP" => Ok(AuthorizationAttribute::DestinationIp),
+                    "AUTHORIZATION_ATTRIBUTE_DESTINATION_PORT" => Ok(AuthorizationAttribute::DestinationPort),
+                    "AUTHORIZATION_ATTRIBUTE_CONNECTION_SNI" => Ok(AuthorizationAttribute::ConnectionSni),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for AuthorizationCondition {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.attribute != 0 {
+            len += 1;
+        }
+        if !self.header.is_empty() {
+            len += 1;
+        }
+        if !self.values.is_empty() {
+            len += 1;
+        }
+        if !self.not_values.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.AuthorizationCondition", len)?;
+        if self.attribute != 0 {
+            let v = AuthorizationAttribute::try_from(self.attribute)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.attribute)))?;
+            struct_ser.serialize_field("attribute", &v)?;
+        }
+        if !self.header.is_empty() {
+            struct_ser.serialize_field("header", &self.header)?;
+        }
+        if !self.values.is_empty() {
+            struct_ser.serialize_field("values", &self.values)?;
+        }
+        if !self.not_values.is_empty() {
+            struct_ser.serialize_field("not_values", &self.not_values)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for AuthorizationCondition {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "attribute",
+            "header",
+            "values",
+            "not_values",
+            "notValues",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Attribute,
+            Header,
+            Values,
+            NotValues,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "attribute" => Ok(GeneratedField::Attribute),
+                            "header" => Ok(GeneratedField::Header),
+                            "values" => Ok(GeneratedField::Values),
+                            "notValues" | "not_values" => Ok(GeneratedField::NotValues),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = AuthorizationCondition;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.AuthorizationCondition")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<AuthorizationCondition, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut attribute__ = None;
+                let mut header__ = None;
+                let mut values__ = None;
+                let mut not_values__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Attribute => {
+                            if attribute__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("attribute"));
+                            }
+                            attribute__ = Some(map_.next_value::<AuthorizationAttribute>()? as i32);
+                        }
+                        GeneratedField::Header => {
+                            if header__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("header"));
+                            }
+                            header__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Values => {
+                            if values__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("values"));
+                            }
+                            values__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::NotValues => {
+                            if not_values__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notValues"));
+                            }
+                            not_values__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(AuthorizationCondition {
+                    attribute: attribute__.unwrap_or_default(),
+                    header: header__.unwrap_or_default(),
+                    values: values__.unwrap_or_default(),
+                    not_values: not_values__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.AuthorizationCondition", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for AuthorizationOperation {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.hosts.is_empty() {
+            len += 1;
+        }
+        if !self.not_hosts.is_empty() {
+            len += 1;
+        }
+        if !self.ports.is_empty() {
+            len += 1;
+        }
+        if !self.not_ports.is_empty() {
+            len += 1;
+        }
+        if !self.methods.is_empty() {
+            len += 1;
+        }
+        if !self.not_methods.is_empty() {
+            len += 1;
+        }
+        if !self.paths.is_empty() {
+            len += 1;
+        }
+        if !self.not_paths.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.AuthorizationOperation", len)?;
+        if !self.hosts.is_empty() {
+            struct_ser.serialize_field("hosts", &self.hosts)?;
+        }
+        if !self.not_hosts.is_empty() {
+            struct_ser.serialize_field("not_hosts", &self.not_hosts)?;
+        }
+        if !self.ports.is_empty() {
+            struct_ser.serialize_field("ports", &self.ports)?;
+        }
+        if !self.not_ports.is_empty() {
+            struct_ser.serialize_field("not_ports", &self.not_ports)?;
+        }
+        if !self.methods.is_empty() {
+            struct_ser.serialize_field("methods", &self.methods)?;
+        }
+        if !self.not_methods.is_empty() {
+            struct_ser.serialize_field("not_methods", &self.not_methods)?;
+        }
+        if !self.paths.is_empty() {
+            struct_ser.serialize_field("paths", &self.paths)?;
+        }
+        if !self.not_paths.is_empty() {
+            struct_ser.serialize_field("not_paths", &self.not_paths)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for AuthorizationOperation {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "hosts",
+            "not_hosts",
+            "notHosts",
+            "ports",
+            "not_ports",
+            "notPorts",
+            "methods",
+            "not_methods",
+            "notMethods",
+            "paths",
+            "not_paths",
+            "notPaths",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Hosts,
+            NotHosts,
+            Ports,
+            NotPorts,
+            Methods,
+            NotMethods,
+            Paths,
+            NotPaths,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "hosts" => Ok(GeneratedField::Hosts),
+                            "notHosts" | "not_hosts" => Ok(GeneratedField::NotHosts),
+                            "ports" => Ok(GeneratedField::Ports),
+                            "notPorts" | "not_ports" => Ok(GeneratedField::NotPorts),
+                            "methods" => Ok(GeneratedField::Methods),
+                            "notMethods" | "not_methods" => Ok(GeneratedField::NotMethods),
+                            "paths" => Ok(GeneratedField::Paths),
+                            "notPaths" | "not_paths" => Ok(GeneratedField::NotPaths),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = AuthorizationOperation;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.AuthorizationOperation")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<AuthorizationOperation, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut hosts__ = None;
+                let mut not_hosts__ = None;
+                let mut ports__ = None;
+                let mut not_ports__ = None;
+                let mut methods__ = None;
+                let mut not_methods__ = None;
+                let mut paths__ = None;
+                let mut not_paths__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Hosts => {
+                            if hosts__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("hosts"));
+                            }
+                            hosts__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::NotHosts => {
+                            if not_hosts__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notHosts"));
+                            }
+                            not_hosts__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Ports => {
+                            if ports__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("ports"));
+                            }
+                            ports__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::NumberDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                        GeneratedField::NotPorts => {
+                            if not_ports__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notPorts"));
+                            }
+                            not_ports__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::NumberDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                        GeneratedField::Methods => {
+                            if methods__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("methods"));
+                            }
+                            methods__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::NotMethods => {
+                            if not_methods__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notMethods"));
+                            }
+                            not_methods__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Paths => {
+                            if paths__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("paths"));
+                            }
+                            paths__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::NotPaths => {
+                            if not_paths__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notPaths"));
+                            }
+                            not_paths__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(AuthorizationOperation {
+                    hosts: hosts__.unwrap_or_default(),
+                    not_hosts: not_hosts__.unwrap_or_default(),
+                    ports: ports__.unwrap_or_default(),
+                    not_ports: not_ports__.unwrap_or_default(),
+                    methods: methods__.unwrap_or_default(),
+                    not_methods: not_methods__.unwrap_or_default(),
+                    paths: paths__.unwrap_or_default(),
+                    not_paths: not_paths__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.AuthorizationOperation", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for AuthorizationPolicy {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if self.action != 0 {
+            len += 1;
+        }
+        if !self.rules.is_empty() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.AuthorizationPolicy", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if self.action != 0 {
+            let v = AuthorizationAction::try_from(self.action)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.action)))?;
+            struct_ser.serialize_field("action", &v)?;
+        }
+        if !self.rules.is_empty() {
+            struct_ser.serialize_field("rules", &self.rules)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for AuthorizationPolicy {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "action",
+            "rules",
+            "origin",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Action,
+            Rules,
+            Origin,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "action" => Ok(GeneratedField::Action),
+                            "rules" => Ok(GeneratedField::Rules),
+                            "origin" => Ok(GeneratedField::Origin),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = AuthorizationPolicy;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.AuthorizationPolicy")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<AuthorizationPolicy, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut action__ = None;
+                let mut rules__ = None;
+                let mut origin__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Action => {
+                            if action__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("action"));
+                            }
+                            action__ = Some(map_.next_value::<AuthorizationAction>()? as i32);
+                        }
+                        GeneratedField::Rules => {
+                            if rules__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("rules"));
+                            }
+                            rules__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(AuthorizationPolicy {
+                    name: name__.unwrap_or_default(),
+                    action: action__.unwrap_or_default(),
+                    rules: rules__.unwrap_or_default(),
+                    origin: origin__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.AuthorizationPolicy", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for AuthorizationRule {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.from.is_empty() {
+            len += 1;
+        }
+        if !self.to.is_empty() {
+            len += 1;
+        }
+        if !self.when.is_empty() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.AuthorizationRule", len)?;
+        if !self.from.is_empty() {
+            struct_ser.serialize_field("from", &self.from)?;
+        }
+        if !self.to.is_empty() {
+            struct_ser.serialize_field("to", &self.to)?;
+        }
+        if !self.when.is_empty() {
+            struct_ser.serialize_field("when", &self.when)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for AuthorizationRule {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "from",
+            "to",
+            "when",
+            "origin",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            From,
+            To,
+            When,
+            Origin,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "from" => Ok(GeneratedField::From),
+                            "to" => Ok(GeneratedField::To),
+                            "when" => Ok(GeneratedField::When),
+                            "origin" => Ok(GeneratedField::Origin),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = AuthorizationRule;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.AuthorizationRule")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<AuthorizationRule, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut from__ = None;
+                let mut to__ = None;
+                let mut when__ = None;
+                let mut origin__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::From => {
+                            if from__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("from"));
+                            }
+                            from__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::To => {
+                            if to__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("to"));
+                            }
+                            to__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::When => {
+                            if when__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("when"));
+                            }
+                            when__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(AuthorizationRule {
+                    from: from__.unwrap_or_default(),
+                    to: to__.unwrap_or_default(),
+                    when: when__.unwrap_or_default(),
+                    origin: origin__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.AuthorizationRule", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for AuthorizationSource {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.principals.is_empty() {
+            len += 1;
+        }
+        if !self.not_principals.is_empty() {
+            len += 1;
+        }
+        if !self.namespaces.is_empty() {
+            len += 1;
+        }
+        if !self.not_namespaces.is_empty() {
+            len += 1;
+        }
+        if !self.ip_blocks.is_empty() {
+            len += 1;
+        }
+        if !self.not_ip_blocks.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.AuthorizationSource", len)?;
+        if !self.principals.is_empty() {
+            struct_ser.serialize_field("principals", &self.principals)?;
+        }
+        if !self.not_principals.is_empty() {
+            struct_ser.serialize_field("not_principals", &self.not_principals)?;
+        }
+        if !self.namespaces.is_empty() {
+            struct_ser.serialize_field("namespaces", &self.namespaces)?;
+        }
+        if !self.not_namespaces.is_empty() {
+            struct_ser.serialize_field("not_namespaces", &self.not_namespaces)?;
+        }
+        if !self.ip_blocks.is_empty() {
+            struct_ser.serialize_field("ip_blocks", &self.ip_blocks)?;
+        }
+        if !self.not_ip_blocks.is_empty() {
+            struct_ser.serialize_field("not_ip_blocks", &self.not_ip_blocks)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for AuthorizationSource {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "principals",
+            "not_principals",
+            "notPrincipals",
+            "namespaces",
+            "not_namespaces",
+            "notNamespaces",
+            "ip_blocks",
+            "ipBlocks",
+            "not_ip_blocks",
+            "notIpBlocks",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Principals,
+            NotPrincipals,
+            Namespaces,
+            NotNamespaces,
+            IpBlocks,
+            NotIpBlocks,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "principals" => Ok(GeneratedField::Principals),
+                            "notPrincipals" | "not_principals" => Ok(GeneratedField::NotPrincipals),
+                            "namespaces" => Ok(GeneratedField::Namespaces),
+                            "notNamespaces" | "not_namespaces" => Ok(GeneratedField::NotNamespaces),
+                            "ipBlocks" | "ip_blocks" => Ok(GeneratedField::IpBlocks),
+                            "notIpBlocks" | "not_ip_blocks" => Ok(GeneratedField::NotIpBlocks),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = AuthorizationSource;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.AuthorizationSource")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<AuthorizationSource, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut principals__ = None;
+                let mut not_principals__ = None;
+                let mut namespaces__ = None;
+                let mut not_namespaces__ = None;
+                let mut ip_blocks__ = None;
+                let mut not_ip_blocks__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Principals => {
+                            if principals__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("principals"));
+                            }
+                            principals__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::NotPrincipals => {
+                            if not_principals__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notPrincipals"));
+                            }
+                            not_principals__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Namespaces => {
+                            if namespaces__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("namespaces"));
+                            }
+                            namespaces__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::NotNamespaces => {
+                            if not_namespaces__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notNamespaces"));
+                            }
+                            not_namespaces__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::IpBlocks => {
+                            if ip_blocks__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("ipBlocks"));
+                            }
+                            ip_blocks__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::NotIpBlocks => {
+                            if not_ip_blocks__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notIpBlocks"));
+                            }
+                            not_ip_blocks__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(AuthorizationSource {
+                    principals: principals__.unwrap_or_default(),
+                    not_principals: not_principals__.unwrap_or_default(),
+                    namespaces: namespaces__.unwrap_or_default(),
+                    not_namespaces: not_namespaces__.unwrap_or_default(),
+                    ip_blocks: ip_blocks__.unwrap_or_default(),
+                    not_ip_blocks: not_ip_blocks__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.AuthorizationSource", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Backing {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.service.is_empty() {
+            len += 1;
+        }
+        if !self.ports.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Backing", len)?;
+        if !self.service.is_empty() {
+            struct_ser.serialize_field("service", &self.service)?;
+        }
+        if !self.ports.is_empty() {
+            struct_ser.serialize_field("ports", &self.ports)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Backing {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "service",
+            "ports",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Service,
+            Ports,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "service" => Ok(GeneratedField::Service),
+                            "ports" => Ok(GeneratedField::Ports),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Backing;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Backing")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Backing, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut service__ = None;
+                let mut ports__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Service => {
+                            if service__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("service"));
+                            }
+                            service__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Ports => {
+                            if ports__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("ports"));
+                            }
+                            ports__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Backing {
+                    service: service__.unwrap_or_default(),
+                    ports: ports__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Backing", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for BackingPort {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.service_port != 0 {
+            len += 1;
+        }
+        if self.target_port != 0 {
+            len += 1;
+        }
+        if self.mutual_tls {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.BackingPort", len)?;
+        if self.service_port != 0 {
+            struct_ser.serialize_field("service_port", &self.service_port)?;
+        }
+        if self.target_port != 0 {
+            struct_ser.serialize_field("target_port", &self.target_port)?;
+        }
+        if self.mutual_tls {
+            struct_ser.serialize_field("mutual_tls", &self.mutual_tls)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for BackingPort {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "service_port",
+            "servicePort",
+            "target_port",
+            "targetPort",
+            "mutual_tls",
+            "mutualTls",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            ServicePort,
+            TargetPort,
+            MutualTls,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "servicePort" | "service_port" => Ok(GeneratedField::ServicePort),
+                            "targetPort" | "target_port" => Ok(GeneratedField::TargetPort),
+                            "mutualTls" | "mutual_tls" => Ok(GeneratedField::MutualTls),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = BackingPort;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.BackingPort")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<BackingPort, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut service_port__ = None;
+                let mut target_port__ = None;
+                let mut mutual_tls__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::ServicePort => {
+                            if service_port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("servicePort"));
+                            }
+                            service_port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::TargetPort => {
+                            if target_port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("targetPort"));
+                            }
+                            target_port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::MutualTls => {
+                            if mutual_tls__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("mutualTls"));
+                            }
+                            mutual_tls__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(BackingPort {
+                    service_port: service_port__.unwrap_or_default(),
+                    target_port: target_port__.unwrap_or_default(),
+                    mutual_tls: mutual_tls__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.BackingPort", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ClientTls {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.mode != 0 {
+            len += 1;
+        }
+        if !self.sni.is_empty() {
+            len += 1;
+        }
+        if !self.subject_alt_names.is_empty() {
+            len += 1;
+        }
+        if !self.client_certificate.is_empty() {
+            len += 1;
+        }
+        if !self.private_key.is_empty() {
+            len += 1;
+        }
+        if !self.ca_certificates.is_empty() {
+            len += 1;
+        }
+        if self.insecure_skip_verify {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.ClientTls", len)?;
+        if self.mode != 0 {
+            let v = ClientTlsMode::try_from(self.mode)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.mode)))?;
+            struct_ser.serialize_field("mode", &v)?;
+        }
+        if !self.sni.is_empty() {
+            struct_ser.serialize_field("sni", &self.sni)?;
+        }
+        if !self.subject_alt_names.is_empty() {
+            struct_ser.serialize_field("subject_alt_names", &self.subject_alt_names)?;
+        }
+        if !self.client_certificate.is_empty() {
+            struct_ser.serialize_field("client_certificate", &self.client_certificate)?;
+        }
+        if !self.private_key.is_empty() {
+            struct_ser.serialize_field("private_key", &self.private_key)?;
+        }
+        if !self.ca_certificates.is_empty() {
+            struct_ser.serialize_field("ca_certificates", &self.ca_certificates)?;
+        }
+        if self.insecure_skip_verify {
+            struct_ser.serialize_field("insecure_skip_verify", &self.insecure_skip_verify)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ClientTls {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "mode",
+            "sni",
+            "subject_alt_names",
+            "subjectAltNames",
+            "client_certificate",
+            "clientCertificate",
+            "private_key",
+            "privateKey",
+            "ca_certificates",
+            "caCertificates",
+            "insecure_skip_verify",
+            "insecureSkipVerify",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Mode,
+            Sni,
+            SubjectAltNames,
+            ClientCertificate,
+            PrivateKey,
+            CaCertificates,
+            InsecureSkipVerify,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "mode" => Ok(GeneratedField::Mode),
+                            "sni" => Ok(GeneratedField::Sni),
+                            "subjectAltNames" | "subject_alt_names" => Ok(GeneratedField::SubjectAltNames),
+                            "clientCertificate" | "client_certificate" => Ok(GeneratedField::ClientCertificate),
+                            "privateKey" | "private_key" => Ok(GeneratedField::PrivateKey),
+                            "caCertificates" | "ca_certificates" => Ok(GeneratedField::CaCertificates),
+                            "insecureSkipVerify" | "insecure_skip_verify" => Ok(GeneratedField::InsecureSkipVerify),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ClientTls;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.ClientTls")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<ClientTls, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut mode__ = None;
+                let mut sni__ = None;
+                let mut subject_alt_names__ = None;
+                let mut client_certificate__ = None;
+                let mut private_key__ = None;
+                let mut ca_certificates__ = None;
+                let mut insecure_skip_verify__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Mode => {
+                            if mode__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("mode"));
+                            }
+                            mode__ = Some(map_.next_value::<ClientTlsMode>()? as i32);
+                        }
+                        GeneratedField::Sni => {
+                            if sni__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("sni"));
+                            }
+                            sni__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::SubjectAltNames => {
+                            if subject_alt_names__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("subjectAltNames"));
+                            }
+                            subject_alt_names__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ClientCertificate => {
+                            if client_certificate__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("clientCertificate"));
+                            }
+                            client_certificate__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::PrivateKey => {
+                            if private_key__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("privateKey"));
+                            }
+                            private_key__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::CaCertificates => {
+                            if ca_certificates__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("caCertificates"));
+                            }
+                            ca_certificates__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::InsecureSkipVerify => {
+                            if insecure_skip_verify__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("insecureSkipVerify"));
+                            }
+                            insecure_skip_verify__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(ClientTls {
+                    mode: mode__.unwrap_or_default(),
+                    sni: sni__.unwrap_or_default(),
+                    subject_alt_names: subject_alt_names__.unwrap_or_default(),
+                    client_certificate: client_certificate__.unwrap_or_default(),
+                    private_key: private_key__.unwrap_or_default(),
+                    ca_certificates: ca_certificates__.unwrap_or_default(),
+                    insecure_skip_verify: insecure_skip_verify__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.ClientTls", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ClientTlsMode {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "CLIENT_TLS_MODE_UNSPECIFIED",
+            Self::Auto => "CLIENT_TLS_MODE_AUTO",
+            Self::Disable => "CLIENT_TLS_MODE_DISABLE",
+            Self::Simple => "CLIENT_TLS_MODE_SIMPLE",
+            Self::Mutual => "CLIENT_TLS_MODE_MUTUAL",
+            Self::IstioMutual => "CLIENT_TLS_MODE_ISTIO_MUTUAL",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for ClientTlsMode {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "CLIENT_TLS_MODE_UNSPECIFIED",
+            "CLIENT_TLS_MODE_AUTO",
+            "CLIENT_TLS_MODE_DISABLE",
+            "CLIENT_TLS_MODE_SIMPLE",
+            "CLIENT_TLS_MODE_MUTUAL",
+            "CLIENT_TLS_MODE_ISTIO_MUTUAL",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = ClientTlsMode;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "CLIENT_TLS_MODE_UNSPECIFIED" => Ok(ClientTlsMode::Unspecified),
+                    "CLIENT_TLS_MODE_AUTO" => Ok(ClientTlsMode::Auto),
+                    "CLIENT_TLS_MODE_DISABLE" => Ok(ClientTlsMode::Disable),
+                    "CLIENT_TLS_MODE_SIMPLE" => Ok(ClientTlsMode::Simple),
+                    "CLIENT_TLS_MODE_MUTUAL" => Ok(ClientTlsMode::Mutual),
+                    "CLIENT_TLS_MODE_ISTIO_MUTUAL" => Ok(ClientTlsMode::IstioMutual),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Cors {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.allow_origins.is_empty() {
+            len += 1;
+        }
+        if !self.allow_methods.is_empty() {
+            len += 1;
+        }
+        if !self.allow_headers.is_empty() {
+            len += 1;
+        }
+        if !self.expose_headers.is_empty() {
+            len += 1;
+        }
+        if self.max_age_seconds != 0 {
+            len += 1;
+        }
+        if self.allow_credentials {
+            len += 1;
+        }
+        if self.forward_unmatched_preflights {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Cors", len)?;
+        if !self.allow_origins.is_empty() {
+            struct_ser.serialize_field("allow_origins", &self.allow_origins)?;
+        }
+        if !self.allow_methods.is_empty() {
+            struct_ser.serialize_field("allow_methods", &self.allow_methods)?;
+        }
+        if !self.allow_headers.is_empty() {
+            struct_ser.serialize_field("allow_headers", &self.allow_headers)?;
+        }
+        if !self.expose_headers.is_empty() {
+            struct_ser.serialize_field("expose_headers", &self.expose_headers)?;
+        }
+        if self.max_age_seconds != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("max_age_seconds", ToString::to_string(&self.max_age_seconds).as_str())?;
+        }
+        if self.allow_credentials {
+            struct_ser.serialize_field("allow_credentials", &self.allow_credentials)?;
+        }
+        if self.forward_unmatched_preflights {
+            struct_ser.serialize_field("forward_unmatched_preflights", &self.forward_unmatched_preflights)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Cors {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "allow_origins",
+            "allowOrigins",
+            "allow_methods",
+            "allowMethods",
+            "allow_headers",
+            "allowHeaders",
+            "expose_headers",
+            "exposeHeaders",
+            "max_age_seconds",
+            "maxAgeSeconds",
+            "allow_credentials",
+            "allowCredentials",
+            "forward_unmatched_preflights",
+            "forwardUnmatchedPreflights",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            AllowOrigins,
+            AllowMethods,
+            AllowHeaders,
+            ExposeHeaders,
+            MaxAgeSeconds,
+            AllowCredentials,
+            ForwardUnmatchedPreflights,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "allowOrigins" | "allow_origins" => Ok(GeneratedField::AllowOrigins),
+                            "allowMethods" | "allow_methods" => Ok(GeneratedField::AllowMethods),
+                            "allowHeaders" | "allow_headers" => Ok(GeneratedField::AllowHeaders),
+                            "exposeHeaders" | "expose_headers" => Ok(GeneratedField::ExposeHeaders),
+                            "maxAgeSeconds" | "max_age_seconds" => Ok(GeneratedField::MaxAgeSeconds),
+                            "allowCredentials" | "allow_credentials" => Ok(GeneratedField::AllowCredentials),
+                            "forwardUnmatchedPreflights" | "forward_unmatched_preflights" => Ok(GeneratedField::ForwardUnmatchedPreflights),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Cors;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Cors")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Cors, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut allow_origins__ = None;
+                let mut allow_methods__ = None;
+                let mut allow_headers__ = None;
+                let mut expose_headers__ = None;
+                let mut max_age_seconds__ = None;
+                let mut allow_credentials__ = None;
+                let mut forward_unmatched_preflights__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::AllowOrigins => {
+                            if allow_origins__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("allowOrigins"));
+                            }
+                            allow_origins__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::AllowMethods => {
+                            if allow_methods__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("allowMethods"));
+                            }
+                            allow_methods__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::AllowHeaders => {
+                            if allow_headers__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("allowHeaders"));
+                            }
+                            allow_headers__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ExposeHeaders => {
+                            if expose_headers__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("exposeHeaders"));
+                            }
+                            expose_headers__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::MaxAgeSeconds => {
+                            if max_age_seconds__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("maxAgeSeconds"));
+                            }
+                            max_age_seconds__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::AllowCredentials => {
+                            if allow_credentials__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("allowCredentials"));
+                            }
+                            allow_credentials__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ForwardUnmatchedPreflights => {
+                            if forward_unmatched_preflights__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("forwardUnmatchedPreflights"));
+                            }
+                            forward_unmatched_preflights__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Cors {
+                    allow_origins: allow_origins__.unwrap_or_default(),
+                    allow_methods: allow_methods__.unwrap_or_default(),
+                    allow_headers: allow_headers__.unwrap_or_default(),
+                    expose_headers: expose_headers__.unwrap_or_default(),
+                    max_age_seconds: max_age_seconds__.unwrap_or_default(),
+                    allow_credentials: allow_credentials__.unwrap_or_default(),
+                    forward_unmatched_preflights: forward_unmatched_preflights__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Cors", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Destination {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.host.is_empty() {
+            len += 1;
+        }
+        if self.port != 0 {
+            len += 1;
+        }
+        if !self.subset.is_empty() {
+            len += 1;
+        }
+        if self.weight != 0 {
+            len += 1;
+        }
+        if self.headers.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Destination", len)?;
+        if !self.host.is_empty() {
+            struct_ser.serialize_field("host", &self.host)?;
+        }
+        if self.port != 0 {
+            struct_ser.serialize_field("port", &self.port)?;
+        }
+        if !self.subset.is_empty() {
+            struct_ser.serialize_field("subset", &self.subset)?;
+        }
+        if self.weight != 0 {
+            struct_ser.serialize_field("weight", &self.weight)?;
+        }
+        if let Some(v) = self.headers.as_ref() {
+            struct_ser.serialize_field("headers", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Destination {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "host",
+            "port",
+            "subset",
+            "weight",
+            "headers",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Host,
+            Port,
+            Subset,
+            Weight,
+            Headers,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "host" => Ok(GeneratedField::Host),
+                            "port" => Ok(GeneratedField::Port),
+                            "subset" => Ok(GeneratedField::Subset),
+                            "weight" => Ok(GeneratedField::Weight),
+                            "headers" => Ok(GeneratedField::Headers),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Destination;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Destination")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Destination, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut host__ = None;
+                let mut port__ = None;
+                let mut subset__ = None;
+                let mut weight__ = None;
+                let mut headers__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Host => {
+                            if host__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("host"));
+                            }
+                            host__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Port => {
+                            if port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("port"));
+                            }
+                            port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Subset => {
+                            if subset__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("subset"));
+                            }
+                            subset__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Weight => {
+                            if weight__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("weight"));
+                            }
+                            weight__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Headers => {
+                            if headers__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("headers"));
+                            }
+                            headers__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(Destination {
+                    host: host__.unwrap_or_default(),
+                    port: port__.unwrap_or_default(),
+                    subset: subset__.unwrap_or_default(),
+                    weight: weight__.unwrap_or_default(),
+                    headers: headers__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Destination", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for DirectResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.status != 0 {
+            len += 1;
+        }
+        if !self.body.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.DirectResponse", len)?;
+        if self.status != 0 {
+            struct_ser.serialize_field("status", &self.status)?;
+        }
+        if !self.body.is_empty() {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("body", pbjson::private::base64::encode(&self.body).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for DirectResponse {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "status",
+            "body",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Status,
+            Body,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "status" => Ok(GeneratedField::Status),
+                            "body" => Ok(GeneratedField::Body),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = DirectResponse;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.DirectResponse")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<DirectResponse, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut status__ = None;
+                let mut body__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Status => {
+                            if status__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("status"));
+                            }
+                            status__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Body => {
+                            if body__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("body"));
+                            }
+                            body__ = 
+                                Some(map_.next_value::<::pbjson::private::BytesDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(DirectResponse {
+                    status: status__.unwrap_or_default(),
+                    body: body__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.DirectResponse", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for DiscoveryRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.node.is_some() {
+            len += 1;
+        }
+        if !self.subscribe.is_empty() {
+            len += 1;
+        }
+        if !self.unsubscribe.is_empty() {
+            len += 1;
+        }
+        if !self.known.is_empty() {
+            len += 1;
+        }
+        if self.ack.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.DiscoveryRequest", len)?;
+        if let Some(v) = self.node.as_ref() {
+            struct_ser.serialize_field("node", v)?;
+        }
+        if !self.subscribe.is_empty() {
+            struct_ser.serialize_field("subscribe", &self.subscribe)?;
+        }
+        if !self.unsubscribe.is_empty() {
+            struct_ser.serialize_field("unsubscribe", &self.unsubscribe)?;
+        }
+        if !self.known.is_empty() {
+            struct_ser.serialize_field("known", &self.known)?;
+        }
+        if let Some(v) = self.ack.as_ref() {
+            struct_ser.serialize_field("ack", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "node",
+            "subscribe",
+            "unsubscribe",
+            "known",
+            "ack",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Node,
+            Subscribe,
+            Unsubscribe,
+            Known,
+            Ack,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "node" => Ok(GeneratedField::Node),
+                            "subscribe" => Ok(GeneratedField::Subscribe),
+                            "unsubscribe" => Ok(GeneratedField::Unsubscribe),
+                            "known" => Ok(GeneratedField::Known),
+                            "ack" => Ok(GeneratedField::Ack),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = DiscoveryRequest;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.DiscoveryRequest")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<DiscoveryRequest, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut node__ = None;
+                let mut subscribe__ = None;
+                let mut unsubscribe__ = None;
+                let mut known__ = None;
+                let mut ack__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Node => {
+                            if node__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("node"));
+                            }
+                            node__ = map_.next_value()?;
+                        }
+                        GeneratedField::Subscribe => {
+                            if subscribe__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("subscribe"));
+                            }
+                            subscribe__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Unsubscribe => {
+                            if unsubscribe__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("unsubscribe"));
+                            }
+                            unsubscribe__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Known => {
+                            if known__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("known"));
+                            }
+                            known__ = Some(
+                                map_.next_value::<std::collections::BTreeMap<_, _>>()?
+                            );
+                        }
+                        GeneratedField::Ack => {
+                            if ack__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("ack"));
+                            }
+                            ack__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(DiscoveryRequest {
+                    node: node__,
+                    subscribe: subscribe__.unwrap_or_default(),
+                    unsubscribe: unsubscribe__.unwrap_or_default(),
+                    known: known__.unwrap_or_default(),
+                    ack: ack__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.DiscoveryRequest", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for DiscoveryResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.nonce.is_empty() {
+            len += 1;
+        }
+        if self.revision != 0 {
+            len += 1;
+        }
+        if !self.digest.is_empty() {
+            len += 1;
+        }
+        if !self.upsert.is_empty() {
+            len += 1;
+        }
+        if !self.removed.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.DiscoveryResponse", len)?;
+        if !self.nonce.is_empty() {
+            struct_ser.serialize_field("nonce", &self.nonce)?;
+        }
+        if self.revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("revision", ToString::to_string(&self.revision).as_str())?;
+        }
+        if !self.digest.is_empty() {
+            struct_ser.serialize_field("digest", &self.digest)?;
+        }
+        if !self.upsert.is_empty() {
+            struct_ser.serialize_field("upsert", &self.upsert)?;
+        }
+        if !self.removed.is_empty() {
+            struct_ser.serialize_field("removed", &self.removed)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for DiscoveryResponse {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "nonce",
+            "revision",
+            "digest",
+            "upsert",
+            "removed",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Nonce,
+            Revision,
+            Digest,
+            Upsert,
+            Removed,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "nonce" => Ok(GeneratedField::Nonce),
+                            "revision" => Ok(GeneratedField::Revision),
+                            "digest" => Ok(GeneratedField::Digest),
+                            "upsert" => Ok(GeneratedField::Upsert),
+                            "removed" => Ok(GeneratedField::Removed),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = DiscoveryResponse;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.DiscoveryResponse")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<DiscoveryResponse, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut nonce__ = None;
+                let mut revision__ = None;
+                let mut digest__ = None;
+                let mut upsert__ = None;
+                let mut removed__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Nonce => {
+                            if nonce__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("nonce"));
+                            }
+                            nonce__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Revision => {
+                            if revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("revision"));
+                            }
+                            revision__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Digest => {
+                            if digest__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("digest"));
+                            }
+                            digest__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Upsert => {
+                            if upsert__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("upsert"));
+                            }
+                            upsert__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Removed => {
+                            if removed__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("removed"));
+                            }
+                            removed__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(DiscoveryResponse {
+                    nonce: nonce__.unwrap_or_default(),
+                    revision: revision__.unwrap_or_default(),
+                    digest: digest__.unwrap_or_default(),
+                    upsert: upsert__.unwrap_or_default(),
+                    removed: removed__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.DiscoveryResponse", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Fault {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.delay_per_million != 0 {
+            len += 1;
+        }
+        if self.delay_ms != 0 {
+            len += 1;
+        }
+        if self.abort_per_million != 0 {
+            len += 1;
+        }
+        if self.abort_http != 0 {
+            len += 1;
+        }
+        if self.abort_grpc != 0 {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Fault", len)?;
+        if self.delay_per_million != 0 {
+            struct_ser.serialize_field("delay_per_million", &self.delay_per_million)?;
+        }
+        if self.delay_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("delay_ms", ToString::to_string(&self.delay_ms).as_str())?;
+        }
+        if self.abort_per_million != 0 {
+            struct_ser.serialize_field("abort_per_million", &self.abort_per_million)?;
+        }
+        if self.abort_http != 0 {
+            struct_ser.serialize_field("abort_http", &self.abort_http)?;
+        }
+        if self.abort_grpc != 0 {
+            struct_ser.serialize_field("abort_grpc", &self.abort_grpc)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Fault {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "delay_per_million",
+            "delayPerMillion",
+            "delay_ms",
+            "delayMs",
+            "abort_per_million",
+            "abortPerMillion",
+            "abort_http",
+            "abortHttp",
+            "abort_grpc",
+            "abortGrpc",
+            "origin",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            DelayPerMillion,
+            DelayMs,
+            AbortPerMillion,
+            AbortHttp,
+            AbortGrpc,
+            Origin,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "delayPerMillion" | "delay_per_million" => Ok(GeneratedField::DelayPerMillion),
+                            "delayMs" | "delay_ms" => Ok(GeneratedField::DelayMs),
+                            "abortPerMillion" | "abort_per_million" => Ok(GeneratedField::AbortPerMillion),
+                            "abortHttp" | "abort_http" => Ok(GeneratedField::AbortHttp),
+                            "abortGrpc" | "abort_grpc" => Ok(GeneratedField::AbortGrpc),
+                            "origin" => Ok(GeneratedField::Origin),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Fault;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Fault")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Fault, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut delay_per_million__ = None;
+                let mut delay_ms__ = None;
+                let mut abort_per_million__ = None;
+                let mut abort_http__ = None;
+                let mut abort_grpc__ = None;
+                let mut origin__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::DelayPerMillion => {
+                            if delay_per_million__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("delayPerMillion"));
+                            }
+                            delay_per_million__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::DelayMs => {
+                            if delay_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("delayMs"));
+                            }
+                            delay_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::AbortPerMillion => {
+                            if abort_per_million__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("abortPerMillion"));
+                            }
+                            abort_per_million__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::AbortHttp => {
+                            if abort_http__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("abortHttp"));
+                            }
+                            abort_http__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::AbortGrpc => {
+                            if abort_grpc__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("abortGrpc"));
+                            }
+                            abort_grpc__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(Fault {
+                    delay_per_million: delay_per_million__.unwrap_or_default(),
+                    delay_ms: delay_ms__.unwrap_or_default(),
+                    abort_per_million: abort_per_million__.unwrap_or_default(),
+                    abort_http: abort_http__.unwrap_or_default(),
+                    abort_grpc: abort_grpc__.unwrap_or_default(),
+                    origin: origin__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Fault", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Field {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.value.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Field", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.value.is_empty() {
+            struct_ser.serialize_field("value", &self.value)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Field {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "value",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Value,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "value" => Ok(GeneratedField::Value),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Field;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Field")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Field, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut value__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Value => {
+                            if value__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("value"));
+                            }
+                            value__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Field {
+                    name: name__.unwrap_or_default(),
+                    value: value__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Field", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for FieldEdits {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.set.is_empty() {
+            len += 1;
+        }
+        if !self.add.is_empty() {
+            len += 1;
+        }
+        if !self.remove.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.FieldEdits", len)?;
+        if !self.set.is_empty() {
+            struct_ser.serialize_field("set", &self.set)?;
+        }
+        if !self.add.is_empty() {
+            struct_ser.serialize_field("add", &self.add)?;
+        }
+        if !self.remove.is_empty() {
+            struct_ser.serialize_field("remove", &self.remove)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for FieldEdits {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "set",
+            "add",
+            "remove",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Set,
+            Add,
+            Remove,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "set" => Ok(GeneratedField::Set),
+                            "add" => Ok(GeneratedField::Add),
+                            "remove" => Ok(GeneratedField::Remove),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = FieldEdits;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.FieldEdits")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<FieldEdits, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut set__ = None;
+                let mut add__ = None;
+                let mut remove__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Set => {
+                            if set__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("set"));
+                            }
+                            set__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Add => {
+                            if add__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("add"));
+                            }
+                            add__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Remove => {
+                            if remove__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("remove"));
+                            }
+                            remove__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(FieldEdits {
+                    set: set__.unwrap_or_default(),
+                    add: add__.unwrap_or_default(),
+                    remove: remove__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.FieldEdits", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for FieldMatch {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if self.value.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.FieldMatch", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if let Some(v) = self.value.as_ref() {
+            struct_ser.serialize_field("value", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for FieldMatch {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "value",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Value,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "value" => Ok(GeneratedField::Value),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = FieldMatch;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.FieldMatch")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<FieldMatch, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut value__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Value => {
+                            if value__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("value"));
+                            }
+                            value__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(FieldMatch {
+                    name: name__.unwrap_or_default(),
+                    value: value__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.FieldMatch", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Forward {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.destinations.is_empty() {
+            len += 1;
+        }
+        if self.rewrite.is_some() {
+            len += 1;
+        }
+        if self.timeout_ms != 0 {
+            len += 1;
+        }
+        if self.retry.is_some() {
+            len += 1;
+        }
+        if !self.mirrors.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Forward", len)?;
+        if !self.destinations.is_empty() {
+            struct_ser.serialize_field("destinations", &self.destinations)?;
+        }
+        if let Some(v) = self.rewrite.as_ref() {
+            struct_ser.serialize_field("rewrite", v)?;
+        }
+        if self.timeout_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("timeout_ms", ToString::to_string(&self.timeout_ms).as_str())?;
+        }
+        if let Some(v) = self.retry.as_ref() {
+            struct_ser.serialize_field("retry", v)?;
+        }
+        if !self.mirrors.is_empty() {
+            struct_ser.serialize_field("mirrors", &self.mirrors)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Forward {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "destinations",
+            "rewrite",
+            "timeout_ms",
+            "timeoutMs",
+            "retry",
+            "mirrors",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Destinations,
+            Rewrite,
+            TimeoutMs,
+            Retry,
+            Mirrors,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "destinations" => Ok(GeneratedField::Destinations),
+                            "rewrite" => Ok(GeneratedField::Rewrite),
+                            "timeoutMs" | "timeout_ms" => Ok(GeneratedField::TimeoutMs),
+                            "retry" => Ok(GeneratedField::Retry),
+                            "mirrors" => Ok(GeneratedField::Mirrors),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Forward;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Forward")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Forward, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut destinations__ = None;
+                let mut rewrite__ = None;
+                let mut timeout_ms__ = None;
+                let mut retry__ = None;
+                let mut mirrors__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Destinations => {
+                            if destinations__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("destinations"));
+                            }
+                            destinations__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Rewrite => {
+                            if rewrite__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("rewrite"));
+                            }
+                            rewrite__ = map_.next_value()?;
+                        }
+                        GeneratedField::TimeoutMs => {
+                            if timeout_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("timeoutMs"));
+                            }
+                            timeout_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Retry => {
+                            if retry__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("retry"));
+                            }
+                            retry__ = map_.next_value()?;
+                        }
+                        GeneratedField::Mirrors => {
+                            if mirrors__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("mirrors"));
+                            }
+                            mirrors__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Forward {
+                    destinations: destinations__.unwrap_or_default(),
+                    rewrite: rewrite__,
+                    timeout_ms: timeout_ms__.unwrap_or_default(),
+                    retry: retry__,
+                    mirrors: mirrors__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Forward", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Gateway {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.workload.is_empty() {
+            len += 1;
+        }
+        if !self.listeners.is_empty() {
+            len += 1;
+        }
+        if !self.policies.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Gateway", len)?;
+        if !self.workload.is_empty() {
+            struct_ser.serialize_field("workload", &self.workload)?;
+        }
+        if !self.listeners.is_empty() {
+            struct_ser.serialize_field("listeners", &self.listeners)?;
+        }
+        if !self.policies.is_empty() {
+            struct_ser.serialize_field("policies", &self.policies)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Gateway {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "workload",
+            "listeners",
+            "policies",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Workload,
+            Listeners,
+            Policies,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "workload" => Ok(GeneratedField::Workload),
+                            "listeners" => Ok(GeneratedField::Listeners),
+                            "policies" => Ok(GeneratedField::Policies),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Gateway;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Gateway")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Gateway, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut workload__ = None;
+                let mut listeners__ = None;
+                let mut policies__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Workload => {
+                            if workload__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("workload"));
+                            }
+                            workload__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Listeners => {
+                            if listeners__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("listeners"));
+                            }
+                            listeners__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Policies => {
+                            if policies__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("policies"));
+                            }
+                            policies__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Gateway {
+                    workload: workload__.unwrap_or_default(),
+                    listeners: listeners__.unwrap_or_default(),
+                    policies: policies__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Gateway", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for GatewayHost {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.domain.is_empty() {
+            len += 1;
+        }
+        if !self.http.is_empty() {
+            len += 1;
+        }
+        if self.https_redirect {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.GatewayHost", len)?;
+        if !self.domain.is_empty() {
+            struct_ser.serialize_field("domain", &self.domain)?;
+        }
+        if !self.http.is_empty() {
+            struct_ser.serialize_field("http", &self.http)?;
+        }
+        if self.https_redirect {
+            struct_ser.serialize_field("https_redirect", &self.https_redirect)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for GatewayHost {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "domain",
+            "http",
+            "https_redirect",
+            "httpsRedirect",
+            "origin",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Domain,
+            Http,
+            HttpsRedirect,
+            Origin,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "domain" => Ok(GeneratedField::Domain),
+                            "http" => Ok(GeneratedField::Http),
+                            "httpsRedirect" | "https_redirect" => Ok(GeneratedField::HttpsRedirect),
+                            "origin" => Ok(GeneratedField::Origin),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = GatewayHost;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.GatewayHost")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<GatewayHost, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut domain__ = None;
+                let mut http__ = None;
+                let mut https_redirect__ = None;
+                let mut origin__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Domain => {
+                            if domain__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("domain"));
+                            }
+                            domain__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Http => {
+                            if http__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("http"));
+                            }
+                            http__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::HttpsRedirect => {
+                            if https_redirect__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("httpsRedirect"));
+                            }
+                            https_redirect__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(GatewayHost {
+                    domain: domain__.unwrap_or_default(),
+                    http: http__.unwrap_or_default(),
+                    https_redirect: https_redirect__.unwrap_or_default(),
+                    origin: origin__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.GatewayHost", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for GatewayListener {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.port != 0 {
+            len += 1;
+        }
+        if self.protocol != 0 {
+            len += 1;
+        }
+        if !self.hosts.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.GatewayListener", len)?;
+        if self.port != 0 {
+            struct_ser.serialize_field("port", &self.port)?;
+        }
+        if self.protocol != 0 {
+            let v = Protocol::try_from(self.protocol)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.protocol)))?;
+            struct_ser.serialize_field("protocol", &v)?;
+        }
+        if !self.hosts.is_empty() {
+            struct_ser.serialize_field("hosts", &self.hosts)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for GatewayListener {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "port",
+            "protocol",
+            "hosts",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Port,
+            Protocol,
+            Hosts,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "port" => Ok(GeneratedField::Port),
+                            "protocol" => Ok(GeneratedField::Protocol),
+                            "hosts" => Ok(GeneratedField::Hosts),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = GatewayListener;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.GatewayListener")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<GatewayListener, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut port__ = None;
+                let mut protocol__ = None;
+                let mut hosts__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Port => {
+                            if port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("port"));
+                            }
+                            port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Protocol => {
+                            if protocol__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("protocol"));
+                            }
+                            protocol__ = Some(map_.next_value::<Protocol>()? as i32);
+                        }
+                        GeneratedField::Hosts => {
+                            if hosts__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("hosts"));
+                            }
+                            hosts__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(GatewayListener {
+                    port: port__.unwrap_or_default(),
+                    protocol: protocol__.unwrap_or_default(),
+                    hosts: hosts__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.GatewayListener", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for HeaderEdits {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.request.is_some() {
+            len += 1;
+        }
+        if self.response.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.HeaderEdits", len)?;
+        if let Some(v) = self.request.as_ref() {
+            struct_ser.serialize_field("request", v)?;
+        }
+        if let Some(v) = self.response.as_ref() {
+            struct_ser.serialize_field("response", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for HeaderEdits {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "request",
+            "response",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Request,
+            Response,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "request" => Ok(GeneratedField::Request),
+                            "response" => Ok(GeneratedField::Response),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = HeaderEdits;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.HeaderEdits")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<HeaderEdits, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut request__ = None;
+                let mut response__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Request => {
+                            if request__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("request"));
+                            }
+                            request__ = map_.next_value()?;
+                        }
+                        GeneratedField::Response => {
+                            if response__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("response"));
+                            }
+                            response__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(HeaderEdits {
+                    request: request__,
+                    response: response__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.HeaderEdits", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Health {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "HEALTH_UNSPECIFIED",
+            Self::Healthy => "HEALTH_HEALTHY",
+            Self::Unhealthy => "HEALTH_UNHEALTHY",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for Health {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "HEALTH_UNSPECIFIED",
+            "HEALTH_HEALTHY",
+            "HEALTH_UNHEALTHY",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = Health;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "HEALTH_UNSPECIFIED" => Ok(Health::Unspecified),
+                    "HEALTH_HEALTHY" => Ok(Health::Healthy),
+                    "HEALTH_UNHEALTHY" => Ok(Health::Unhealthy),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for HttpMatch {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if self.uri.is_some() {
+            len += 1;
+        }
+        if self.ignore_uri_case {
+            len += 1;
+        }
+        if self.scheme.is_some() {
+            len += 1;
+        }
+        if self.method.is_some() {
+            len += 1;
+        }
+        if self.authority.is_some() {
+            len += 1;
+        }
+        if !self.headers.is_empty() {
+            len += 1;
+        }
+        if !self.without_headers.is_empty() {
+            len += 1;
+        }
+        if !self.query_params.is_empty() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.HttpMatch", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if let Some(v) = self.uri.as_ref() {
+            struct_ser.serialize_field("uri", v)?;
+        }
+        if self.ignore_uri_case {
+            struct_ser.serialize_field("ignore_uri_case", &self.ignore_uri_case)?;
+        }
+        if let Some(v) = self.scheme.as_ref() {
+            struct_ser.serialize_field("scheme", v)?;
+        }
+        if let Some(v) = self.method.as_ref() {
+            struct_ser.serialize_field("method", v)?;
+        }
+        if let Some(v) = self.authority.as_ref() {
+            struct_ser.serialize_field("authority", v)?;
+        }
+        if !self.headers.is_empty() {
+            struct_ser.serialize_field("headers", &self.headers)?;
+        }
+        if !self.without_headers.is_empty() {
+            struct_ser.serialize_field("without_headers", &self.without_headers)?;
+        }
+        if !self.query_params.is_empty() {
+            struct_ser.serialize_field("query_params", &self.query_params)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for HttpMatch {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "uri",
+            "ignore_uri_case",
+            "ignoreUriCase",
+            "scheme",
+            "method",
+            "authority",
+            "headers",
+            "without_headers",
+            "withoutHeaders",
+            "query_params",
+            "queryParams",
+            "origin",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Uri,
+            IgnoreUriCase,
+            Scheme,
+            Method,
+            Authority,
+            Headers,
+            WithoutHeaders,
+            QueryParams,
+            Origin,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "uri" => Ok(GeneratedField::Uri),
+                            "ignoreUriCase" | "ignore_uri_case" => Ok(GeneratedField::IgnoreUriCase),
+                            "scheme" => Ok(GeneratedField::Scheme),
+                            "method" => Ok(GeneratedField::Method),
+                            "authority" => Ok(GeneratedField::Authority),
+                            "headers" => Ok(GeneratedField::Headers),
+                            "withoutHeaders" | "without_headers" => Ok(GeneratedField::WithoutHeaders),
+                            "queryParams" | "query_params" => Ok(GeneratedField::QueryParams),
+                            "origin" => Ok(GeneratedField::Origin),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = HttpMatch;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.HttpMatch")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<HttpMatch, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut uri__ = None;
+                let mut ignore_uri_case__ = None;
+                let mut scheme__ = None;
+                let mut method__ = None;
+                let mut authority__ = None;
+                let mut headers__ = None;
+                let mut without_headers__ = None;
+                let mut query_params__ = None;
+                let mut origin__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Uri => {
+                            if uri__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("uri"));
+                            }
+                            uri__ = map_.next_value()?;
+                        }
+                        GeneratedField::IgnoreUriCase => {
+                            if ignore_uri_case__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("ignoreUriCase"));
+                            }
+                            ignore_uri_case__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Scheme => {
+                            if scheme__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("scheme"));
+                            }
+                            scheme__ = map_.next_value()?;
+                        }
+                        GeneratedField::Method => {
+                            if method__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("method"));
+                            }
+                            method__ = map_.next_value()?;
+                        }
+                        GeneratedField::Authority => {
+                            if authority__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("authority"));
+                            }
+                            authority__ = map_.next_value()?;
+                        }
+                        GeneratedField::Headers => {
+                            if headers__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("headers"));
+                            }
+                            headers__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::WithoutHeaders => {
+                            if without_headers__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("withoutHeaders"));
+                            }
+                            without_headers__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::QueryParams => {
+                            if query_params__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("queryParams"));
+                            }
+                            query_params__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(HttpMatch {
+                    name: name__.unwrap_or_default(),
+                    uri: uri__,
+                    ignore_uri_case: ignore_uri_case__.unwrap_or_default(),
+                    scheme: scheme__,
+                    method: method__,
+                    authority: authority__,
+                    headers: headers__.unwrap_or_default(),
+                    without_headers: without_headers__.unwrap_or_default(),
+                    query_params: query_params__.unwrap_or_default(),
+                    origin: origin__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.HttpMatch", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for HttpRoute {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        if !self.matches.is_empty() {
+            len += 1;
+        }
+        if self.fault.is_some() {
+            len += 1;
+        }
+        if self.cors.is_some() {
+            len += 1;
+        }
+        if self.headers.is_some() {
+            len += 1;
+        }
+        if self.action.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.HttpRoute", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        if !self.matches.is_empty() {
+            struct_ser.serialize_field("matches", &self.matches)?;
+        }
+        if let Some(v) = self.fault.as_ref() {
+            struct_ser.serialize_field("fault", v)?;
+        }
+        if let Some(v) = self.cors.as_ref() {
+            struct_ser.serialize_field("cors", v)?;
+        }
+        if let Some(v) = self.headers.as_ref() {
+            struct_ser.serialize_field("headers", v)?;
+        }
+        if let Some(v) = self.action.as_ref() {
+            match v {
+                http_route::Action::Forward(v) => {
+                    struct_ser.serialize_field("forward", v)?;
+                }
+                http_route::Action::Redirect(v) => {
+                    struct_ser.serialize_field("redirect", v)?;
+                }
+                http_route::Action::Direct(v) => {
+                    struct_ser.serialize_field("direct", v)?;
+                }
+                http_route::Action::Invalid(v) => {
+                    struct_ser.serialize_field("invalid", v)?;
+                }
+            }
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for HttpRoute {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "origin",
+            "matches",
+            "fault",
+            "cors",
+            "headers",
+            "forward",
+            "redirect",
+            "direct",
+            "invalid",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Origin,
+            Matches,
+            Fault,
+            Cors,
+            Headers,
+            Forward,
+            Redirect,
+            Direct,
+            Invalid,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "origin" => Ok(GeneratedField::Origin),
+                            "matches" => Ok(GeneratedField::Matches),
+                            "fault" => Ok(GeneratedField::Fault),
+                            "cors" => Ok(GeneratedField::Cors),
+                            "headers" => Ok(GeneratedField::Headers),
+                            "forward" => Ok(GeneratedField::Forward),
+                            "redirect" => Ok(GeneratedField::Redirect),
+                            "direct" => Ok(GeneratedField::Direct),
+                            "invalid" => Ok(GeneratedField::Invalid),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = HttpRoute;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.HttpRoute")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<HttpRoute, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut origin__ = None;
+                let mut matches__ = None;
+                let mut fault__ = None;
+                let mut cors__ = None;
+                let mut headers__ = None;
+                let mut action__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                        GeneratedField::Matches => {
+                            if matches__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("matches"));
+                            }
+                            matches__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Fault => {
+                            if fault__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("fault"));
+                            }
+                            fault__ = map_.next_value()?;
+                        }
+                        GeneratedField::Cors => {
+                            if cors__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("cors"));
+                            }
+                            cors__ = map_.next_value()?;
+                        }
+                        GeneratedField::Headers => {
+                            if headers__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("headers"));
+                            }
+                            headers__ = map_.next_value()?;
+                        }
+                        GeneratedField::Forward => {
+                            if action__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("forward"));
+                            }
+                            action__ = map_.next_value::<::std::option::Option<_>>()?.map(http_route::Action::Forward)
+;
+                        }
+                        GeneratedField::Redirect => {
+                            if action__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("redirect"));
+                            }
+                            action__ = map_.next_value::<::std::option::Option<_>>()?.map(http_route::Action::Redirect)
+;
+                        }
+                        GeneratedField::Direct => {
+                            if action__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("direct"));
+                            }
+                            action__ = map_.next_value::<::std::option::Option<_>>()?.map(http_route::Action::Direct)
+;
+                        }
+                        GeneratedField::Invalid => {
+                            if action__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("invalid"));
+                            }
+                            action__ = map_.next_value::<::std::option::Option<_>>()?.map(http_route::Action::Invalid)
+;
+                        }
+                    }
+                }
+                Ok(HttpRoute {
+                    name: name__.unwrap_or_default(),
+                    origin: origin__,
+                    matches: matches__.unwrap_or_default(),
+                    fault: fault__,
+                    cors: cors__,
+                    headers: headers__,
+                    action: action__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.HttpRoute", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Inbound {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.workload.is_empty() {
+            len += 1;
+        }
+        if !self.identity.is_empty() {
+            len += 1;
+        }
+        if !self.ports.is_empty() {
+            len += 1;
+        }
+        if self.default_mtls != 0 {
+            len += 1;
+        }
+        if self.mtls_origin.is_some() {
+            len += 1;
+        }
+        if !self.policies.is_empty() {
+            len += 1;
+        }
+        if !self.labels.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Inbound", len)?;
+        if !self.workload.is_empty() {
+            struct_ser.serialize_field("workload", &self.workload)?;
+        }
+        if !self.identity.is_empty() {
+            struct_ser.serialize_field("identity", &self.identity)?;
+        }
+        if !self.ports.is_empty() {
+            struct_ser.serialize_field("ports", &self.ports)?;
+        }
+        if self.default_mtls != 0 {
+            let v = MtlsMode::try_from(self.default_mtls)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.default_mtls)))?;
+            struct_ser.serialize_field("default_mtls", &v)?;
+        }
+        if let Some(v) = self.mtls_origin.as_ref() {
+            struct_ser.serialize_field("mtls_origin", v)?;
+        }
+        if !self.policies.is_empty() {
+            struct_ser.serialize_field("policies", &self.policies)?;
+        }
+        if !self.labels.is_empty() {
+            struct_ser.serialize_field("labels", &self.labels)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Inbound {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "workload",
+            "identity",
+            "ports",
+            "default_mtls",
+            "defaultMtls",
+            "mtls_origin",
+            "mtlsOrigin",
+            "policies",
+            "labels",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Workload,
+            Identity,
+            Ports,
+            DefaultMtls,
+            MtlsOrigin,
+            Policies,
+            Labels,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "workload" => Ok(GeneratedField::Workload),
+                            "identity" => Ok(GeneratedField::Identity),
+                            "ports" => Ok(GeneratedField::Ports),
+                            "defaultMtls" | "default_mtls" => Ok(GeneratedField::DefaultMtls),
+                            "mtlsOrigin" | "mtls_origin" => Ok(GeneratedField::MtlsOrigin),
+                            "policies" => Ok(GeneratedField::Policies),
+                            "labels" => Ok(GeneratedField::Labels),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Inbound;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Inbound")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Inbound, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut workload__ = None;
+                let mut identity__ = None;
+                let mut ports__ = None;
+                let mut default_mtls__ = None;
+                let mut mtls_origin__ = None;
+                let mut policies__ = None;
+                let mut labels__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Workload => {
+                            if workload__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("workload"));
+                            }
+                            workload__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Identity => {
+                            if identity__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("identity"));
+                            }
+                            identity__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Ports => {
+                            if ports__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("ports"));
+                            }
+                            ports__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::DefaultMtls => {
+                            if default_mtls__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("defaultMtls"));
+                            }
+                            default_mtls__ = Some(map_.next_value::<MtlsMode>()? as i32);
+                        }
+                        GeneratedField::MtlsOrigin => {
+                            if mtls_origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("mtlsOrigin"));
+                            }
+                            mtls_origin__ = map_.next_value()?;
+                        }
+                        GeneratedField::Policies => {
+                            if policies__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("policies"));
+                            }
+                            policies__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Labels => {
+                            if labels__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("labels"));
+                            }
+                            labels__ = Some(
+                                map_.next_value::<std::collections::BTreeMap<_, _>>()?
+                            );
+                        }
+                    }
+                }
+                Ok(Inbound {
+                    workload: workload__.unwrap_or_default(),
+                    identity: identity__.unwrap_or_default(),
+                    ports: ports__.unwrap_or_default(),
+                    default_mtls: default_mtls__.unwrap_or_default(),
+                    mtls_origin: mtls_origin__,
+                    policies: policies__.unwrap_or_default(),
+                    labels: labels__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Inbound", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for InboundPort {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.port != 0 {
+            len += 1;
+        }
+        if self.protocol != 0 {
+            len += 1;
+        }
+        if self.mtls != 0 {
+            len += 1;
+        }
+        if self.mtls_origin.is_some() {
+            len += 1;
+        }
+        if !self.service.is_empty() {
+            len += 1;
+        }
+        if self.service_port != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.InboundPort", len)?;
+        if self.port != 0 {
+            struct_ser.serialize_field("port", &self.port)?;
+        }
+        if self.protocol != 0 {
+            let v = Protocol::try_from(self.protocol)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.protocol)))?;
+            struct_ser.serialize_field("protocol", &v)?;
+        }
+        if self.mtls != 0 {
+            let v = MtlsMode::try_from(self.mtls)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.mtls)))?;
+            struct_ser.serialize_field("mtls", &v)?;
+        }
+        if let Some(v) = self.mtls_origin.as_ref() {
+            struct_ser.serialize_field("mtls_origin", v)?;
+        }
+        if !self.service.is_empty() {
+            struct_ser.serialize_field("service", &self.service)?;
+        }
+        if self.service_port != 0 {
+            struct_ser.serialize_field("service_port", &self.service_port)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for InboundPort {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "port",
+            "protocol",
+            "mtls",
+            "mtls_origin",
+            "mtlsOrigin",
+            "service",
+            "service_port",
+            "servicePort",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Port,
+            Protocol,
+            Mtls,
+            MtlsOrigin,
+            Service,
+            ServicePort,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "port" => Ok(GeneratedField::Port),
+                            "protocol" => Ok(GeneratedField::Protocol),
+                            "mtls" => Ok(GeneratedField::Mtls),
+                            "mtlsOrigin" | "mtls_origin" => Ok(GeneratedField::MtlsOrigin),
+                            "service" => Ok(GeneratedField::Service),
+                            "servicePort" | "service_port" => Ok(GeneratedField::ServicePort),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = InboundPort;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.InboundPort")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<InboundPort, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut port__ = None;
+                let mut protocol__ = None;
+                let mut mtls__ = None;
+                let mut mtls_origin__ = None;
+                let mut service__ = None;
+                let mut service_port__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Port => {
+                            if port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("port"));
+                            }
+                            port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Protocol => {
+                            if protocol__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("protocol"));
+                            }
+                            protocol__ = Some(map_.next_value::<Protocol>()? as i32);
+                        }
+                        GeneratedField::Mtls => {
+                            if mtls__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("mtls"));
+                            }
+                            mtls__ = Some(map_.next_value::<MtlsMode>()? as i32);
+                        }
+                        GeneratedField::MtlsOrigin => {
+                            if mtls_origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("mtlsOrigin"));
+                            }
+                            mtls_origin__ = map_.next_value()?;
+                        }
+                        GeneratedField::Service => {
+                            if service__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("service"));
+                            }
+                            service__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ServicePort => {
+                            if service_port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("servicePort"));
+                            }
+                            service_port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(InboundPort {
+                    port: port__.unwrap_or_default(),
+                    protocol: protocol__.unwrap_or_default(),
+                    mtls: mtls__.unwrap_or_default(),
+                    mtls_origin: mtls_origin__,
+                    service: service__.unwrap_or_default(),
+                    service_port: service_port__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.InboundPort", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for InvalidAction {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.status != 0 {
+            len += 1;
+        }
+        if !self.message.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.InvalidAction", len)?;
+        if self.status != 0 {
+            struct_ser.serialize_field("status", &self.status)?;
+        }
+        if !self.message.is_empty() {
+            struct_ser.serialize_field("message", &self.message)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for InvalidAction {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "status",
+            "message",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Status,
+            Message,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "status" => Ok(GeneratedField::Status),
+                            "message" => Ok(GeneratedField::Message),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = InvalidAction;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.InvalidAction")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<InvalidAction, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut status__ = None;
+                let mut message__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Status => {
+                            if status__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("status"));
+                            }
+                            status__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Message => {
+                            if message__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("message"));
+                            }
+                            message__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(InvalidAction {
+                    status: status__.unwrap_or_default(),
+                    message: message__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.InvalidAction", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for LoadBalancer {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "LOAD_BALANCER_UNSPECIFIED",
+            Self::LeastRequest => "LOAD_BALANCER_LEAST_REQUEST",
+            Self::RoundRobin => "LOAD_BALANCER_ROUND_ROBIN",
+            Self::Random => "LOAD_BALANCER_RANDOM",
+            Self::Passthrough => "LOAD_BALANCER_PASSTHROUGH",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for LoadBalancer {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "LOAD_BALANCER_UNSPECIFIED",
+            "LOAD_BALANCER_LEAST_REQUEST",
+            "LOAD_BALANCER_ROUND_ROBIN",
+            "LOAD_BALANCER_RANDOM",
+            "LOAD_BALANCER_PASSTHROUGH",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = LoadBalancer;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "LOAD_BALANCER_UNSPECIFIED" => Ok(LoadBalancer::Unspecified),
+                    "LOAD_BALANCER_LEAST_REQUEST" => Ok(LoadBalancer::LeastRequest),
+                    "LOAD_BALANCER_ROUND_ROBIN" => Ok(LoadBalancer::RoundRobin),
+                    "LOAD_BALANCER_RANDOM" => Ok(LoadBalancer::Random),
+                    "LOAD_BALANCER_PASSTHROUGH" => Ok(LoadBalancer::Passthrough),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Mesh {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.trust_domain.is_empty() {
+            len += 1;
+        }
+        if !self.trust_domain_aliases.is_empty() {
+            len += 1;
+        }
+        if self.outbound_policy != 0 {
+            len += 1;
+        }
+        if !self.roots_der.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Mesh", len)?;
+        if !self.trust_domain.is_empty() {
+            struct_ser.serialize_field("trust_domain", &self.trust_domain)?;
+        }
+        if !self.trust_domain_aliases.is_empty() {
+            struct_ser.serialize_field("trust_domain_aliases", &self.trust_domain_aliases)?;
+        }
+        if self.outbound_policy != 0 {
+            let v = OutboundPolicy::try_from(self.outbound_policy)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.outbound_policy)))?;
+            struct_ser.serialize_field("outbound_policy", &v)?;
+        }
+        if !self.roots_der.is_empty() {
+            struct_ser.serialize_field("roots_der", &self.roots_der.iter().map(pbjson::private::base64::encode).collect::<Vec<_>>())?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Mesh {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "trust_domain",
+            "trustDomain",
+            "trust_domain_aliases",
+            "trustDomainAliases",
+            "outbound_policy",
+            "outboundPolicy",
+            "roots_der",
+            "rootsDer",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            TrustDomain,
+            TrustDomainAliases,
+            OutboundPolicy,
+            RootsDer,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "trustDomain" | "trust_domain" => Ok(GeneratedField::TrustDomain),
+                            "trustDomainAliases" | "trust_domain_aliases" => Ok(GeneratedField::TrustDomainAliases),
+                            "outboundPolicy" | "outbound_policy" => Ok(GeneratedField::OutboundPolicy),
+                            "rootsDer" | "roots_der" => Ok(GeneratedField::RootsDer),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Mesh;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Mesh")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Mesh, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut trust_domain__ = None;
+                let mut trust_domain_aliases__ = None;
+                let mut outbound_policy__ = None;
+                let mut roots_der__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::TrustDomain => {
+                            if trust_domain__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("trustDomain"));
+                            }
+                            trust_domain__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::TrustDomainAliases => {
+                            if trust_domain_aliases__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("trustDomainAliases"));
+                            }
+                            trust_domain_aliases__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::OutboundPolicy => {
+                            if outbound_policy__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("outboundPolicy"));
+                            }
+                            outbound_policy__ = Some(map_.next_value::<OutboundPolicy>()? as i32);
+                        }
+                        GeneratedField::RootsDer => {
+                            if roots_der__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("rootsDer"));
+                            }
+                            roots_der__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::BytesDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                    }
+                }
+                Ok(Mesh {
+                    trust_domain: trust_domain__.unwrap_or_default(),
+                    trust_domain_aliases: trust_domain_aliases__.unwrap_or_default(),
+                    outbound_policy: outbound_policy__.unwrap_or_default(),
+                    roots_der: roots_der__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Mesh", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Mirror {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.destination.is_some() {
+            len += 1;
+        }
+        if self.per_million != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Mirror", len)?;
+        if let Some(v) = self.destination.as_ref() {
+            struct_ser.serialize_field("destination", v)?;
+        }
+        if self.per_million != 0 {
+            struct_ser.serialize_field("per_million", &self.per_million)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Mirror {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "destination",
+            "per_million",
+            "perMillion",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Destination,
+            PerMillion,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "destination" => Ok(GeneratedField::Destination),
+                            "perMillion" | "per_million" => Ok(GeneratedField::PerMillion),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Mirror;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Mirror")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Mirror, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut destination__ = None;
+                let mut per_million__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Destination => {
+                            if destination__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("destination"));
+                            }
+                            destination__ = map_.next_value()?;
+                        }
+                        GeneratedField::PerMillion => {
+                            if per_million__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("perMillion"));
+                            }
+                            per_million__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(Mirror {
+                    destination: destination__,
+                    per_million: per_million__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Mirror", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for MtlsMode {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "MTLS_MODE_UNSPECIFIED",
+            Self::Disable => "MTLS_MODE_DISABLE",
+            Self::Permissive => "MTLS_MODE_PERMISSIVE",
+            Self::Strict => "MTLS_MODE_STRICT",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for MtlsMode {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "MTLS_MODE_UNSPECIFIED",
+            "MTLS_MODE_DISABLE",
+            "MTLS_MODE_PERMISSIVE",
+            "MTLS_MODE_STRICT",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = MtlsMode;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "MTLS_MODE_UNSPECIFIED" => Ok(MtlsMode::Unspecified),
+                    "MTLS_MODE_DISABLE" => Ok(MtlsMode::Disable),
+                    "MTLS_MODE_PERMISSIVE" => Ok(MtlsMode::Permissive),
+                    "MTLS_MODE_STRICT" => Ok(MtlsMode::Strict),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Node {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.workload.is_empty() {
+            len += 1;
+        }
+        if self.kind != 0 {
+            len += 1;
+        }
+        if !self.labels.is_empty() {
+            len += 1;
+        }
+        if !self.addresses.is_empty() {
+            len += 1;
+        }
+        if !self.locality.is_empty() {
+            len += 1;
+        }
+        if !self.cluster.is_empty() {
+            len += 1;
+        }
+        if !self.build_version.is_empty() {
+            len += 1;
+        }
+        if !self.admin_address.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Node", len)?;
+        if !self.workload.is_empty() {
+            struct_ser.serialize_field("workload", &self.workload)?;
+        }
+        if self.kind != 0 {
+            let v = ProxyKind::try_from(self.kind)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.kind)))?;
+            struct_ser.serialize_field("kind", &v)?;
+        }
+        if !self.labels.is_empty() {
+            struct_ser.serialize_field("labels", &self.labels)?;
+        }
+        if !self.addresses.is_empty() {
+            struct_ser.serialize_field("addresses", &self.addresses)?;
+        }
+        if !self.locality.is_empty() {
+            struct_ser.serialize_field("locality", &self.locality)?;
+        }
+        if !self.cluster.is_empty() {
+            struct_ser.serialize_field("cluster", &self.cluster)?;
+        }
+        if !self.build_version.is_empty() {
+            struct_ser.serialize_field("build_version", &self.build_version)?;
+        }
+        if !self.admin_address.is_empty() {
+            struct_ser.serialize_field("admin_address", &self.admin_address)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Node {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "workload",
+            "kind",
+            "labels",
+            "addresses",
+            "locality",
+            "cluster",
+            "build_version",
+            "buildVersion",
+            "admin_address",
+            "adminAddress",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Workload,
+            Kind,
+            Labels,
+            Addresses,
+            Locality,
+            Cluster,
+            BuildVersion,
+            AdminAddress,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "workload" => Ok(GeneratedField::Workload),
+                            "kind" => Ok(GeneratedField::Kind),
+                            "labels" => Ok(GeneratedField::Labels),
+                            "addresses" => Ok(GeneratedField::Addresses),
+                            "locality" => Ok(GeneratedField::Locality),
+                            "cluster" => Ok(GeneratedField::Cluster),
+                            "buildVersion" | "build_version" => Ok(GeneratedField::BuildVersion),
+                            "adminAddress" | "admin_address" => Ok(GeneratedField::AdminAddress),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Node;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Node")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Node, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut workload__ = None;
+                let mut kind__ = None;
+                let mut labels__ = None;
+                let mut addresses__ = None;
+                let mut locality__ = None;
+                let mut cluster__ = None;
+                let mut build_version__ = None;
+                let mut admin_address__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Workload => {
+                            if workload__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("workload"));
+                            }
+                            workload__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Kind => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("kind"));
+                            }
+                            kind__ = Some(map_.next_value::<ProxyKind>()? as i32);
+                        }
+                        GeneratedField::Labels => {
+                            if labels__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("labels"));
+                            }
+                            labels__ = Some(
+                                map_.next_value::<std::collections::BTreeMap<_, _>>()?
+                            );
+                        }
+                        GeneratedField::Addresses => {
+                            if addresses__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("addresses"));
+                            }
+                            addresses__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Locality => {
+                            if locality__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("locality"));
+                            }
+                            locality__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Cluster => {
+                            if cluster__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("cluster"));
+                            }
+                            cluster__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::BuildVersion => {
+                            if build_version__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("buildVersion"));
+                            }
+                            build_version__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::AdminAddress => {
+                            if admin_address__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("adminAddress"));
+                            }
+                            admin_address__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Node {
+                    workload: workload__.unwrap_or_default(),
+                    kind: kind__.unwrap_or_default(),
+                    labels: labels__.unwrap_or_default(),
+                    addresses: addresses__.unwrap_or_default(),
+                    locality: locality__.unwrap_or_default(),
+                    cluster: cluster__.unwrap_or_default(),
+                    build_version: build_version__.unwrap_or_default(),
+                    admin_address: admin_address__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Node", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Origin {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.source.is_empty() {
+            len += 1;
+        }
+        if self.line != 0 {
+            len += 1;
+        }
+        if self.column != 0 {
+            len += 1;
+        }
+        if !self.kind.is_empty() {
+            len += 1;
+        }
+        if !self.namespace.is_empty() {
+            len += 1;
+        }
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Origin", len)?;
+        if !self.source.is_empty() {
+            struct_ser.serialize_field("source", &self.source)?;
+        }
+        if self.line != 0 {
+            struct_ser.serialize_field("line", &self.line)?;
+        }
+        if self.column != 0 {
+            struct_ser.serialize_field("column", &self.column)?;
+        }
+        if !self.kind.is_empty() {
+            struct_ser.serialize_field("kind", &self.kind)?;
+        }
+        if !self.namespace.is_empty() {
+            struct_ser.serialize_field("namespace", &self.namespace)?;
+        }
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Origin {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "source",
+            "line",
+            "column",
+            "kind",
+            "namespace",
+            "name",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Source,
+            Line,
+            Column,
+            Kind,
+            Namespace,
+            Name,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "source" => Ok(GeneratedField::Source),
+                            "line" => Ok(GeneratedField::Line),
+                            "column" => Ok(GeneratedField::Column),
+                            "kind" => Ok(GeneratedField::Kind),
+                            "namespace" => Ok(GeneratedField::Namespace),
+                            "name" => Ok(GeneratedField::Name),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Origin;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Origin")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Origin, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut source__ = None;
+                let mut line__ = None;
+                let mut column__ = None;
+                let mut kind__ = None;
+                let mut namespace__ = None;
+                let mut name__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Source => {
+                            if source__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("source"));
+                            }
+                            source__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Line => {
+                            if line__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("line"));
+                            }
+                            line__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Column => {
+                            if column__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("column"));
+                            }
+                            column__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Kind => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("kind"));
+                            }
+                            kind__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Namespace => {
+                            if namespace__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("namespace"));
+                            }
+                            namespace__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Origin {
+                    source: source__.unwrap_or_default(),
+                    line: line__.unwrap_or_default(),
+                    column: column__.unwrap_or_default(),
+                    kind: kind__.unwrap_or_default(),
+                    namespace: namespace__.unwrap_or_default(),
+                    name: name__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Origin", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for OutboundPolicy {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "OUTBOUND_POLICY_UNSPECIFIED",
+            Self::AllowAny => "OUTBOUND_POLICY_ALLOW_ANY",
+            Self::RegistryOnly => "OUTBOUND_POLICY_REGISTRY_ONLY",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for OutboundPolicy {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "OUTBOUND_POLICY_UNSPECIFIED",
+            "OUTBOUND_POLICY_ALLOW_ANY",
+            "OUTBOUND_POLICY_REGISTRY_ONLY",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = OutboundPolicy;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "OUTBOUND_POLICY_UNSPECIFIED" => Ok(OutboundPolicy::Unspecified),
+                    "OUTBOUND_POLICY_ALLOW_ANY" => Ok(OutboundPolicy::AllowAny),
+                    "OUTBOUND_POLICY_REGISTRY_ONLY" => Ok(OutboundPolicy::RegistryOnly),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for PortPolicy {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.port != 0 {
+            len += 1;
+        }
+        if self.policy.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.PortPolicy", len)?;
+        if self.port != 0 {
+            struct_ser.serialize_field("port", &self.port)?;
+        }
+        if let Some(v) = self.policy.as_ref() {
+            struct_ser.serialize_field("policy", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for PortPolicy {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "port",
+            "policy",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Port,
+            Policy,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "port" => Ok(GeneratedField::Port),
+                            "policy" => Ok(GeneratedField::Policy),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = PortPolicy;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.PortPolicy")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<PortPolicy, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut port__ = None;
+                let mut policy__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Port => {
+                            if port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("port"));
+                            }
+                            port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Policy => {
+                            if policy__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("policy"));
+                            }
+                            policy__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(PortPolicy {
+                    port: port__.unwrap_or_default(),
+                    policy: policy__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.PortPolicy", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Protocol {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "PROTOCOL_UNSPECIFIED",
+            Self::Auto => "PROTOCOL_AUTO",
+            Self::Http => "PROTOCOL_HTTP",
+            Self::Http2 => "PROTOCOL_HTTP2",
+            Self::Grpc => "PROTOCOL_GRPC",
+            Self::Tls => "PROTOCOL_TLS",
+            Self::Tcp => "PROTOCOL_TCP",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for Protocol {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "PROTOCOL_UNSPECIFIED",
+            "PROTOCOL_AUTO",
+            "PROTOCOL_HTTP",
+            "PROTOCOL_HTTP2",
+            "PROTOCOL_GRPC",
+            "PROTOCOL_TLS",
+            "PROTOCOL_TCP",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = Protocol;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "PROTOCOL_UNSPECIFIED" => Ok(Protocol::Unspecified),
+                    "PROTOCOL_AUTO" => Ok(Protocol::Auto),
+                    "PROTOCOL_HTTP" => Ok(Protocol::Http),
+                    "PROTOCOL_HTTP2" => Ok(Protocol::Http2),
+                    "PROTOCOL_GRPC" => Ok(Protocol::Grpc),
+                    "PROTOCOL_TLS" => Ok(Protocol::Tls),
+                    "PROTOCOL_TCP" => Ok(Protocol::Tcp),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ProxyKind {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "PROXY_KIND_UNSPECIFIED",
+            Self::Sidecar => "PROXY_KIND_SIDECAR",
+            Self::Gateway => "PROXY_KIND_GATEWAY",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for ProxyKind {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "PROXY_KIND_UNSPECIFIED",
+            "PROXY_KIND_SIDECAR",
+            "PROXY_KIND_GATEWAY",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = ProxyKind;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "PROXY_KIND_UNSPECIFIED" => Ok(ProxyKind::Unspecified),
+                    "PROXY_KIND_SIDECAR" => Ok(ProxyKind::Sidecar),
+                    "PROXY_KIND_GATEWAY" => Ok(ProxyKind::Gateway),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Redirect {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.uri.is_empty() {
+            len += 1;
+        }
+        if !self.uri_prefix.is_empty() {
+            len += 1;
+        }
+        if !self.authority.is_empty() {
+            len += 1;
+        }
+        if !self.scheme.is_empty() {
+            len += 1;
+        }
+        if self.port != 0 {
+            len += 1;
+        }
+        if self.port_from_request {
+            len += 1;
+        }
+        if self.code != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Redirect", len)?;
+        if !self.uri.is_empty() {
+            struct_ser.serialize_field("uri", &self.uri)?;
+        }
+        if !self.uri_prefix.is_empty() {
+            struct_ser.serialize_field("uri_prefix", &self.uri_prefix)?;
+        }
+        if !self.authority.is_empty() {
+            struct_ser.serialize_field("authority", &self.authority)?;
+        }
+        if !self.scheme.is_empty() {
+            struct_ser.serialize_field("scheme", &self.scheme)?;
+        }
+        if self.port != 0 {
+            struct_ser.serialize_field("port", &self.port)?;
+        }
+        if self.port_from_request {
+            struct_ser.serialize_field("port_from_request", &self.port_from_request)?;
+        }
+        if self.code != 0 {
+            struct_ser.serialize_field("code", &self.code)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Redirect {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "uri",
+            "uri_prefix",
+            "uriPrefix",
+            "authority",
+            "scheme",
+            "port",
+            "port_from_request",
+            "portFromRequest",
+            "code",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Uri,
+            UriPrefix,
+            Authority,
+            Scheme,
+            Port,
+            PortFromRequest,
+            Code,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "uri" => Ok(GeneratedField::Uri),
+                            "uriPrefix" | "uri_prefix" => Ok(GeneratedField::UriPrefix),
+                            "authority" => Ok(GeneratedField::Authority),
+                            "scheme" => Ok(GeneratedField::Scheme),
+                            "port" => Ok(GeneratedField::Port),
+                            "portFromRequest" | "port_from_request" => Ok(GeneratedField::PortFromRequest),
+                            "code" => Ok(GeneratedField::Code),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Redirect;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Redirect")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Redirect, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut uri__ = None;
+                let mut uri_prefix__ = None;
+                let mut authority__ = None;
+                let mut scheme__ = None;
+                let mut port__ = None;
+                let mut port_from_request__ = None;
+                let mut code__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Uri => {
+                            if uri__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("uri"));
+                            }
+                            uri__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::UriPrefix => {
+                            if uri_prefix__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("uriPrefix"));
+                            }
+                            uri_prefix__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Authority => {
+                            if authority__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("authority"));
+                            }
+                            authority__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Scheme => {
+                            if scheme__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("scheme"));
+                            }
+                            scheme__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Port => {
+                            if port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("port"));
+                            }
+                            port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::PortFromRequest => {
+                            if port_from_request__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("portFromRequest"));
+                            }
+                            port_from_request__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Code => {
+                            if code__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("code"));
+                            }
+                            code__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(Redirect {
+                    uri: uri__.unwrap_or_default(),
+                    uri_prefix: uri_prefix__.unwrap_or_default(),
+                    authority: authority__.unwrap_or_default(),
+                    scheme: scheme__.unwrap_or_default(),
+                    port: port__.unwrap_or_default(),
+                    port_from_request: port_from_request__.unwrap_or_default(),
+                    code: code__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Redirect", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Rejection {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.resource.is_empty() {
+            len += 1;
+        }
+        if !self.version.is_empty() {
+            len += 1;
+        }
+        if !self.reason.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Rejection", len)?;
+        if !self.resource.is_empty() {
+            struct_ser.serialize_field("resource", &self.resource)?;
+        }
+        if !self.version.is_empty() {
+            struct_ser.serialize_field("version", &self.version)?;
+        }
+        if !self.reason.is_empty() {
+            struct_ser.serialize_field("reason", &self.reason)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Rejection {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "resource",
+            "version",
+            "reason",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Resource,
+            Version,
+            Reason,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "resource" => Ok(GeneratedField::Resource),
+                            "version" => Ok(GeneratedField::Version),
+                            "reason" => Ok(GeneratedField::Reason),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Rejection;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Rejection")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Rejection, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut resource__ = None;
+                let mut version__ = None;
+                let mut reason__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Resource => {
+                            if resource__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("resource"));
+                            }
+                            resource__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Version => {
+                            if version__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("version"));
+                            }
+                            version__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Reason => {
+                            if reason__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("reason"));
+                            }
+                            reason__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Rejection {
+                    resource: resource__.unwrap_or_default(),
+                    version: version__.unwrap_or_default(),
+                    reason: reason__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Rejection", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Resolution {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "RESOLUTION_UNSPECIFIED",
+            Self::Static => "RESOLUTION_STATIC",
+            Self::Dns => "RESOLUTION_DNS",
+            Self::None => "RESOLUTION_NONE",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for Resolution {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "RESOLUTION_UNSPECIFIED",
+            "RESOLUTION_STATIC",
+            "RESOLUTION_DNS",
+            "RESOLUTION_NONE",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = Resolution;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "RESOLUTION_UNSPECIFIED" => Ok(Resolution::Unspecified),
+                    "RESOLUTION_STATIC" => Ok(Resolution::Static),
+                    "RESOLUTION_DNS" => Ok(Resolution::Dns),
+                    "RESOLUTION_NONE" => Ok(Resolution::None),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Resource {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.version.is_empty() {
+            len += 1;
+        }
+        if self.body.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Resource", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.version.is_empty() {
+            struct_ser.serialize_field("version", &self.version)?;
+        }
+        if let Some(v) = self.body.as_ref() {
+            match v {
+                resource::Body::Mesh(v) => {
+                    struct_ser.serialize_field("mesh", v)?;
+                }
+                resource::Body::Service(v) => {
+                    struct_ser.serialize_field("service", v)?;
+                }
+                resource::Body::Workload(v) => {
+                    struct_ser.serialize_field("workload", v)?;
+                }
+                resource::Body::Routes(v) => {
+                    struct_ser.serialize_field("routes", v)?;
+                }
+                resource::Body::Inbound(v) => {
+                    struct_ser.serialize_field("inbound", v)?;
+                }
+                resource::Body::Gateway(v) => {
+                    struct_ser.serialize_field("gateway", v)?;
+                }
+            }
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Resource {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "version",
+            "mesh",
+            "service",
+            "workload",
+            "routes",
+            "inbound",
+            "gateway",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Version,
+            Mesh,
+            Service,
+            Workload,
+            Routes,
+            Inbound,
+            Gateway,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "version" => Ok(GeneratedField::Version),
+                            "mesh" => Ok(GeneratedField::Mesh),
+                            "service" => Ok(GeneratedField::Service),
+                            "workload" => Ok(GeneratedField::Workload),
+                            "routes" => Ok(GeneratedField::Routes),
+                            "inbound" => Ok(GeneratedField::Inbound),
+                            "gateway" => Ok(GeneratedField::Gateway),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Resource;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Resource")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Resource, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut version__ = None;
+                let mut body__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Version => {
+                            if version__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("version"));
+                            }
+                            version__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Mesh => {
+                            if body__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("mesh"));
+                            }
+                            body__ = map_.next_value::<::std::option::Option<_>>()?.map(resource::Body::Mesh)
+;
+                        }
+                        GeneratedField::Service => {
+                            if body__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("service"));
+                            }
+                            body__ = map_.next_value::<::std::option::Option<_>>()?.map(resource::Body::Service)
+;
+                        }
+                        GeneratedField::Workload => {
+                            if body__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("workload"));
+                            }
+                            body__ = map_.next_value::<::std::option::Option<_>>()?.map(resource::Body::Workload)
+;
+                        }
+                        GeneratedField::Routes => {
+                            if body__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("routes"));
+                            }
+                            body__ = map_.next_value::<::std::option::Option<_>>()?.map(resource::Body::Routes)
+;
+                        }
+                        GeneratedField::Inbound => {
+                            if body__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("inbound"));
+                            }
+                            body__ = map_.next_value::<::std::option::Option<_>>()?.map(resource::Body::Inbound)
+;
+                        }
+                        GeneratedField::Gateway => {
+                            if body__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("gateway"));
+                            }
+                            body__ = map_.next_value::<::std::option::Option<_>>()?.map(resource::Body::Gateway)
+;
+                        }
+                    }
+                }
+                Ok(Resource {
+                    name: name__.unwrap_or_default(),
+                    version: version__.unwrap_or_default(),
+                    body: body__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Resource", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Retry {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.attempts != 0 {
+            len += 1;
+        }
+        if self.per_try_timeout_ms != 0 {
+            len += 1;
+        }
+        if !self.retry_on.is_empty() {
+            len += 1;
+        }
+        if !self.status_codes.is_empty() {
+            len += 1;
+        }
+        if self.backoff_base_ms != 0 {
+            len += 1;
+        }
+        if self.backoff_max_ms != 0 {
+            len += 1;
+        }
+        if self.allow_previous_hosts {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Retry", len)?;
+        if self.attempts != 0 {
+            struct_ser.serialize_field("attempts", &self.attempts)?;
+        }
+        if self.per_try_timeout_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("per_try_timeout_ms", ToString::to_string(&self.per_try_timeout_ms).as_str())?;
+        }
+        if !self.retry_on.is_empty() {
+            struct_ser.serialize_field("retry_on", &self.retry_on)?;
+        }
+        if !self.status_codes.is_empty() {
+            struct_ser.serialize_field("status_codes", &self.status_codes)?;
+        }
+        if self.backoff_base_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("backoff_base_ms", ToString::to_string(&self.backoff_base_ms).as_str())?;
+        }
+        if self.backoff_max_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("backoff_max_ms", ToString::to_string(&self.backoff_max_ms).as_str())?;
+        }
+        if self.allow_previous_hosts {
+            struct_ser.serialize_field("allow_previous_hosts", &self.allow_previous_hosts)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Retry {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "attempts",
+            "per_try_timeout_ms",
+            "perTryTimeoutMs",
+            "retry_on",
+            "retryOn",
+            "status_codes",
+            "statusCodes",
+            "backoff_base_ms",
+            "backoffBaseMs",
+            "backoff_max_ms",
+            "backoffMaxMs",
+            "allow_previous_hosts",
+            "allowPreviousHosts",
+            "origin",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Attempts,
+            PerTryTimeoutMs,
+            RetryOn,
+            StatusCodes,
+            BackoffBaseMs,
+            BackoffMaxMs,
+            AllowPreviousHosts,
+            Origin,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "attempts" => Ok(GeneratedField::Attempts),
+                            "perTryTimeoutMs" | "per_try_timeout_ms" => Ok(GeneratedField::PerTryTimeoutMs),
+                            "retryOn" | "retry_on" => Ok(GeneratedField::RetryOn),
+                            "statusCodes" | "status_codes" => Ok(GeneratedField::StatusCodes),
+                            "backoffBaseMs" | "backoff_base_ms" => Ok(GeneratedField::BackoffBaseMs),
+                            "backoffMaxMs" | "backoff_max_ms" => Ok(GeneratedField::BackoffMaxMs),
+                            "allowPreviousHosts" | "allow_previous_hosts" => Ok(GeneratedField::AllowPreviousHosts),
+                            "origin" => Ok(GeneratedField::Origin),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Retry;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Retry")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Retry, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut attempts__ = None;
+                let mut per_try_timeout_ms__ = None;
+                let mut retry_on__ = None;
+                let mut status_codes__ = None;
+                let mut backoff_base_ms__ = None;
+                let mut backoff_max_ms__ = None;
+                let mut allow_previous_hosts__ = None;
+                let mut origin__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Attempts => {
+                            if attempts__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("attempts"));
+                            }
+                            attempts__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::PerTryTimeoutMs => {
+                            if per_try_timeout_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("perTryTimeoutMs"));
+                            }
+                            per_try_timeout_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::RetryOn => {
+                            if retry_on__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("retryOn"));
+                            }
+                            retry_on__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::StatusCodes => {
+                            if status_codes__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("statusCodes"));
+                            }
+                            status_codes__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::NumberDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                        GeneratedField::BackoffBaseMs => {
+                            if backoff_base_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("backoffBaseMs"));
+                            }
+                            backoff_base_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::BackoffMaxMs => {
+                            if backoff_max_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("backoffMaxMs"));
+                            }
+                            backoff_max_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::AllowPreviousHosts => {
+                            if allow_previous_hosts__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("allowPreviousHosts"));
+                            }
+                            allow_previous_hosts__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(Retry {
+                    attempts: attempts__.unwrap_or_default(),
+                    per_try_timeout_ms: per_try_timeout_ms__.unwrap_or_default(),
+                    retry_on: retry_on__.unwrap_or_default(),
+                    status_codes: status_codes__.unwrap_or_default(),
+                    backoff_base_ms: backoff_base_ms__.unwrap_or_default(),
+                    backoff_max_ms: backoff_max_ms__.unwrap_or_default(),
+                    allow_previous_hosts: allow_previous_hosts__.unwrap_or_default(),
+                    origin: origin__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Retry", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Rewrite {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.uri.is_empty() {
+            len += 1;
+        }
+        if !self.authority.is_empty() {
+            len += 1;
+        }
+        if !self.regex.is_empty() {
+            len += 1;
+        }
+        if !self.regex_substitution.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Rewrite", len)?;
+        if !self.uri.is_empty() {
+            struct_ser.serialize_field("uri", &self.uri)?;
+        }
+        if !self.authority.is_empty() {
+            struct_ser.serialize_field("authority", &self.authority)?;
+        }
+        if !self.regex.is_empty() {
+            struct_ser.serialize_field("regex", &self.regex)?;
+        }
+        if !self.regex_substitution.is_empty() {
+            struct_ser.serialize_field("regex_substitution", &self.regex_substitution)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Rewrite {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "uri",
+            "authority",
+            "regex",
+            "regex_substitution",
+            "regexSubstitution",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Uri,
+            Authority,
+            Regex,
+            RegexSubstitution,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "uri" => Ok(GeneratedField::Uri),
+                            "authority" => Ok(GeneratedField::Authority),
+                            "regex" => Ok(GeneratedField::Regex),
+                            "regexSubstitution" | "regex_substitution" => Ok(GeneratedField::RegexSubstitution),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Rewrite;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Rewrite")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Rewrite, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut uri__ = None;
+                let mut authority__ = None;
+                let mut regex__ = None;
+                let mut regex_substitution__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Uri => {
+                            if uri__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("uri"));
+                            }
+                            uri__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Authority => {
+                            if authority__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("authority"));
+                            }
+                            authority__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Regex => {
+                            if regex__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("regex"));
+                            }
+                            regex__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::RegexSubstitution => {
+                            if regex_substitution__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("regexSubstitution"));
+                            }
+                            regex_substitution__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Rewrite {
+                    uri: uri__.unwrap_or_default(),
+                    authority: authority__.unwrap_or_default(),
+                    regex: regex__.unwrap_or_default(),
+                    regex_substitution: regex_substitution__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Rewrite", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for RouteTable {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.host.is_empty() {
+            len += 1;
+        }
+        if self.port != 0 {
+            len += 1;
+        }
+        if self.protocol != 0 {
+            len += 1;
+        }
+        if !self.http.is_empty() {
+            len += 1;
+        }
+        if !self.tls.is_empty() {
+            len += 1;
+        }
+        if !self.tcp.is_empty() {
+            len += 1;
+        }
+        if self.undeclared {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.RouteTable", len)?;
+        if !self.host.is_empty() {
+            struct_ser.serialize_field("host", &self.host)?;
+        }
+        if self.port != 0 {
+            struct_ser.serialize_field("port", &self.port)?;
+        }
+        if self.protocol != 0 {
+            let v = Protocol::try_from(self.protocol)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.protocol)))?;
+            struct_ser.serialize_field("protocol", &v)?;
+        }
+        if !self.http.is_empty() {
+            struct_ser.serialize_field("http", &self.http)?;
+        }
+        if !self.tls.is_empty() {
+            struct_ser.serialize_field("tls", &self.tls)?;
+        }
+        if !self.tcp.is_empty() {
+            struct_ser.serialize_field("tcp", &self.tcp)?;
+        }
+        if self.undeclared {
+            struct_ser.serialize_field("undeclared", &self.undeclared)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for RouteTable {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "host",
+            "port",
+            "protocol",
+            "http",
+            "tls",
+            "tcp",
+            "undeclared",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Host,
+            Port,
+            Protocol,
+            Http,
+            Tls,
+            Tcp,
+            Undeclared,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "host" => Ok(GeneratedField::Host),
+                            "port" => Ok(GeneratedField::Port),
+                            "protocol" => Ok(GeneratedField::Protocol),
+                            "http" => Ok(GeneratedField::Http),
+                            "tls" => Ok(GeneratedField::Tls),
+                            "tcp" => Ok(GeneratedField::Tcp),
+                            "undeclared" => Ok(GeneratedField::Undeclared),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = RouteTable;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.RouteTable")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<RouteTable, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut host__ = None;
+                let mut port__ = None;
+                let mut protocol__ = None;
+                let mut http__ = None;
+                let mut tls__ = None;
+                let mut tcp__ = None;
+                let mut undeclared__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Host => {
+                            if host__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("host"));
+                            }
+                            host__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Port => {
+                            if port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("port"));
+                            }
+                            port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Protocol => {
+                            if protocol__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("protocol"));
+                            }
+                            protocol__ = Some(map_.next_value::<Protocol>()? as i32);
+                        }
+                        GeneratedField::Http => {
+                            if http__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("http"));
+                            }
+                            http__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Tls => {
+                            if tls__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tls"));
+                            }
+                            tls__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Tcp => {
+                            if tcp__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tcp"));
+                            }
+                            tcp__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Undeclared => {
+                            if undeclared__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("undeclared"));
+                            }
+                            undeclared__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(RouteTable {
+                    host: host__.unwrap_or_default(),
+                    port: port__.unwrap_or_default(),
+                    protocol: protocol__.unwrap_or_default(),
+                    http: http__.unwrap_or_default(),
+                    tls: tls__.unwrap_or_default(),
+                    tcp: tcp__.unwrap_or_default(),
+                    undeclared: undeclared__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.RouteTable", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Service {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.hostname.is_empty() {
+            len += 1;
+        }
+        if !self.namespace.is_empty() {
+            len += 1;
+        }
+        if !self.short_name.is_empty() {
+            len += 1;
+        }
+        if !self.ports.is_empty() {
+            len += 1;
+        }
+        if !self.addresses.is_empty() {
+            len += 1;
+        }
+        if self.resolution != 0 {
+            len += 1;
+        }
+        if self.mesh_external {
+            len += 1;
+        }
+        if !self.subsets.is_empty() {
+            len += 1;
+        }
+        if !self.subject_alt_names.is_empty() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Service", len)?;
+        if !self.hostname.is_empty() {
+            struct_ser.serialize_field("hostname", &self.hostname)?;
+        }
+        if !self.namespace.is_empty() {
+            struct_ser.serialize_field("namespace", &self.namespace)?;
+        }
+        if !self.short_name.is_empty() {
+            struct_ser.serialize_field("short_name", &self.short_name)?;
+        }
+        if !self.ports.is_empty() {
+            struct_ser.serialize_field("ports", &self.ports)?;
+        }
+        if !self.addresses.is_empty() {
+            struct_ser.serialize_field("addresses", &self.addresses)?;
+        }
+        if self.resolution != 0 {
+            let v = Resolution::try_from(self.resolution)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.resolution)))?;
+            struct_ser.serialize_field("resolution", &v)?;
+        }
+        if self.mesh_external {
+            struct_ser.serialize_field("mesh_external", &self.mesh_external)?;
+        }
+        if !self.subsets.is_empty() {
+            struct_ser.serialize_field("subsets", &self.subsets)?;
+        }
+        if !self.subject_alt_names.is_empty() {
+            struct_ser.serialize_field("subject_alt_names", &self.subject_alt_names)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Service {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "hostname",
+            "namespace",
+            "short_name",
+            "shortName",
+            "ports",
+            "addresses",
+            "resolution",
+            "mesh_external",
+            "meshExternal",
+            "subsets",
+            "subject_alt_names",
+            "subjectAltNames",
+            "origin",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Hostname,
+            Namespace,
+            ShortName,
+            Ports,
+            Addresses,
+            Resolution,
+            MeshExternal,
+            Subsets,
+            SubjectAltNames,
+            Origin,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "hostname" => Ok(GeneratedField::Hostname),
+                            "namespace" => Ok(GeneratedField::Namespace),
+                            "shortName" | "short_name" => Ok(GeneratedField::ShortName),
+                            "ports" => Ok(GeneratedField::Ports),
+                            "addresses" => Ok(GeneratedField::Addresses),
+                            "resolution" => Ok(GeneratedField::Resolution),
+                            "meshExternal" | "mesh_external" => Ok(GeneratedField::MeshExternal),
+                            "subsets" => Ok(GeneratedField::Subsets),
+                            "subjectAltNames" | "subject_alt_names" => Ok(GeneratedField::SubjectAltNames),
+                            "origin" => Ok(GeneratedField::Origin),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Service;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Service")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Service, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut hostname__ = None;
+                let mut namespace__ = None;
+                let mut short_name__ = None;
+                let mut ports__ = None;
+                let mut addresses__ = None;
+                let mut resolution__ = None;
+                let mut mesh_external__ = None;
+                let mut subsets__ = None;
+                let mut subject_alt_names__ = None;
+                let mut origin__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Hostname => {
+                            if hostname__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("hostname"));
+                            }
+                            hostname__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Namespace => {
+                            if namespace__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("namespace"));
+                            }
+                            namespace__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ShortName => {
+                            if short_name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("shortName"));
+                            }
+                            short_name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Ports => {
+                            if ports__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("ports"));
+                            }
+                            ports__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Addresses => {
+                            if addresses__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("addresses"));
+                            }
+                            addresses__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Resolution => {
+                            if resolution__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("resolution"));
+                            }
+                            resolution__ = Some(map_.next_value::<Resolution>()? as i32);
+                        }
+                        GeneratedField::MeshExternal => {
+                            if mesh_external__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("meshExternal"));
+                            }
+                            mesh_external__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Subsets => {
+                            if subsets__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("subsets"));
+                            }
+                            subsets__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::SubjectAltNames => {
+                            if subject_alt_names__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("subjectAltNames"));
+                            }
+                            subject_alt_names__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(Service {
+                    hostname: hostname__.unwrap_or_default(),
+                    namespace: namespace__.unwrap_or_default(),
+                    short_name: short_name__.unwrap_or_default(),
+                    ports: ports__.unwrap_or_default(),
+                    addresses: addresses__.unwrap_or_default(),
+                    resolution: resolution__.unwrap_or_default(),
+                    mesh_external: mesh_external__.unwrap_or_default(),
+                    subsets: subsets__.unwrap_or_default(),
+                    subject_alt_names: subject_alt_names__.unwrap_or_default(),
+                    origin: origin__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Service", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ServicePort {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.number != 0 {
+            len += 1;
+        }
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if self.protocol != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.ServicePort", len)?;
+        if self.number != 0 {
+            struct_ser.serialize_field("number", &self.number)?;
+        }
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if self.protocol != 0 {
+            let v = Protocol::try_from(self.protocol)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.protocol)))?;
+            struct_ser.serialize_field("protocol", &v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ServicePort {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "number",
+            "name",
+            "protocol",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Number,
+            Name,
+            Protocol,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "number" => Ok(GeneratedField::Number),
+                            "name" => Ok(GeneratedField::Name),
+                            "protocol" => Ok(GeneratedField::Protocol),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ServicePort;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.ServicePort")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<ServicePort, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut number__ = None;
+                let mut name__ = None;
+                let mut protocol__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Number => {
+                            if number__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("number"));
+                            }
+                            number__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Protocol => {
+                            if protocol__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("protocol"));
+                            }
+                            protocol__ = Some(map_.next_value::<Protocol>()? as i32);
+                        }
+                    }
+                }
+                Ok(ServicePort {
+                    number: number__.unwrap_or_default(),
+                    name: name__.unwrap_or_default(),
+                    protocol: protocol__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.ServicePort", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Severity {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "SEVERITY_UNSPECIFIED",
+            Self::Info => "SEVERITY_INFO",
+            Self::Warning => "SEVERITY_WARNING",
+            Self::Error => "SEVERITY_ERROR",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for Severity {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "SEVERITY_UNSPECIFIED",
+            "SEVERITY_INFO",
+            "SEVERITY_WARNING",
+            "SEVERITY_ERROR",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = Severity;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "SEVERITY_UNSPECIFIED" => Ok(Severity::Unspecified),
+                    "SEVERITY_INFO" => Ok(Severity::Info),
+                    "SEVERITY_WARNING" => Ok(Severity::Warning),
+                    "SEVERITY_ERROR" => Ok(Severity::Error),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for SignRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.csr_der.is_empty() {
+            len += 1;
+        }
+        if self.ttl_seconds != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.SignRequest", len)?;
+        if !self.csr_der.is_empty() {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("csr_der", pbjson::private::base64::encode(&self.csr_der).as_str())?;
+        }
+        if self.ttl_seconds != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("ttl_seconds", ToString::to_string(&self.ttl_seconds).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for SignRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "csr_der",
+            "csrDer",
+            "ttl_seconds",
+            "ttlSeconds",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            CsrDer,
+            TtlSeconds,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "csrDer" | "csr_der" => Ok(GeneratedField::CsrDer),
+                            "ttlSeconds" | "ttl_seconds" => Ok(GeneratedField::TtlSeconds),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = SignRequest;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.SignRequest")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<SignRequest, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut csr_der__ = None;
+                let mut ttl_seconds__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::CsrDer => {
+                            if csr_der__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("csrDer"));
+                            }
+                            csr_der__ = 
+                                Some(map_.next_value::<::pbjson::private::BytesDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::TtlSeconds => {
+                            if ttl_seconds__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("ttlSeconds"));
+                            }
+                            ttl_seconds__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(SignRequest {
+                    csr_der: csr_der__.unwrap_or_default(),
+                    ttl_seconds: ttl_seconds__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.SignRequest", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for SignResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.chain_der.is_empty() {
+            len += 1;
+        }
+        if !self.roots_der.is_empty() {
+            len += 1;
+        }
+        if !self.identity.is_empty() {
+            len += 1;
+        }
+        if self.not_before != 0 {
+            len += 1;
+        }
+        if self.not_after != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.SignResponse", len)?;
+        if !self.chain_der.is_empty() {
+            struct_ser.serialize_field("chain_der", &self.chain_der.iter().map(pbjson::private::base64::encode).collect::<Vec<_>>())?;
+        }
+        if !self.roots_der.is_empty() {
+            struct_ser.serialize_field("roots_der", &self.roots_der.iter().map(pbjson::private::base64::encode).collect::<Vec<_>>())?;
+        }
+        if !self.identity.is_empty() {
+            struct_ser.serialize_field("identity", &self.identity)?;
+        }
+        if self.not_before != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("not_before", ToString::to_string(&self.not_before).as_str())?;
+        }
+        if self.not_after != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("not_after", ToString::to_string(&self.not_after).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for SignResponse {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "chain_der",
+            "chainDer",
+            "roots_der",
+            "rootsDer",
+            "identity",
+            "not_before",
+            "notBefore",
+            "not_after",
+            "notAfter",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            ChainDer,
+            RootsDer,
+            Identity,
+            NotBefore,
+            NotAfter,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "chainDer" | "chain_der" => Ok(GeneratedField::ChainDer),
+                            "rootsDer" | "roots_der" => Ok(GeneratedField::RootsDer),
+                            "identity" => Ok(GeneratedField::Identity),
+                            "notBefore" | "not_before" => Ok(GeneratedField::NotBefore),
+                            "notAfter" | "not_after" => Ok(GeneratedField::NotAfter),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = SignResponse;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.SignResponse")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<SignResponse, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut chain_der__ = None;
+                let mut roots_der__ = None;
+                let mut identity__ = None;
+                let mut not_before__ = None;
+                let mut not_after__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::ChainDer => {
+                            if chain_der__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("chainDer"));
+                            }
+                            chain_der__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::BytesDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                        GeneratedField::RootsDer => {
+                            if roots_der__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("rootsDer"));
+                            }
+                            roots_der__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::BytesDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                        GeneratedField::Identity => {
+                            if identity__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("identity"));
+                            }
+                            identity__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::NotBefore => {
+                            if not_before__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notBefore"));
+                            }
+                            not_before__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::NotAfter => {
+                            if not_after__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notAfter"));
+                            }
+                            not_after__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(SignResponse {
+                    chain_der: chain_der__.unwrap_or_default(),
+                    roots_der: roots_der__.unwrap_or_default(),
+                    identity: identity__.unwrap_or_default(),
+                    not_before: not_before__.unwrap_or_default(),
+                    not_after: not_after__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.SignResponse", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for StringMatch {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.kind.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.StringMatch", len)?;
+        if let Some(v) = self.kind.as_ref() {
+            match v {
+                string_match::Kind::Exact(v) => {
+                    struct_ser.serialize_field("exact", v)?;
+                }
+                string_match::Kind::Prefix(v) => {
+                    struct_ser.serialize_field("prefix", v)?;
+                }
+                string_match::Kind::Regex(v) => {
+                    struct_ser.serialize_field("regex", v)?;
+                }
+                string_match::Kind::Present(v) => {
+                    struct_ser.serialize_field("present", v)?;
+                }
+            }
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for StringMatch {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "exact",
+            "prefix",
+            "regex",
+            "present",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Exact,
+            Prefix,
+            Regex,
+            Present,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "exact" => Ok(GeneratedField::Exact),
+                            "prefix" => Ok(GeneratedField::Prefix),
+                            "regex" => Ok(GeneratedField::Regex),
+                            "present" => Ok(GeneratedField::Present),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = StringMatch;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.StringMatch")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<StringMatch, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut kind__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Exact => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("exact"));
+                            }
+                            kind__ = map_.next_value::<::std::option::Option<_>>()?.map(string_match::Kind::Exact);
+                        }
+                        GeneratedField::Prefix => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("prefix"));
+                            }
+                            kind__ = map_.next_value::<::std::option::Option<_>>()?.map(string_match::Kind::Prefix);
+                        }
+                        GeneratedField::Regex => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("regex"));
+                            }
+                            kind__ = map_.next_value::<::std::option::Option<_>>()?.map(string_match::Kind::Regex);
+                        }
+                        GeneratedField::Present => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("present"));
+                            }
+                            kind__ = map_.next_value::<::std::option::Option<_>>()?.map(string_match::Kind::Present);
+                        }
+                    }
+                }
+                Ok(StringMatch {
+                    kind: kind__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.StringMatch", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Subset {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.labels.is_empty() {
+            len += 1;
+        }
+        if !self.policies.is_empty() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Subset", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.labels.is_empty() {
+            struct_ser.serialize_field("labels", &self.labels)?;
+        }
+        if !self.policies.is_empty() {
+            struct_ser.serialize_field("policies", &self.policies)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Subset {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "labels",
+            "policies",
+            "origin",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Labels,
+            Policies,
+            Origin,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "labels" => Ok(GeneratedField::Labels),
+                            "policies" => Ok(GeneratedField::Policies),
+                            "origin" => Ok(GeneratedField::Origin),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Subset;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Subset")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Subset, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut labels__ = None;
+                let mut policies__ = None;
+                let mut origin__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Labels => {
+                            if labels__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("labels"));
+                            }
+                            labels__ = Some(
+                                map_.next_value::<std::collections::BTreeMap<_, _>>()?
+                            );
+                        }
+                        GeneratedField::Policies => {
+                            if policies__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("policies"));
+                            }
+                            policies__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(Subset {
+                    name: name__.unwrap_or_default(),
+                    labels: labels__.unwrap_or_default(),
+                    policies: policies__.unwrap_or_default(),
+                    origin: origin__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Subset", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for TcpRoute {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.destination_subnets.is_empty() {
+            len += 1;
+        }
+        if !self.destinations.is_empty() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.TcpRoute", len)?;
+        if !self.destination_subnets.is_empty() {
+            struct_ser.serialize_field("destination_subnets", &self.destination_subnets)?;
+        }
+        if !self.destinations.is_empty() {
+            struct_ser.serialize_field("destinations", &self.destinations)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for TcpRoute {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "destination_subnets",
+            "destinationSubnets",
+            "destinations",
+            "origin",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            DestinationSubnets,
+            Destinations,
+            Origin,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "destinationSubnets" | "destination_subnets" => Ok(GeneratedField::DestinationSubnets),
+                            "destinations" => Ok(GeneratedField::Destinations),
+                            "origin" => Ok(GeneratedField::Origin),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = TcpRoute;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.TcpRoute")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<TcpRoute, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut destination_subnets__ = None;
+                let mut destinations__ = None;
+                let mut origin__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::DestinationSubnets => {
+                            if destination_subnets__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("destinationSubnets"));
+                            }
+                            destination_subnets__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Destinations => {
+                            if destinations__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("destinations"));
+                            }
+                            destinations__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(TcpRoute {
+                    destination_subnets: destination_subnets__.unwrap_or_default(),
+                    destinations: destinations__.unwrap_or_default(),
+                    origin: origin__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.TcpRoute", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for TlsRoute {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.sni_hosts.is_empty() {
+            len += 1;
+        }
+        if !self.destination_subnets.is_empty() {
+            len += 1;
+        }
+        if !self.destinations.is_empty() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.TlsRoute", len)?;
+        if !self.sni_hosts.is_empty() {
+            struct_ser.serialize_field("sni_hosts", &self.sni_hosts)?;
+        }
+        if !self.destination_subnets.is_empty() {
+            struct_ser.serialize_field("destination_subnets", &self.destination_subnets)?;
+        }
+        if !self.destinations.is_empty() {
+            struct_ser.serialize_field("destinations", &self.destinations)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for TlsRoute {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "sni_hosts",
+            "sniHosts",
+            "destination_subnets",
+            "destinationSubnets",
+            "destinations",
+            "origin",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            SniHosts,
+            DestinationSubnets,
+            Destinations,
+            Origin,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "sniHosts" | "sni_hosts" => Ok(GeneratedField::SniHosts),
+                            "destinationSubnets" | "destination_subnets" => Ok(GeneratedField::DestinationSubnets),
+                            "destinations" => Ok(GeneratedField::Destinations),
+                            "origin" => Ok(GeneratedField::Origin),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = TlsRoute;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.TlsRoute")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<TlsRoute, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut sni_hosts__ = None;
+                let mut destination_subnets__ = None;
+                let mut destinations__ = None;
+                let mut origin__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::SniHosts => {
+                            if sni_hosts__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("sniHosts"));
+                            }
+                            sni_hosts__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::DestinationSubnets => {
+                            if destination_subnets__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("destinationSubnets"));
+                            }
+                            destination_subnets__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Destinations => {
+                            if destinations__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("destinations"));
+                            }
+                            destinations__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(TlsRoute {
+                    sni_hosts: sni_hosts__.unwrap_or_default(),
+                    destination_subnets: destination_subnets__.unwrap_or_default(),
+                    destinations: destinations__.unwrap_or_default(),
+                    origin: origin__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.TlsRoute", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for TrafficPolicy {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.load_balancer != 0 {
+            len += 1;
+        }
+        if self.connect_timeout_ms != 0 {
+            len += 1;
+        }
+        if self.tls.is_some() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.TrafficPolicy", len)?;
+        if self.load_balancer != 0 {
+            let v = LoadBalancer::try_from(self.load_balancer)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.load_balancer)))?;
+            struct_ser.serialize_field("load_balancer", &v)?;
+        }
+        if self.connect_timeout_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("connect_timeout_ms", ToString::to_string(&self.connect_timeout_ms).as_str())?;
+        }
+        if let Some(v) = self.tls.as_ref() {
+            struct_ser.serialize_field("tls", v)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for TrafficPolicy {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "load_balancer",
+            "loadBalancer",
+            "connect_timeout_ms",
+            "connectTimeoutMs",
+            "tls",
+            "origin",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            LoadBalancer,
+            ConnectTimeoutMs,
+            Tls,
+            Origin,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "loadBalancer" | "load_balancer" => Ok(GeneratedField::LoadBalancer),
+                            "connectTimeoutMs" | "connect_timeout_ms" => Ok(GeneratedField::ConnectTimeoutMs),
+                            "tls" => Ok(GeneratedField::Tls),
+                            "origin" => Ok(GeneratedField::Origin),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = TrafficPolicy;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.TrafficPolicy")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<TrafficPolicy, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut load_balancer__ = None;
+                let mut connect_timeout_ms__ = None;
+                let mut tls__ = None;
+                let mut origin__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::LoadBalancer => {
+                            if load_balancer__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("loadBalancer"));
+                            }
+                            load_balancer__ = Some(map_.next_value::<LoadBalancer>()? as i32);
+                        }
+                        GeneratedField::ConnectTimeoutMs => {
+                            if connect_timeout_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("connectTimeoutMs"));
+                            }
+                            connect_timeout_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Tls => {
+                            if tls__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tls"));
+                            }
+                            tls__ = map_.next_value()?;
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(TrafficPolicy {
+                    load_balancer: load_balancer__.unwrap_or_default(),
+                    connect_timeout_ms: connect_timeout_ms__.unwrap_or_default(),
+                    tls: tls__,
+                    origin: origin__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.TrafficPolicy", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for TrustBundleRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let len = 0;
+        let struct_ser = serializer.serialize_struct("mesh.v1.TrustBundleRequest", len)?;
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for TrustBundleRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                            Err(serde::de::Error::unknown_field(value, FIELDS))
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = TrustBundleRequest;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.TrustBundleRequest")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<TrustBundleRequest, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                while map_.next_key::<GeneratedField>()?.is_some() {
+                    let _ = map_.next_value::<serde::de::IgnoredAny>()?;
+                }
+                Ok(TrustBundleRequest {
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.TrustBundleRequest", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for TrustBundleResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.roots_der.is_empty() {
+            len += 1;
+        }
+        if !self.trust_domain.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.TrustBundleResponse", len)?;
+        if !self.roots_der.is_empty() {
+            struct_ser.serialize_field("roots_der", &self.roots_der.iter().map(pbjson::private::base64::encode).collect::<Vec<_>>())?;
+        }
+        if !self.trust_domain.is_empty() {
+            struct_ser.serialize_field("trust_domain", &self.trust_domain)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for TrustBundleResponse {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "roots_der",
+            "rootsDer",
+            "trust_domain",
+            "trustDomain",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            RootsDer,
+            TrustDomain,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "rootsDer" | "roots_der" => Ok(GeneratedField::RootsDer),
+                            "trustDomain" | "trust_domain" => Ok(GeneratedField::TrustDomain),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = TrustBundleResponse;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.TrustBundleResponse")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<TrustBundleResponse, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut roots_der__ = None;
+                let mut trust_domain__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::RootsDer => {
+                            if roots_der__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("rootsDer"));
+                            }
+                            roots_der__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::BytesDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                        GeneratedField::TrustDomain => {
+                            if trust_domain__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("trustDomain"));
+                            }
+                            trust_domain__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(TrustBundleResponse {
+                    roots_der: roots_der__.unwrap_or_default(),
+                    trust_domain: trust_domain__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.TrustBundleResponse", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Workload {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.uid.is_empty() {
+            len += 1;
+        }
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.namespace.is_empty() {
+            len += 1;
+        }
+        if !self.identity.is_empty() {
+            len += 1;
+        }
+        if !self.labels.is_empty() {
+            len += 1;
+        }
+        if !self.address.is_empty() {
+            len += 1;
+        }
+        if !self.locality.is_empty() {
+            len += 1;
+        }
+        if !self.cluster.is_empty() {
+            len += 1;
+        }
+        if self.weight != 0 {
+            len += 1;
+        }
+        if self.health != 0 {
+            len += 1;
+        }
+        if !self.backs.is_empty() {
+            len += 1;
+        }
+        if !self.canonical_name.is_empty() {
+            len += 1;
+        }
+        if !self.canonical_revision.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Workload", len)?;
+        if !self.uid.is_empty() {
+            struct_ser.serialize_field("uid", &self.uid)?;
+        }
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.namespace.is_empty() {
+            struct_ser.serialize_field("namespace", &self.namespace)?;
+        }
+        if !self.identity.is_empty() {
+            struct_ser.serialize_field("identity", &self.identity)?;
+        }
+        if !self.labels.is_empty() {
+            struct_ser.serialize_field("labels", &self.labels)?;
+        }
+        if !self.address.is_empty() {
+            struct_ser.serialize_field("address", &self.address)?;
+        }
+        if !self.locality.is_empty() {
+            struct_ser.serialize_field("locality", &self.locality)?;
+        }
+        if !self.cluster.is_empty() {
+            struct_ser.serialize_field("cluster", &self.cluster)?;
+        }
+        if self.weight != 0 {
+            struct_ser.serialize_field("weight", &self.weight)?;
+        }
+        if self.health != 0 {
+            let v = Health::try_from(self.health)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.health)))?;
+            struct_ser.serialize_field("health", &v)?;
+        }
+        if !self.backs.is_empty() {
+            struct_ser.serialize_field("backs", &self.backs)?;
+        }
+        if !self.canonical_name.is_empty() {
+            struct_ser.serialize_field("canonical_name", &self.canonical_name)?;
+        }
+        if !self.canonical_revision.is_empty() {
+            struct_ser.serialize_field("canonical_revision", &self.canonical_revision)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Workload {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "uid",
+            "name",
+            "namespace",
+            "identity",
+            "labels",
+            "address",
+            "locality",
+            "cluster",
+            "weight",
+            "health",
+            "backs",
+            "canonical_name",
+            "canonicalName",
+            "canonical_revision",
+            "canonicalRevision",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Uid,
+            Name,
+            Namespace,
+            Identity,
+            Labels,
+            Address,
+            Locality,
+            Cluster,
+            Weight,
+            Health,
+            Backs,
+            CanonicalName,
+            CanonicalRevision,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "uid" => Ok(GeneratedField::Uid),
+                            "name" => Ok(GeneratedField::Name),
+                            "namespace" => Ok(GeneratedField::Namespace),
+                            "identity" => Ok(GeneratedField::Identity),
+                            "labels" => Ok(GeneratedField::Labels),
+                            "address" => Ok(GeneratedField::Address),
+                            "locality" => Ok(GeneratedField::Locality),
+                            "cluster" => Ok(GeneratedField::Cluster),
+                            "weight" => Ok(GeneratedField::Weight),
+                            "health" => Ok(GeneratedField::Health),
+                            "backs" => Ok(GeneratedField::Backs),
+                            "canonicalName" | "canonical_name" => Ok(GeneratedField::CanonicalName),
+                            "canonicalRevision" | "canonical_revision" => Ok(GeneratedField::CanonicalRevision),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Workload;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Workload")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Workload, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut uid__ = None;
+                let mut name__ = None;
+                let mut namespace__ = None;
+                let mut identity__ = None;
+                let mut labels__ = None;
+                let mut address__ = None;
+                let mut locality__ = None;
+                let mut cluster__ = None;
+                let mut weight__ = None;
+                let mut health__ = None;
+                let mut backs__ = None;
+                let mut canonical_name__ = None;
+                let mut canonical_revision__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Uid => {
+                            if uid__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("uid"));
+                            }
+                            uid__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Namespace => {
+                            if namespace__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("namespace"));
+                            }
+                            namespace__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Identity => {
+                            if identity__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("identity"));
+                            }
+                            identity__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Labels => {
+                            if labels__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("labels"));
+                            }
+                            labels__ = Some(
+                                map_.next_value::<std::collections::BTreeMap<_, _>>()?
+                            );
+                        }
+                        GeneratedField::Address => {
+                            if address__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("address"));
+                            }
+                            address__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Locality => {
+                            if locality__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("locality"));
+                            }
+                            locality__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Cluster => {
+                            if cluster__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("cluster"));
+                            }
+                            cluster__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Weight => {
+                            if weight__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("weight"));
+                            }
+                            weight__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Health => {
+                            if health__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("health"));
+                            }
+                            health__ = Some(map_.next_value::<Health>()? as i32);
+                        }
+                        GeneratedField::Backs => {
+                            if backs__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("backs"));
+                            }
+                            backs__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::CanonicalName => {
+                            if canonical_name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("canonicalName"));
+                            }
+                            canonical_name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::CanonicalRevision => {
+                            if canonical_revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("canonicalRevision"));
+                            }
+                            canonical_revision__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Workload {
+                    uid: uid__.unwrap_or_default(),
+                    name: name__.unwrap_or_default(),
+                    namespace: namespace__.unwrap_or_default(),
+                    identity: identity__.unwrap_or_default(),
+                    labels: labels__.unwrap_or_default(),
+                    address: address__.unwrap_or_default(),
+                    locality: locality__.unwrap_or_default(),
+                    cluster: cluster__.unwrap_or_default(),
+                    weight: weight__.unwrap_or_default(),
+                    health: health__.unwrap_or_default(),
+                    backs: backs__.unwrap_or_default(),
+                    canonical_name: canonical_name__.unwrap_or_default(),
+                    canonical_revision: canonical_revision__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Workload", FIELDS, GeneratedVisitor)
+    }
+}

@@ -1,0 +1,41 @@
+//! The contract of the mesh.
+//!
+//! - [`v1`]: messages and, with the feature `grpc`, clients and servers of `proto/mesh/v1`.
+//!   The control plane and the proxies know each other by nothing else.
+//! - [`SpiffeId`], [`TrustDomain`], [`Hostname`], [`WorkloadName`], [`ResourceName`]:
+//!   identifiers that exist only in valid form.
+//!
+//! ```
+//! use mesh_api::{ResourceName, SpiffeId};
+//!
+//! let id: SpiffeId = "spiffe://cluster.local/ns/default/sa/reviews".parse()?;
+//! assert_eq!(id.namespace(), "default");
+//! let name: ResourceName = "routes/reviews:9080".parse()?;
+//! assert_eq!(name, ResourceName::Routes { host: "reviews".parse()?, port: 9080 });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod hostname;
+mod resource_name;
+mod spiffe;
+mod workload_name;
+
+pub use hostname::{Hostname, InvalidHostname};
+pub use resource_name::{InvalidResourceName, ResourceName};
+pub use spiffe::{InvalidSpiffeId, SpiffeId, TrustDomain};
+pub use workload_name::{InvalidWorkloadName, WorkloadName};
+
+/// Messages, clients and servers of `proto/mesh/v1`, generated.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction,
+    reason = "generated code; the protocol files are where it is documented"
+)]
+pub mod v1 {
+    include!("generated/mesh.v1.rs");
+    include!("generated/mesh.v1.json.rs");
+    include!("generated/mesh.v1.admin_json.rs");
+}
