@@ -1,0 +1,195 @@
+//! The structure of the workspace, checked: who may depend on whom, what the pure crates may
+//! not touch, and how large a file may grow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Who may depend on whom inside the workspace (normal dependencies). `mesh-tests` may use
+/// everything; nobody may use it.
+const EDGES: [(&str, &[&str]); 8] = [
+    ("mesh-api", &[]),
+    ("mesh-ca", &["mesh-api"]),
+    ("mesh-proxy-core", &["mesh-api"]),
+    ("mesh-proxy", &["mesh-api", "mesh-proxy-core"]),
+    ("meshd-core", &["mesh-api"]),
+    ("meshd", &["mesh-api", "mesh-ca", "meshd-core"]),
+    ("bookinfo", &[]),
+    ("meshctl", &["mesh-api", "mesh-ca", "mesh-proxy", "mesh-proxy-core", "meshd", "meshd-core", "bookinfo"]),
+];
+
+const PURE: [&str; 2] = ["mesh-proxy-core", "meshd-core"];
+const BANNED_IN_PURE: [&str; 9] =
+    ["tokio", "hyper", "hyper-util", "tonic", "rustls", "kube", "tracing-subscriber", "socket2", "nix"];
+const BANNED_TEXT_IN_PURE: [&str; 10] = [
+    "SystemTime::now",
+    "Instant::now",
+    "rand::rng()",
+    "thread_rng",
+    "std::env",
+    "std::fs",
+    "std::net::Tcp",
+    "Mutex",
+    "RwLock",
+    "std::thread",
+];
+/// One cryptographic provider, and none of the libraries that bring another.
+const BANNED_ANYWHERE: [&str; 5] = ["ring", "openssl", "openssl-sys", "native-tls", "serde_yaml"];
+
+const LINES: usize = 500;
+/// Files that are longer, with why. May only shrink.
+const LONGER: [(&str, &str); 0] = [];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--locked", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Normal and build dependencies of each workspace member, by name.
+fn dependencies(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let members: BTreeSet<&str> =
+        metadata["workspace_members"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|package| members.contains(package["id"].as_str().unwrap()))
+        .map(|package| {
+            let names = package["dependencies"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|dependency| dependency["kind"].as_str() != Some("dev"))
+                .map(|dependency| dependency["name"].as_str().unwrap().to_owned())
+                .collect();
+            (package["name"].as_str().unwrap().to_owned(), names)
+        })
+        .collect()
+}
+
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                if !matches!(name.as_str(), "target" | "generated" | ".git") {
+                    open.push(path);
+                }
+            } else if name.ends_with(".rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn crates_depend_only_as_designed() {
+    let found = dependencies(&metadata());
+    let members: BTreeSet<&str> = found.keys().map(String::as_str).collect();
+    for (package, allowed) in EDGES {
+        for dependency in &found[package] {
+            if members.contains(dependency.as_str()) {
+                assert!(allowed.contains(&dependency.as_str()), "{package} must not depend on {dependency}");
+            }
+        }
+    }
+    for (package, dependencies) in &found {
+        assert!(!dependencies.contains("mesh-tests"), "{package} must not depend on mesh-tests");
+        assert!(
+            package == "mesh-tests" || EDGES.iter().any(|(name, _)| name == package),
+            "{package} is not in the table of edges"
+        );
+    }
+}
+
+#[test]
+fn pure_crates_stay_pure() {
+    let found = dependencies(&metadata());
+    for package in PURE {
+        for banned in BANNED_IN_PURE {
+            assert!(!found[package].contains(banned), "{package} must not depend on {banned}");
+        }
+    }
+    for directory in ["mesh-proxy/core/src", "meshd/core/src"] {
+        for file in sources(&root().join(directory)) {
+            if file.file_name().is_some_and(|name| name == "tests.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                for banned in BANNED_TEXT_IN_PURE {
+                    assert!(!line.contains(banned), "{}: `{banned}` in a pure crate: {line}", file.display());
+                }
+                assert!(!line.contains("async fn"), "{}: async in a pure crate: {line}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn one_provider_of_cryptography() {
+    let metadata = metadata();
+    // What is resolved for this target, not merely listed in the lock file.
+    let used: BTreeSet<&str> = metadata["resolve"]["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|node| node["id"].as_str())
+        .collect();
+    for package in metadata["packages"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        if used.contains(package["id"].as_str().unwrap()) {
+            assert!(!BANNED_ANYWHERE.contains(&name), "{name} is banned");
+        }
+    }
+}
+
+#[test]
+fn files_stay_small() {
+    let root = root();
+    let mut long = Vec::new();
+    for directory in ["mesh-api", "mesh-ca", "mesh-proxy", "meshd", "meshctl", "samples", "tests"] {
+        for file in sources(&root.join(directory)) {
+            let lines = fs::read_to_string(&file).unwrap().lines().count();
+            let name = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            if lines > LINES && !LONGER.iter().any(|(path, _)| *path == name) {
+                long.push(format!("{name}: {lines} lines"));
+            }
+        }
+    }
+    assert!(long.is_empty(), "longer than {LINES} lines, split by noun:\n{}", long.join("\n"));
+}
+
+#[test]
+fn only_the_proxy_has_unsafe_code_and_one_file_of_it() {
+    let root = root();
+    for directory in ["mesh-api", "mesh-ca", "mesh-proxy", "meshd", "meshctl", "samples", "tests"] {
+        for file in sources(&root.join(directory)) {
+            let name = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            if name == "mesh-proxy/src/net/sys.rs" || name == "tests/tests/arch.rs" {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            let found = text.lines().find(|line| line.contains("unsafe {") || line.contains("unsafe fn"));
+            assert!(found.is_none(), "{name}: {}", found.unwrap_or_default());
+        }
+    }
+}
