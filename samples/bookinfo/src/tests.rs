@@ -1,0 +1,7 @@
+//! The services as a client sees them, each on a port of the system's choice.
+
+mod calls;
+mod config;
+mod harness;
+mod pages;
+mod shutdown;
