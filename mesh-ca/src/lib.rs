@@ -1,1 +1,59 @@
-//! Placeholder.
+//! The certificate authority of the mesh.
+//!
+//! It signs what the authenticated caller *is*, never what the request asks for: of a
+//! certificate signing request only the public key is used.
+//!
+//! - [`Authority`]: a root and an intermediate on disk, and certificates from them.
+//! - [`JoinTokens`]: signed tokens by which a workload proves itself the first time.
+//! - [`CertificateAuthority`]: both behind `mesh.v1.CertificateService`.
+//! - [`tls`] and [`listen`]: the TLS endpoint that authenticates callers by their certificate,
+//!   for this service and for any other that stands beside it.
+//! - [`App`]: all of it as a server of its own.
+//!
+//! ```
+//! use mesh_ca::{Authority, AuthorityOptions, Issue, SecretKey};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! let authority = Authority::open(dir.path(), &AuthorityOptions::default())?;
+//! let key = SecretKey::generate()?;
+//! let request = Issue {
+//!     identity: "spiffe://cluster.local/ns/default/sa/reviews".parse()?,
+//!     csr_der: key.certificate_request()?,
+//!     ttl: None,
+//!     dns_names: Vec::new(),
+//! };
+//! let issued = authority.issue(&request, std::time::SystemTime::now())?;
+//! assert_eq!(issued.chain_der.len(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod app;
+mod authority;
+mod clock;
+mod command;
+mod counters;
+mod duration;
+mod issue;
+pub mod listen;
+mod peer;
+mod pem;
+mod renewal;
+mod secret_key;
+mod service;
+mod storage;
+pub mod tls;
+mod tokens;
+
+pub use app::{App, Bound, BuildError, RunError, Settings};
+pub use authority::{Authority, AuthorityError, AuthorityOptions};
+pub use clock::now;
+pub use command::{Command, CommandError, InitArgs, OutputFormat, ServeArgs, TokenArgs};
+pub use counters::{IssueCounters, RefusalReason};
+pub use duration::{InvalidDuration, parse_duration};
+pub use issue::{Issue, Issued, Refusal};
+pub use peer::{PeerCertificates, PeerIdentityError, certificate_identity};
+pub use renewal::{RenewError, ServerName, keep_renewed};
+pub use secret_key::{KeyError, SecretKey};
+pub use service::CertificateAuthority;
+pub use storage::FileError;
+pub use tokens::{CheckedToken, JoinClaims, JoinTokens, TokenRefusal};
