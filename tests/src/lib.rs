@@ -1,1 +1,11 @@
-//! Placeholder.
+//! What the whole-mesh tests share. Nothing depends on this crate.
+//!
+//! - [`meshctl`]: the binary under test, built if it is not there.
+//! - [`fuzz`]: bodies of the fuzz targets.
+//! - [`echo`]: an HTTP server that answers what it was asked.
+
+pub mod binary;
+pub mod echo;
+pub mod fuzz;
+
+pub use binary::{Running, meshctl};

@@ -1,1 +1,69 @@
-//! Placeholder.
+//! The compiler of the mesh: Istio's configuration in, resources for each proxy out.
+//!
+//! ```text
+//! files ──► Store ──► World ──► translate(World, Scope, roots) ──► resources
+//!        set_file   world()   │                                        │
+//!                             └─► problems                  session::Session ──► responses
+//! ```
+//!
+//! - [`Store`] takes files of YAML. It is strict and names the place of everything; an object
+//!   that cannot be used does not come into force, its last good version stays, and so do its
+//!   neighbours.
+//! - [`World`] is everything in force at one moment: immutable, linked, with what is wrong.
+//! - [`translate`] compiles what one proxy (a [`Scope`]) subscribes to, with all it needs.
+//! - [`session`] is the control plane's side of a discovery stream.
+//! - [`analyze`](fn@analyze) gives the findings only.
+//!
+//! All of it is synchronous and pure: the same input gives the same output, without clocks,
+//! files or sockets.
+//!
+//! ```
+//! use std::collections::BTreeSet;
+//! use mesh_api::{ResourceName, SpiffeId, v1};
+//! use meshd_core::{MeshSettings, Store, translate};
+//!
+//! let mut store = Store::new();
+//! store.set_file("reviews.yaml", "
+//! apiVersion: v1
+//! kind: Service
+//! metadata: { name: reviews }
+//! spec:
+//!   selector: { app: reviews }
+//!   ports: [{ name: http, port: 9080 }]
+//! ");
+//! let world = store.world(&MeshSettings::default());
+//! let node = v1::Node {
+//!     workload: "default/productpage-v1".into(),
+//!     kind: v1::ProxyKind::Sidecar.into(),
+//!     ..v1::Node::default()
+//! };
+//! let identity: SpiffeId = "spiffe://cluster.local/ns/default/sa/productpage".parse()?;
+//! let scope = world.scope(&node, &identity)?;
+//! let root: ResourceName = "routes/reviews:9080".parse()?;
+//! let resources = translate(&world, &scope, &BTreeSet::from([root.clone()]));
+//! assert!(resources.contains_key(&root));
+//! assert!(resources.contains_key(&"service/reviews.default.svc.cluster.local".parse()?));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod session;
+
+mod analyze;
+mod ingest;
+mod model;
+mod names;
+mod problem;
+mod scope;
+mod settings;
+mod store;
+mod translate;
+mod world;
+mod yaml;
+
+pub use analyze::analyze;
+pub use problem::ProblemLine;
+pub use scope::{Scope, ScopeError};
+pub use settings::MeshSettings;
+pub use store::Store;
+pub use translate::translate;
+pub use world::{ServiceView, WorkloadView, World};

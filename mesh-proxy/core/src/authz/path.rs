@@ -1,0 +1,65 @@
+//! Normal form of paths (Istio: pathNormalization BASE).
+
+use std::borrow::Cow;
+
+/// Brings a path without query into normal form: unreserved characters are not
+/// percent-encoded (RFC 3986 section 6.2.2.2), a backslash is a slash, and dot segments are
+/// resolved (section 5.2.4). Repeated slashes and `%2F` stay.
+///
+/// Borrows if there is nothing to do, which is the common case.
+pub fn normalise(path: &str) -> Cow<'_, str> {
+    if !path.starts_with(['/', '\\']) || is_normal(path) {
+        return Cow::Borrowed(path);
+    }
+    let decoded = decode_unreserved(path);
+    let mut out: Vec<&str> = Vec::new();
+    let mut segments = decoded.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match segment {
+            "." if last => out.push(""),
+            "." => {}
+            ".." => {
+                out.pop();
+                if last {
+                    out.push("");
+                }
+            }
+            other => out.push(other),
+        }
+    }
+    let mut text = String::with_capacity(decoded.len());
+    for segment in out {
+        text.push('/');
+        text.push_str(segment);
+    }
+    if text.is_empty() {
+        text.push('/');
+    }
+    Cow::Owned(text)
+}
+
+fn is_normal(path: &str) -> bool {
+    !path.contains(['%', '\\']) && !path.contains("/.")
+}
+
+fn decode_unreserved(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(next) = rest.chars().next() {
+        let after = rest.get(next.len_utf8()..).unwrap_or_default();
+        let hex = (next == '%').then(|| after.get(..2)).flatten();
+        let byte = hex.filter(|h| h.bytes().all(|b| b.is_ascii_hexdigit())).and_then(|h| u8::from_str_radix(h, 16).ok());
+        match byte {
+            Some(byte) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') => {
+                out.push(char::from(byte));
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => {
+                out.push(if next == '\\' { '/' } else { next });
+                rest = after;
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,221 @@
+//! Policies toward destinations and for callers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_api::v1;
+
+use super::route::{cidr, header_name};
+use super::{At, Kind, Result, each, invalid, origin, port, required};
+use crate::authz::{
+    Condition, Either, NamespacePattern, Operation, PathPattern, Pattern, Policy, PolicyAction, PolicySet,
+    PrincipalPattern, Rule, Source, Test,
+};
+use crate::ir::{ClientTls, LoadBalancer, Protocol, RetryOn, RetryPolicy, TlsFiles, TrafficPolicy};
+
+/// Istio's default of meshConfig.connectTimeout.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Istio's default of HTTPRetry.backoff.
+const BACKOFF_BASE: Duration = Duration::from_millis(25);
+
+pub(super) fn protocol(value: i32) -> Result<Protocol> {
+    Ok(match v1::Protocol::try_from(value) {
+        Ok(v1::Protocol::Auto) => Protocol::Auto,
+        Ok(v1::Protocol::Http) => Protocol::Http,
+        Ok(v1::Protocol::Http2) => Protocol::Http2,
+        Ok(v1::Protocol::Grpc) => Protocol::Grpc,
+        Ok(v1::Protocol::Tls) => Protocol::Tls,
+        Ok(v1::Protocol::Tcp) => Protocol::Tcp,
+        Ok(v1::Protocol::Unspecified) | Err(_) => return Err(Kind::UnknownEnum(value).into()),
+    })
+}
+
+pub(super) fn traffic(proto: &v1::TrafficPolicy) -> Result<TrafficPolicy> {
+    let load_balancer = match v1::LoadBalancer::try_from(proto.load_balancer) {
+        Ok(v1::LoadBalancer::LeastRequest) => LoadBalancer::LeastRequest,
+        Ok(v1::LoadBalancer::RoundRobin) => LoadBalancer::RoundRobin,
+        Ok(v1::LoadBalancer::Random) => LoadBalancer::Random,
+        Ok(v1::LoadBalancer::Passthrough) => LoadBalancer::Passthrough,
+        Ok(v1::LoadBalancer::Unspecified) | Err(_) => {
+            return Err(Kind::UnknownEnum(proto.load_balancer).into()).at("load_balancer");
+        }
+    };
+    let tls = proto.tls.as_ref().map_or(Ok(ClientTls::Auto), client_tls).at("tls")?;
+    Ok(TrafficPolicy {
+        load_balancer,
+        connect_timeout: match proto.connect_timeout_ms {
+            0 => CONNECT_TIMEOUT,
+            count => Duration::from_millis(count),
+        },
+        tls: Arc::new(tls),
+        origin: origin(proto.origin.as_ref()),
+    })
+}
+
+fn client_tls(proto: &v1::ClientTls) -> Result<ClientTls> {
+    let text = |text: &str| (!text.is_empty()).then(|| Arc::from(text));
+    let names = || proto.subject_alt_names.iter().map(|name| Arc::from(name.as_str())).collect::<Arc<[_]>>();
+    let files = || TlsFiles {
+        sni: text(&proto.sni),
+        subject_alt_names: names(),
+        client_certificate: text(&proto.client_certificate),
+        private_key: text(&proto.private_key),
+        ca_certificates: text(&proto.ca_certificates),
+        insecure_skip_verify: proto.insecure_skip_verify,
+    };
+    Ok(match v1::ClientTlsMode::try_from(proto.mode) {
+        Ok(v1::ClientTlsMode::Auto) => ClientTls::Auto,
+        Ok(v1::ClientTlsMode::Disable) => ClientTls::Disable,
+        Ok(v1::ClientTlsMode::Simple) => ClientTls::Simple(files()),
+        Ok(v1::ClientTlsMode::Mutual) => {
+            let files = files();
+            if files.client_certificate.is_none() || files.private_key.is_none() {
+                return Err(invalid("MUTUAL needs a client certificate and a private key")).at("client_certificate");
+            }
+            ClientTls::Mutual(files)
+        }
+        Ok(v1::ClientTlsMode::IstioMutual) => {
+            ClientTls::IstioMutual { sni: text(&proto.sni), subject_alt_names: names() }
+        }
+        Ok(v1::ClientTlsMode::Unspecified) | Err(_) => return Err(Kind::UnknownEnum(proto.mode).into()).at("mode"),
+    })
+}
+
+pub(super) fn retry(proto: &v1::Retry) -> Result<RetryPolicy> {
+    let mut on = RetryOn::NONE;
+    let mut status_codes = each("status_codes", &proto.status_codes, |code| {
+        u16::try_from(*code).ok().filter(|code| (100..=599).contains(code)).ok_or_else(|| Kind::Status(*code).into())
+    })?;
+    for (index, name) in proto.retry_on.iter().enumerate() {
+        // Istio takes bare status codes among the conditions.
+        let code = name.parse().ok().filter(|code| (100..=599).contains(code));
+        match (RetryOn::named(name), code) {
+            (Some(condition), _) => on = on.with(condition),
+            (None, Some(code)) => {
+                on = on.with(RetryOn::STATUS_CODES);
+                status_codes.push(code);
+            }
+            (None, None) => {
+                let error = invalid(format_args!("`{name}` is no retry condition"));
+                return Err(error).at_index("retry_on", index);
+            }
+        }
+    }
+    let milliseconds = |count: u64| (count != 0).then(|| Duration::from_millis(count));
+    let backoff_base = milliseconds(proto.backoff_base_ms).unwrap_or(BACKOFF_BASE);
+    let backoff_max = milliseconds(proto.backoff_max_ms).unwrap_or(backoff_base.saturating_mul(10));
+    Ok(RetryPolicy {
+        attempts: proto.attempts,
+        per_try_timeout: milliseconds(proto.per_try_timeout_ms),
+        on,
+        status_codes,
+        backoff_base,
+        backoff_max: backoff_max.max(backoff_base),
+        allow_previous_hosts: proto.allow_previous_hosts,
+        origin: origin(proto.origin.as_ref()),
+    })
+}
+
+pub(super) fn policies(list: &[v1::AuthorizationPolicy]) -> Result<PolicySet> {
+    each("policies", list, policy).map(PolicySet::new)
+}
+
+fn policy(proto: &v1::AuthorizationPolicy) -> Result<Policy> {
+    let action = match v1::AuthorizationAction::try_from(proto.action) {
+        Ok(v1::AuthorizationAction::Allow) => PolicyAction::Allow,
+        Ok(v1::AuthorizationAction::Deny) => PolicyAction::Deny,
+        Ok(v1::AuthorizationAction::Unspecified) | Err(_) => {
+            return Err(Kind::UnknownEnum(proto.action).into()).at("action");
+        }
+    };
+    Ok(Policy {
+        name: proto.name.as_str().into(),
+        action,
+        rules: each("rules", &proto.rules, rule)?,
+        origin: origin(proto.origin.as_ref()),
+    })
+}
+
+fn rule(proto: &v1::AuthorizationRule) -> Result<Rule> {
+    Ok(Rule {
+        from: each("from", &proto.from, source)?,
+        to: each("to", &proto.to, operation)?,
+        when: each("when", &proto.when, condition)?,
+        origin: origin(proto.origin.as_ref()),
+    })
+}
+
+fn source(proto: &v1::AuthorizationSource) -> Result<Source> {
+    Ok(Source {
+        principals: Either {
+            any: each("principals", &proto.principals, |text| Ok(PrincipalPattern::new(text)))?,
+            none: each("not_principals", &proto.not_principals, |text| Ok(PrincipalPattern::new(text)))?,
+        },
+        namespaces: Either {
+            any: each("namespaces", &proto.namespaces, |text| Ok(NamespacePattern::new(text)))?,
+            none: each("not_namespaces", &proto.not_namespaces, |text| Ok(NamespacePattern::new(text)))?,
+        },
+        ip_blocks: Either {
+            any: each("ip_blocks", &proto.ip_blocks, |text| cidr(text))?,
+            none: each("not_ip_blocks", &proto.not_ip_blocks, |text| cidr(text))?,
+        },
+    })
+}
+
+fn operation(proto: &v1::AuthorizationOperation) -> Result<Operation> {
+    let pattern = |text: &String| Ok(Pattern::new(text));
+    let path = |text: &String| PathPattern::new(text).map_err(invalid);
+    Ok(Operation {
+        hosts: Either { any: each("hosts", &proto.hosts, pattern)?, none: each("not_hosts", &proto.not_hosts, pattern)? },
+        ports: Either {
+            any: each("ports", &proto.ports, |number| port(*number))?,
+            none: each("not_ports", &proto.not_ports, |number| port(*number))?,
+        },
+        methods: Either {
+            any: each("methods", &proto.methods, pattern)?,
+            none: each("not_methods", &proto.not_methods, pattern)?,
+        },
+        paths: Either { any: each("paths", &proto.paths, path)?, none: each("not_paths", &proto.not_paths, path)? },
+    })
+}
+
+fn condition(proto: &v1::AuthorizationCondition) -> Result<Condition> {
+    use v1::AuthorizationAttribute as Proto;
+    let attribute = Proto::try_from(proto.attribute).unwrap_or(Proto::Unspecified);
+    let (key, test) = match attribute {
+        Proto::RequestHeader => {
+            let name = header_name(&proto.header).at("header")?;
+            (format!("request.headers[{name}]"), Test::Header(name, values(proto, |text| Ok(Pattern::new(text)))?))
+        }
+        Proto::SourceIp => ("source.ip".into(), Test::SourceIp(values(proto, cidr)?)),
+        Proto::SourceNamespace => {
+            ("source.namespace".into(), Test::SourceNamespace(values(proto, |text| Ok(NamespacePattern::new(text)))?))
+        }
+        Proto::SourcePrincipal => {
+            ("source.principal".into(), Test::SourcePrincipal(values(proto, |text| Ok(PrincipalPattern::new(text)))?))
+        }
+        Proto::DestinationIp => ("destination.ip".into(), Test::DestinationIp(values(proto, cidr)?)),
+        Proto::DestinationPort => {
+            let number = |text: &str| port(text.parse().map_err(|_| invalid(format_args!("`{text}` is no port")))?);
+            ("destination.port".into(), Test::DestinationPort(values(proto, number)?))
+        }
+        Proto::ConnectionSni => {
+            ("connection.sni".into(), Test::ConnectionSni(values(proto, |text| Ok(Pattern::new(text)))?))
+        }
+        Proto::Unspecified => return Err(Kind::UnknownEnum(proto.attribute).into()).at("attribute"),
+    };
+    Ok(Condition { key: key.into(), test })
+}
+
+fn values<T>(proto: &v1::AuthorizationCondition, parse: impl Fn(&str) -> Result<T>) -> Result<Either<T>> {
+    Ok(Either {
+        any: each("values", &proto.values, |text| parse(text))?,
+        none: each("not_values", &proto.not_values, |text| parse(text))?,
+    })
+}
+
+/// A policy that must be there.
+pub(super) fn port_policy(proto: &v1::PortPolicy) -> Result<(u16, TrafficPolicy)> {
+    let number = port(proto.port).at("port")?;
+    Ok((number, traffic(required(proto.policy.as_ref()).at("policy")?).at("policy")?))
+}

@@ -1,0 +1,203 @@
+//! Mesh, services, workloads, and what the proxy itself accepts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mesh_api::{Hostname, SpiffeId, WorkloadName, v1};
+
+use super::policy::{policies, port_policy, protocol};
+use super::route::{cidr, http_routes};
+use super::{At, Kind, Result, each, invalid, origin, port};
+use crate::ir::{
+    Gateway, GatewayHost, GatewayListener, Health, Inbound, InboundPort, Member, Mesh, MtlsMode, OutboundPolicy,
+    Resolution, Service, ServicePort, Subset, Workload, WorkloadAddress,
+};
+use crate::labels::{PeerLabels, PeerSource, ServiceLabels};
+
+pub(super) fn mesh(proto: &v1::Mesh) -> Result<Mesh> {
+    let outbound_policy = match v1::OutboundPolicy::try_from(proto.outbound_policy) {
+        Ok(v1::OutboundPolicy::AllowAny) => OutboundPolicy::AllowAny,
+        Ok(v1::OutboundPolicy::RegistryOnly) => OutboundPolicy::RegistryOnly,
+        Ok(v1::OutboundPolicy::Unspecified) | Err(_) => {
+            return Err(Kind::UnknownEnum(proto.outbound_policy).into()).at("outbound_policy");
+        }
+    };
+    Ok(Mesh {
+        trust_domain: proto.trust_domain.parse().map_err(invalid).at("trust_domain")?,
+        trust_domain_aliases: each("trust_domain_aliases", &proto.trust_domain_aliases, |name| {
+            name.parse().map_err(invalid)
+        })?,
+        outbound_policy,
+        roots_der: proto.roots_der.clone(),
+    })
+}
+
+pub(super) fn service(proto: &v1::Service) -> Result<Service> {
+    let host: Hostname = proto.hostname.parse().map_err(invalid).at("hostname")?;
+    let resolution = match v1::Resolution::try_from(proto.resolution) {
+        Ok(v1::Resolution::Static) => Resolution::Static,
+        Ok(v1::Resolution::Dns) => Resolution::Dns,
+        Ok(v1::Resolution::None) => Resolution::None,
+        Ok(v1::Resolution::Unspecified) | Err(_) => {
+            return Err(Kind::UnknownEnum(proto.resolution).into()).at("resolution");
+        }
+    };
+    let ports = each("ports", &proto.ports, |proto| {
+        Ok(ServicePort { number: port(proto.number).at("number")?, protocol: protocol(proto.protocol).at("protocol")? })
+    })?;
+    let subsets = each("subsets", &proto.subsets, |proto| subset(proto, &ports))?;
+    if !subsets.first().is_some_and(|subset| subset.name.is_empty()) {
+        return Err(invalid("the first one must be the unnamed set of all endpoints")).at("subsets");
+    }
+    Ok(Service {
+        labels: Arc::new(ServiceLabels::new(host.as_str(), &proto.short_name, &proto.namespace)),
+        host,
+        ports,
+        addresses: each("addresses", &proto.addresses, |text| cidr(text))?,
+        resolution,
+        mesh_external: proto.mesh_external,
+        subject_alt_names: proto.subject_alt_names.iter().map(|name| Arc::from(name.as_str())).collect(),
+        subsets,
+        origin: origin(proto.origin.as_ref()),
+    })
+}
+
+fn subset(proto: &v1::Subset, ports: &[ServicePort]) -> Result<Subset> {
+    let policies: BTreeMap<_, _> = each("policies", &proto.policies, port_policy)?.into_iter().collect();
+    // A port without policy would have no cluster; with a default one it could lose its TLS.
+    if let Some(port) = ports.iter().find(|port| !policies.contains_key(&port.number)) {
+        return Err(invalid(format_args!("port {} has none", port.number))).at("policies");
+    }
+    Ok(Subset {
+        name: proto.name.as_str().into(),
+        labels: proto.labels.clone(),
+        policies,
+        origin: origin(proto.origin.as_ref()),
+    })
+}
+
+pub(super) fn workload(proto: &v1::Workload) -> Result<Workload> {
+    let health = match v1::Health::try_from(proto.health) {
+        Ok(v1::Health::Healthy) => Health::Healthy,
+        Ok(v1::Health::Unhealthy) => Health::Unhealthy,
+        Ok(v1::Health::Unspecified) | Err(_) => return Err(Kind::UnknownEnum(proto.health).into()).at("health"),
+    };
+    let identity = identity(&proto.identity).at("identity")?;
+    let mut backs: BTreeMap<Hostname, Vec<Member>> = BTreeMap::new();
+    for (index, backing) in proto.backs.iter().enumerate() {
+        let (host, members) = backing_ports(backing).at_index("backs", index)?;
+        backs.entry(host).or_default().extend(members);
+    }
+    let source = PeerSource {
+        workload: &proto.name,
+        namespace: &proto.namespace,
+        identity: identity.as_ref(),
+        cluster: &proto.cluster,
+        canonical_name: &proto.canonical_name,
+        canonical_revision: &proto.canonical_revision,
+    };
+    Ok(Workload {
+        uid: proto.uid.as_str().into(),
+        peer: Arc::new(PeerLabels::new(&source, &proto.labels)),
+        identity,
+        labels: proto.labels.clone(),
+        address: address(&proto.address).at("address")?,
+        locality: proto.locality.as_str().into(),
+        weight: proto.weight.max(1),
+        health,
+        backs,
+    })
+}
+
+fn backing_ports(proto: &v1::Backing) -> Result<(Hostname, Vec<Member>)> {
+    let host = proto.service.parse().map_err(invalid).at("service")?;
+    let members = each("ports", &proto.ports, |proto| {
+        Ok(Member {
+            service_port: port(proto.service_port).at("service_port")?,
+            // A Unix socket has no port.
+            target_port: u16::try_from(proto.target_port).map_err(|_| Kind::Port(proto.target_port).into()).at("target_port")?,
+            mutual_tls: proto.mutual_tls,
+        })
+    })?;
+    Ok((host, members))
+}
+
+fn address(text: &str) -> Result<WorkloadAddress> {
+    if let Some(path) = text.strip_prefix("unix://") {
+        if path.is_empty() {
+            return Err(invalid("the path of the Unix socket is empty"));
+        }
+        return Ok(WorkloadAddress::Unix(path.into()));
+    }
+    match text.parse() {
+        Ok(ip) => Ok(WorkloadAddress::Ip(ip)),
+        Err(_) => text.parse().map(WorkloadAddress::Name).map_err(invalid),
+    }
+}
+
+fn identity(text: &str) -> Result<Option<SpiffeId>> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(invalid) }
+}
+
+fn mtls(value: i32) -> Result<MtlsMode> {
+    Ok(match v1::MtlsMode::try_from(value) {
+        Ok(v1::MtlsMode::Disable) => MtlsMode::Disable,
+        Ok(v1::MtlsMode::Permissive) => MtlsMode::Permissive,
+        Ok(v1::MtlsMode::Strict) => MtlsMode::Strict,
+        Ok(v1::MtlsMode::Unspecified) | Err(_) => return Err(Kind::UnknownEnum(value).into()),
+    })
+}
+
+pub(super) fn inbound(proto: &v1::Inbound) -> Result<Inbound> {
+    let workload: WorkloadName = proto.workload.parse().map_err(invalid).at("workload")?;
+    let identity = identity(&proto.identity).at("identity")?;
+    let ports = each("ports", &proto.ports, inbound_port)?;
+    let source = PeerSource {
+        workload: workload.name(),
+        namespace: workload.namespace(),
+        identity: identity.as_ref(),
+        ..PeerSource::default()
+    };
+    Ok(Inbound {
+        labels: Arc::new(PeerLabels::new(&source, &proto.labels)),
+        workload,
+        identity,
+        ports: ports.into_iter().map(|port| (port.port, port)).collect(),
+        default_mtls: mtls(proto.default_mtls).at("default_mtls")?,
+        mtls_origin: origin(proto.mtls_origin.as_ref()),
+        policies: policies(&proto.policies)?,
+    })
+}
+
+fn inbound_port(proto: &v1::InboundPort) -> Result<InboundPort> {
+    let service = match proto.service.as_str() {
+        "" => None,
+        host => Some((host.parse().map_err(invalid).at("service")?, port(proto.service_port).at("service_port")?)),
+    };
+    Ok(InboundPort {
+        port: port(proto.port).at("port")?,
+        protocol: protocol(proto.protocol).at("protocol")?,
+        mtls: mtls(proto.mtls).at("mtls")?,
+        mtls_origin: origin(proto.mtls_origin.as_ref()),
+        service,
+    })
+}
+
+pub(super) fn gateway(proto: &v1::Gateway) -> Result<Gateway> {
+    let listeners = each("listeners", &proto.listeners, |proto| {
+        let hosts = each("hosts", &proto.hosts, |proto| {
+            Ok(GatewayHost {
+                domain: proto.domain.parse().map_err(invalid).at("domain")?,
+                http: http_routes(&proto.http)?,
+                https_redirect: proto.https_redirect,
+                origin: origin(proto.origin.as_ref()),
+            })
+        })?;
+        Ok(GatewayListener::new(port(proto.port).at("port")?, protocol(proto.protocol).at("protocol")?, hosts))
+    })?;
+    Ok(Gateway {
+        workload: proto.workload.parse().map_err(invalid).at("workload")?,
+        listeners: listeners.into_iter().map(|listener| (listener.port, listener)).collect(),
+        policies: policies(&proto.policies)?,
+    })
+}

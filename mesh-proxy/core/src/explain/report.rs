@@ -1,0 +1,338 @@
+//! What is asked and what is told, in a form that is stable as JSON.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ir::Origin;
+
+/// A request or connection to explain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExplainRequest {
+    /// Host that the client asks for. Not needed for an inbound request.
+    pub host: String,
+    /// Port that the client calls; for an inbound request the workload's port, for a gateway the
+    /// listener's.
+    pub port: u16,
+    /// Opaque bytes (or foreign TLS, with `sni`) instead of an HTTP request.
+    pub tcp: bool,
+    /// Method.
+    pub method: String,
+    /// Path with query.
+    pub path: String,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Header fields: names and values.
+    pub headers: Vec<(String, String)>,
+    /// Server name of the client's TLS.
+    pub sni: Option<String>,
+    /// Original destination of a captured connection.
+    pub original: Option<SocketAddr>,
+    /// Seed of the draws among destinations, faults and mirrors; without, only shares are told.
+    pub seed: Option<u64>,
+    /// Identity of an inbound caller, a SPIFFE ID; without, it calls in plain text.
+    pub source_identity: Option<String>,
+    /// Address of an inbound caller.
+    pub source_ip: Option<IpAddr>,
+    /// Address that an inbound caller connected to.
+    pub destination_ip: Option<IpAddr>,
+}
+
+/// A question that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidRequest(pub(super) String);
+
+/// The answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ExplainReport {
+    /// `<namespace>/<name>` of the workload whose proxy decides.
+    pub workload: String,
+    /// Its identity.
+    pub identity: Option<String>,
+    /// Revision of the configuration.
+    pub revision: u64,
+    /// Content digest of the configuration.
+    pub digest: String,
+    /// A resource that the proxy does not hold; then nothing is decided.
+    pub missing: Option<String>,
+    /// About an outbound request or connection, or a gateway's.
+    pub outbound: Option<OutboundReport>,
+    /// About an inbound one.
+    pub inbound: Option<InboundReport>,
+}
+
+/// How an outbound request is routed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OutboundReport {
+    /// The resource that says it.
+    pub resource: String,
+    /// Canonical host name of the destination; absent if nobody declared it.
+    pub host: Option<String>,
+    /// Service port.
+    pub port: u16,
+    /// What is spoken there.
+    pub protocol: String,
+    /// Nobody declared it.
+    pub undeclared: bool,
+    /// `ALLOW_ANY` or `REGISTRY_ONLY`, if that decides.
+    pub outbound_policy: Option<String>,
+    /// Routes in the order in which they were tried; the last one is taken if it matched.
+    pub tried: Vec<RouteReport>,
+    /// `forward`, `respond` or `passthrough`; for bytes also `refuse`.
+    pub action: String,
+    /// Status of an answer that the proxy makes up.
+    pub status: Option<u16>,
+    /// Why the proxy answers or refuses by itself.
+    pub reason: Option<String>,
+    /// Location of a redirect.
+    pub location: Option<String>,
+    /// Edits of the request and response, one line each.
+    pub edits: Vec<String>,
+    /// Path and query as sent.
+    pub sent_path: Option<String>,
+    /// Authority as sent.
+    pub sent_authority: Option<String>,
+    /// Destinations with their shares.
+    pub destinations: Vec<DestinationReport>,
+    /// The destination that the seed draws.
+    pub drawn: Option<String>,
+    /// Place of the route that is taken.
+    pub origin: Option<Origin>,
+    /// Time limit in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// Retries.
+    pub retry: Option<RetryReport>,
+    /// Faults.
+    pub fault: Option<FaultReport>,
+    /// Copies.
+    pub mirrors: Vec<MirrorReport>,
+}
+
+/// One route that was tried.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RouteReport {
+    /// Its name, may be empty.
+    pub name: String,
+    /// Its place.
+    pub origin: Option<Origin>,
+    /// Whether it is taken.
+    pub matched: bool,
+    /// Its matches that were tried; none if it takes everything.
+    pub matches: Vec<TriedMatch>,
+}
+
+/// One match that was tried.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TriedMatch {
+    /// Which one, from 0.
+    pub index: usize,
+    /// Its name, may be empty.
+    pub name: String,
+    /// Its place.
+    pub origin: Option<Origin>,
+    /// The first condition that failed; absent if it matched.
+    pub failed: Option<ConditionReport>,
+}
+
+/// A condition that failed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConditionReport {
+    /// `uri`, `method`, `headers[end-user]` and so on.
+    pub condition: String,
+    /// What it asks for.
+    pub wanted: String,
+    /// What the request has; absent if it has nothing there.
+    pub actual: Option<String>,
+}
+
+/// One destination.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DestinationReport {
+    /// `outbound|<port>|<subset>|<host>`.
+    pub cluster: String,
+    /// Weight as written.
+    pub weight: u32,
+    /// Share of the traffic in percent.
+    pub percent: f64,
+    /// Why it cannot be used.
+    pub problem: Option<String>,
+    /// Where the service is declared.
+    pub service_origin: Option<Origin>,
+    /// Where the subset is declared.
+    pub subset_origin: Option<Origin>,
+    /// Where the traffic policy stands; absent for the defaults.
+    pub policy_origin: Option<Origin>,
+    /// How endpoints are chosen.
+    pub load_balancer: String,
+    /// Time to connect in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// Its endpoints.
+    pub endpoints: Vec<EndpointReport>,
+}
+
+/// One endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EndpointReport {
+    /// Its unique name.
+    pub uid: String,
+    /// Where it is.
+    pub address: String,
+    /// Whether it takes requests.
+    pub healthy: bool,
+    /// Its weight.
+    pub weight: u32,
+    /// `plain`, `mesh`, `simple` or `mutual`.
+    pub tls: String,
+    /// Who it must prove to be.
+    pub identity: Option<String>,
+}
+
+/// Retries.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RetryReport {
+    /// Tries after the first.
+    pub attempts: u32,
+    /// Conditions.
+    pub on: Vec<String>,
+    /// Status codes.
+    pub status_codes: Vec<u16>,
+    /// Time for each try in milliseconds.
+    pub per_try_timeout_ms: Option<u64>,
+    /// Place; absent for the mesh's default.
+    pub origin: Option<Origin>,
+}
+
+/// Faults.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FaultReport {
+    /// Share that is delayed, in percent.
+    pub delay_percent: f64,
+    /// How long, in milliseconds.
+    pub delay_ms: u64,
+    /// Share that is aborted, in percent.
+    pub abort_percent: f64,
+    /// `HTTP 503` or `gRPC 14`.
+    pub abort: String,
+    /// Place.
+    pub origin: Option<Origin>,
+}
+
+/// A copy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MirrorReport {
+    /// `outbound|<port>|<subset>|<host>`.
+    pub cluster: String,
+    /// Share in percent.
+    pub percent: f64,
+}
+
+/// Who may call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InboundReport {
+    /// Workload port.
+    pub port: u16,
+    /// What is spoken there.
+    pub protocol: String,
+    /// `<host>:<port>` of the service in front of it.
+    pub service: Option<String>,
+    /// `STRICT`, `PERMISSIVE` or `DISABLE`.
+    pub mtls: String,
+    /// PeerAuthentication that says so.
+    pub mtls_origin: Option<Origin>,
+    /// `terminate`, `plaintext` or `refuse`.
+    pub transport: String,
+    /// Policies in the order in which they were looked at.
+    pub policies: Vec<PolicyReport>,
+    /// The decision.
+    pub verdict: VerdictReport,
+}
+
+/// One policy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PolicyReport {
+    /// `<namespace>/<name>`.
+    pub name: String,
+    /// `ALLOW` or `DENY`.
+    pub action: String,
+    /// Its place.
+    pub origin: Option<Origin>,
+    /// Whether one of its rules matched.
+    pub matched: bool,
+    /// Its rules that were looked at.
+    pub rules: Vec<RuleReport>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RuleReport {
+    /// Which one, from 0.
+    pub index: usize,
+    /// Its place.
+    pub origin: Option<Origin>,
+    /// Whether it matched.
+    pub matched: bool,
+    /// Why it did not; empty if it did.
+    pub why: String,
+}
+
+/// The decision.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VerdictReport {
+    /// Whether it may go on.
+    pub allowed: bool,
+    /// The policy that decided.
+    pub policy: Option<String>,
+    /// Its rule, from 0.
+    pub rule: Option<usize>,
+    /// Place of the rule.
+    pub origin: Option<Origin>,
+    /// Why it was denied.
+    pub reason: Option<String>,
+}
+
+// === impl ExplainRequest ===
+
+impl Default for ExplainRequest {
+    /// `GET / HTTP/1.1` to nobody.
+    fn default() -> Self {
+        Self {
+            host: String::new(),
+            port: 80,
+            tcp: false,
+            method: "GET".to_owned(),
+            path: "/".to_owned(),
+            scheme: "http".to_owned(),
+            headers: Vec::new(),
+            sni: None,
+            original: None,
+            seed: None,
+            source_identity: None,
+            source_ip: None,
+            destination_ip: None,
+        }
+    }
+}
+
+impl ExplainRequest {
+    /// The request as the data path sees it.
+    pub(super) fn parts(&self) -> Result<http::request::Parts, InvalidRequest> {
+        let invalid = |what: &str| InvalidRequest(format!("{what} of the request is malformed"));
+        let mut builder = http::Request::builder().method(self.method.as_bytes());
+        if self.scheme == "http" || self.host.is_empty() {
+            builder = builder.uri(&self.path);
+        } else {
+            builder = builder.uri(format!("{}://{}{}", self.scheme, self.host, self.path));
+        }
+        for (name, value) in &self.headers {
+            builder = builder.header(name.as_str(), value.as_str());
+        }
+        let named = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
+        if !named && !self.host.is_empty() {
+            builder = builder.header(http::header::HOST, self.host.as_str());
+        }
+        let request = builder.body(()).map_err(|_| invalid("method, path or a header field"))?;
+        Ok(request.into_parts().0)
+    }
+}

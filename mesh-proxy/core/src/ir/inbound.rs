@@ -1,0 +1,194 @@
+//! What a proxy itself is told: the mesh, its inbound side, its gateway.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use mesh_api::{Hostname, SpiffeId, TrustDomain, WorkloadName};
+
+use super::{HttpRoute, Origin, Protocol};
+use crate::authz::PolicySet;
+use crate::labels::PeerLabels;
+
+/// Mesh-wide settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mesh {
+    /// Trust domain of the mesh.
+    pub trust_domain: TrustDomain,
+    /// Other names of the same trust domain.
+    pub trust_domain_aliases: Vec<TrustDomain>,
+    /// What happens to destinations that nobody declared.
+    pub outbound_policy: OutboundPolicy,
+    /// Roots to trust for peers, DER.
+    pub roots_der: Vec<Vec<u8>>,
+}
+
+/// Treatment of undeclared destinations (Istio: outboundTrafficPolicy.mode).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OutboundPolicy {
+    /// Passed to where they were going.
+    AllowAny,
+    /// HTTP answers 502, TCP is reset.
+    RegistryOnly,
+}
+
+/// What a sidecar accepts.
+#[derive(Clone, Debug)]
+pub struct Inbound {
+    /// The workload.
+    pub workload: WorkloadName,
+    /// Its identity, if it has one.
+    pub identity: Option<SpiffeId>,
+    /// Declared ports by number.
+    pub ports: BTreeMap<u16, InboundPort>,
+    /// Mode for other ports.
+    pub default_mtls: MtlsMode,
+    /// PeerAuthentication that gives `default_mtls`.
+    pub mtls_origin: Option<Arc<Origin>>,
+    /// Authorization policies.
+    pub policies: PolicySet,
+    /// Metric labels of the workload.
+    pub labels: Arc<PeerLabels>,
+}
+
+/// One port that a workload serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboundPort {
+    /// Port of the workload.
+    pub port: u16,
+    /// What is spoken on it.
+    pub protocol: Protocol,
+    /// Which peers it accepts.
+    pub mtls: MtlsMode,
+    /// PeerAuthentication that decides.
+    pub mtls_origin: Option<Arc<Origin>>,
+    /// The (oldest) service in front of it, with that service's port.
+    pub service: Option<(Hostname, u16)>,
+}
+
+/// Which peers a port accepts (Istio: PeerAuthentication.mtls.mode).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MtlsMode {
+    /// Plain text only.
+    Disable,
+    /// Both.
+    Permissive,
+    /// Mutual TLS only.
+    Strict,
+}
+
+/// What a gateway serves.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// The gateway's workload.
+    pub workload: WorkloadName,
+    /// By port.
+    pub listeners: BTreeMap<u16, GatewayListener>,
+    /// Authorization policies.
+    pub policies: PolicySet,
+}
+
+/// One port of a gateway.
+#[derive(Clone, Debug)]
+pub struct GatewayListener {
+    /// Port to listen on.
+    pub port: u16,
+    /// What is spoken on it.
+    pub protocol: Protocol,
+    hosts: Vec<GatewayHost>,
+    exact: HashMap<Hostname, usize>,
+    // Indices of `*.suffix` hosts, longest suffix first.
+    suffixes: Vec<usize>,
+    any: Option<usize>,
+}
+
+/// Routes of one domain on a gateway's port.
+#[derive(Clone, Debug)]
+pub struct GatewayHost {
+    /// Exact name, `*.suffix`, or `*`.
+    pub domain: Hostname,
+    /// Routes in order. Nothing matching answers 404.
+    pub http: Vec<Arc<HttpRoute>>,
+    /// Whether plain text is answered by a redirect to https.
+    pub https_redirect: bool,
+    /// The Gateway server that opened the domain.
+    pub origin: Option<Arc<Origin>>,
+}
+
+// === impl Mesh ===
+
+impl Default for Mesh {
+    /// What holds before the first configuration: nothing undeclared is passed on, nobody is
+    /// trusted.
+    fn default() -> Self {
+        Self {
+            trust_domain: TrustDomain::default(),
+            trust_domain_aliases: Vec::new(),
+            outbound_policy: OutboundPolicy::RegistryOnly,
+            roots_der: Vec::new(),
+        }
+    }
+}
+
+impl Mesh {
+    /// Whether the name is the mesh's own trust domain or one of its aliases.
+    pub fn is_own_domain(&self, domain: &str) -> bool {
+        self.domains().any(|own| own == domain)
+    }
+
+    /// The mesh's own trust domain, then its aliases.
+    pub fn domains(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.trust_domain).chain(&self.trust_domain_aliases).map(TrustDomain::as_str)
+    }
+}
+
+// === impl MtlsMode ===
+
+impl MtlsMode {
+    /// Istio's name of it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disable => "DISABLE",
+            Self::Permissive => "PERMISSIVE",
+            Self::Strict => "STRICT",
+        }
+    }
+}
+
+// === impl GatewayListener ===
+
+impl GatewayListener {
+    /// Indexes the hosts. Of two equal domains the first counts.
+    pub fn new(port: u16, protocol: Protocol, hosts: Vec<GatewayHost>) -> Self {
+        let mut exact = HashMap::new();
+        let mut suffixes = Vec::new();
+        let mut any = None;
+        for (index, host) in hosts.iter().enumerate() {
+            if host.domain.as_str() == "*" {
+                any.get_or_insert(index);
+            } else if host.domain.is_wildcard() {
+                suffixes.push(index);
+            } else {
+                exact.entry(host.domain.clone()).or_insert(index);
+            }
+        }
+        let length = |index: &usize| hosts.get(*index).map_or(0, |host| host.domain.as_str().len());
+        // Stable: the first of two equal suffixes stays first.
+        suffixes.sort_by_key(|index| std::cmp::Reverse(length(index)));
+        Self { port, protocol, hosts, exact, suffixes, any }
+    }
+
+    /// All hosts in the order of the configuration.
+    pub fn hosts(&self) -> &[GatewayHost] {
+        &self.hosts
+    }
+
+    /// The most specific domain that covers the name (lower case, without port): exact, then the
+    /// longest suffix, then `*`.
+    pub fn host(&self, name: &str) -> Option<&GatewayHost> {
+        let by_suffix = || {
+            self.suffixes.iter().find(|index| self.hosts.get(**index).is_some_and(|host| host.domain.covers(name)))
+        };
+        let index = self.exact.get(name).or_else(by_suffix).or(self.any.as_ref())?;
+        self.hosts.get(*index)
+    }
+}

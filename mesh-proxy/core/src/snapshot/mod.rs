@@ -1,0 +1,131 @@
+//! The configuration in force, immutable.
+
+mod apply;
+mod index;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use mesh_api::{Hostname, ResourceName, v1};
+
+use crate::ir::{Cluster, ClusterId, Gateway, Inbound, Mesh, RouteTable, Service, Workload};
+use index::ServiceEntry;
+
+/// All resources that the proxy holds, at one revision. Cheap to clone; never changes.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Inner {
+    revision: u64,
+    digest: Arc<str>,
+    raw: BTreeMap<ResourceName, Arc<v1::Resource>>,
+    default_mesh: Mesh,
+    mesh: Option<Arc<Mesh>>,
+    inbound: Option<Arc<Inbound>>,
+    gateway: Option<Arc<Gateway>>,
+    tables: HashMap<ResourceName, Arc<RouteTable>>,
+    services: HashMap<Hostname, ServiceEntry>,
+    workloads: HashMap<Arc<str>, Arc<Workload>>,
+}
+
+/// What became of one response.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// The configuration from now on.
+    pub snapshot: Snapshot,
+    /// Resources that were refused; the last good version of each stays in force.
+    pub rejected: Vec<v1::Rejection>,
+    /// Resources that are new or different now.
+    pub changed: Vec<ResourceName>,
+    /// Resources that are gone.
+    pub removed: Vec<ResourceName>,
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// Nothing.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Number of the World that it was made from; 0 before the first.
+    pub fn revision(&self) -> u64 {
+        self.inner.revision
+    }
+
+    /// Content digest of that World.
+    pub fn digest(&self) -> &str {
+        &self.inner.digest
+    }
+
+    /// The next snapshot: this one with a response applied. Each resource is taken whole or
+    /// refused; refused ones keep their last good version and do not hinder the others. This
+    /// snapshot stays as it is.
+    pub fn apply(&self, response: &v1::DiscoveryResponse) -> Applied {
+        apply::apply(self, response)
+    }
+
+    /// Names and versions of all resources, as the first request of a stream tells them.
+    pub fn known(&self) -> BTreeMap<String, String> {
+        self.inner.raw.values().map(|resource| (resource.name.clone(), resource.version.clone())).collect()
+    }
+
+    /// The resources as they came, sorted by name.
+    pub fn resources(&self) -> impl Iterator<Item = &v1::Resource> {
+        self.inner.raw.values().map(|resource| &**resource)
+    }
+
+    /// Names of all resources, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &ResourceName> {
+        self.inner.raw.keys()
+    }
+
+    /// Whether the resource is there.
+    pub fn holds(&self, name: &ResourceName) -> bool {
+        self.inner.raw.contains_key(name)
+    }
+
+    /// Mesh-wide settings; the closed default before they came.
+    pub fn mesh(&self) -> &Mesh {
+        self.inner.mesh.as_deref().unwrap_or(&self.inner.default_mesh)
+    }
+
+    /// What this sidecar accepts.
+    pub fn inbound(&self) -> Option<&Arc<Inbound>> {
+        self.inner.inbound.as_ref()
+    }
+
+    /// What this gateway serves.
+    pub fn gateway(&self) -> Option<&Arc<Gateway>> {
+        self.inner.gateway.as_ref()
+    }
+
+    /// The routes of a destination: a name `routes/…` or `address/…`.
+    pub fn table(&self, name: &ResourceName) -> Option<&Arc<RouteTable>> {
+        self.inner.tables.get(name)
+    }
+
+    /// A set of endpoints.
+    pub fn cluster(&self, id: &ClusterId) -> Option<&Arc<Cluster>> {
+        self.inner.services.get(&id.host)?.cluster(id)
+    }
+
+    /// All sets of endpoints, in no particular order.
+    pub fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
+        self.inner.services.values().flat_map(ServiceEntry::clusters)
+    }
+
+    /// A service as it was declared.
+    pub fn service(&self, host: &Hostname) -> Option<&Arc<Service>> {
+        self.inner.services.get(host).and_then(ServiceEntry::service)
+    }
+
+    /// A workload.
+    pub fn workload(&self, uid: &str) -> Option<&Arc<Workload>> {
+        self.inner.workloads.get(uid)
+    }
+}

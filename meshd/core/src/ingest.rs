@@ -1,0 +1,403 @@
+//! Text to objects: strict, with the place of everything.
+
+mod authorization_policy;
+mod destination_rule;
+mod gateway;
+mod http_action;
+mod http_match;
+mod l4_route;
+mod metadata;
+mod peer_authentication;
+mod service;
+mod service_account;
+mod service_entry;
+mod virtual_service;
+mod workload_entry;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use mesh_api::v1::{Origin, Problem, Severity};
+use sha2::{Digest, Sha256};
+
+use crate::model::{Kind, Object, ObjectId};
+use crate::yaml::{self, Fields, Node, Place, Report, Value, nearest};
+
+pub(crate) use virtual_service::MESH;
+
+/// An object and the hash of the text that it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) object: Object,
+    pub(crate) digest: [u8; 32],
+}
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(crate) struct ParsedFile {
+    /// Good objects, in order.
+    pub(crate) entries: Vec<Entry>,
+    /// Objects that are there but cannot be used.
+    pub(crate) refused: BTreeSet<ObjectId>,
+    /// A part of the file is no YAML, or an object has no readable name: anything may be missing.
+    pub(crate) unreadable: bool,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// Kinds of `networking.istio.io` and `security.istio.io` that the mesh does not do, whether
+/// leaving them out lets something through, and why.
+const NOT_YET: &[(&str, Severity, &str)] = &[
+    (
+        "EnvoyFilter",
+        Severity::Error,
+        "it patches Envoy, which is not part of this mesh",
+    ),
+    (
+        "ProxyConfig",
+        Severity::Warning,
+        "proxies keep their own settings",
+    ),
+    (
+        "RequestAuthentication",
+        Severity::Error,
+        "tokens are not validated; nothing may rely on it",
+    ),
+    (
+        "Sidecar",
+        Severity::Error,
+        "scopes are not narrowed; use exportTo and AuthorizationPolicy",
+    ),
+    (
+        "Telemetry",
+        Severity::Warning,
+        "metrics and logs keep their defaults",
+    ),
+    (
+        "TrafficExtension",
+        Severity::Error,
+        "extensions are not loaded",
+    ),
+    ("WasmPlugin", Severity::Error, "plugins are not loaded"),
+    (
+        "WorkloadGroup",
+        Severity::Warning,
+        "write a WorkloadEntry for each workload",
+    ),
+];
+
+/// Reads a file.
+pub(crate) fn parse_file(path: &str, text: &str) -> ParsedFile {
+    let mut file = ParsedFile::default();
+    for document in yaml::parse(text) {
+        match document.roots {
+            Ok(roots) => {
+                for (index, root) in roots.iter().enumerate() {
+                    let hash = Sha256::new()
+                        .chain_update(path)
+                        .chain_update([0])
+                        .chain_update(root.place.line.to_be_bytes())
+                        .chain_update(index.to_be_bytes())
+                        .chain_update(document.text);
+                    file.root(path, root, &hash);
+                }
+            }
+            Err(malformed) => {
+                file.unreadable = true;
+                let origin = Origin {
+                    source: path.to_owned(),
+                    line: malformed.place.line,
+                    column: malformed.place.column,
+                    ..Origin::default()
+                };
+                let message = format!("this is no YAML: {}", malformed.message);
+                file.problem(Severity::Error, origin, message, "yaml");
+            }
+        }
+    }
+    file.refuse_duplicates();
+    file
+}
+
+// === impl ParsedFile ===
+
+impl ParsedFile {
+    fn problem(&mut self, severity: Severity, origin: Origin, message: String, code: &str) {
+        self.problems.push(Problem {
+            severity: severity.into(),
+            origin: Some(origin),
+            message,
+            code: code.to_owned(),
+        });
+    }
+
+    fn root(&mut self, path: &str, node: &Node, hash: &Sha256) {
+        if node.value == Value::Null {
+            return;
+        }
+        let kind = node.get("kind").and_then(Node::text).unwrap_or_default();
+        let items = node.get("items").filter(|_| kind.ends_with("List"));
+        if let Some(Value::List(items)) = items.map(|items| &items.value) {
+            for (index, item) in items.iter().enumerate() {
+                self.root(path, item, &hash.clone().chain_update(index.to_be_bytes()));
+            }
+            return;
+        }
+        self.object(path, node, hash.clone().finalize().into());
+    }
+
+    fn object(&mut self, path: &str, node: &Node, digest: [u8; 32]) {
+        let mut report = Report::new(Origin {
+            source: path.to_owned(),
+            line: node.place.line,
+            column: node.place.column,
+            ..Origin::default()
+        });
+        match read_object(path, node, &mut report) {
+            Outcome::Object(object) => self.entries.push(Entry { object, digest }),
+            Outcome::Refused(id) => {
+                self.refused.insert(id);
+            }
+            Outcome::Nameless => self.unreadable = true,
+            Outcome::Skipped => {}
+        }
+        self.problems.extend(report.into_problems());
+    }
+
+    /// Of two objects of one name the first stays.
+    fn refuse_duplicates(&mut self) {
+        let mut seen: BTreeSet<ObjectId> = BTreeSet::new();
+        let mut kept = Vec::new();
+        for entry in std::mem::take(&mut self.entries) {
+            let meta = entry.object.meta();
+            if seen.insert(meta.id.clone()) {
+                kept.push(entry);
+            } else {
+                let message = format!(
+                    "duplicate {}: {} is declared before in this file",
+                    meta.id.kind.name(),
+                    meta.full_name()
+                );
+                self.problem(Severity::Error, meta.origin.clone(), message, "duplicate");
+            }
+        }
+        self.entries = kept;
+    }
+}
+
+enum Outcome {
+    Object(Object),
+    Refused(ObjectId),
+    Nameless,
+    Skipped,
+}
+
+fn read_object(path: &str, node: &Node, r: &mut Report) -> Outcome {
+    let Some(mut root) = Fields::open(node, "", r) else {
+        return Outcome::Nameless;
+    };
+    let api_version = root.word("apiVersion", r);
+    let Some(kind_word) = root.word("kind", r) else {
+        r.error(node.place, "this is no Kubernetes object: it has no `kind`");
+        return Outcome::Nameless;
+    };
+    let version = api_version.map(|word| word.text).unwrap_or_default();
+    let kind = match recognise(&kind_word.text, &version) {
+        Recognised::Mesh(kind) => kind,
+        Recognised::Other => {
+            skip(node, path, (&kind_word.text, &version, kind_word.place), r);
+            return Outcome::Skipped;
+        }
+        Recognised::Version(hint) => {
+            let text = if version.is_empty() {
+                "no apiVersion".to_owned()
+            } else {
+                format!("unknown apiVersion `{version}`")
+            };
+            r.error(
+                kind_word.place,
+                format!("{text} for {}; write `{hint}`", kind_word.text),
+            );
+            return Outcome::Nameless;
+        }
+    };
+    let Some(meta) = metadata::read(&mut root, kind, path, r) else {
+        return Outcome::Nameless;
+    };
+    let id = meta.id.clone();
+    let mut inner = Report::new(meta.origin.clone());
+    let object = read_kind(kind, meta, &mut root, &mut inner);
+    root.close(&mut inner);
+    let failed = inner.failed() || r.failed();
+    for problem in inner.into_problems() {
+        r.adopt(problem);
+    }
+    match object {
+        Some(object) if !failed => Outcome::Object(object),
+        _ => Outcome::Refused(id),
+    }
+}
+
+fn read_kind(
+    kind: Kind,
+    meta: crate::model::Meta,
+    root: &mut Fields<'_>,
+    r: &mut Report,
+) -> Option<Object> {
+    root.ignore(&["status"]);
+    if let Kind::ServiceAccount | Kind::Namespace = kind {
+        service_account::read(kind, root, r);
+        return Some(Object::Named(Arc::new(meta)));
+    }
+    let Some(mut spec) = root.child("spec", r) else {
+        if matches!(kind, Kind::AuthorizationPolicy | Kind::PeerAuthentication) && !r.failed() {
+            // Both mean something without a spec: deny all, and inherit.
+            return Some(match kind {
+                Kind::AuthorizationPolicy => {
+                    Object::AuthorizationPolicy(Arc::new(authorization_policy::empty(meta)))
+                }
+                _ => Object::PeerAuthentication(Arc::new(peer_authentication::empty(meta))),
+            });
+        }
+        r.error(root.place(), "spec is required");
+        return None;
+    };
+    let object = match kind {
+        Kind::VirtualService => {
+            Object::VirtualService(Arc::new(virtual_service::read(meta, &mut spec, r)))
+        }
+        Kind::DestinationRule => {
+            Object::DestinationRule(Arc::new(destination_rule::read(meta, &mut spec, r)?))
+        }
+        Kind::Gateway => Object::Gateway(Arc::new(gateway::read(meta, &mut spec, r))),
+        Kind::ServiceEntry => {
+            Object::ServiceEntry(Arc::new(service_entry::read(meta, &mut spec, r)?))
+        }
+        Kind::WorkloadEntry => {
+            Object::WorkloadEntry(Arc::new(workload_entry::read(meta, &mut spec, r)?))
+        }
+        Kind::PeerAuthentication => {
+            Object::PeerAuthentication(Arc::new(peer_authentication::read(meta, &mut spec, r)))
+        }
+        Kind::AuthorizationPolicy => {
+            Object::AuthorizationPolicy(Arc::new(authorization_policy::read(meta, &mut spec, r)))
+        }
+        Kind::Service => Object::Service(Arc::new(service::read(meta, &mut spec, r))),
+        Kind::ServiceAccount | Kind::Namespace => return None,
+    };
+    spec.close(r);
+    Some(object)
+}
+
+enum Recognised {
+    Mesh(Kind),
+    /// The kind is the mesh's, the version is not; with a version that is.
+    Version(&'static str),
+    Other,
+}
+
+fn recognise(kind: &str, api_version: &str) -> Recognised {
+    let Some(found) = Kind::ALL
+        .into_iter()
+        .find(|candidate| candidate.name() == kind)
+    else {
+        return Recognised::Other;
+    };
+    let (group, versions): (&str, &[&str]) = match found {
+        Kind::Service | Kind::ServiceAccount | Kind::Namespace => ("", &["v1"]),
+        Kind::PeerAuthentication | Kind::AuthorizationPolicy => {
+            ("security.istio.io", &["v1", "v1beta1"])
+        }
+        _ => ("networking.istio.io", &["v1", "v1beta1", "v1alpha3"]),
+    };
+    let (given_group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    if given_group == group && versions.contains(&version) {
+        return Recognised::Mesh(found);
+    }
+    // `Gateway` and `Service` are kinds of other groups, too.
+    if !given_group.is_empty() && given_group != group && nearest(given_group, [group]).is_none() {
+        return Recognised::Other;
+    }
+    Recognised::Version(match group {
+        "" => "v1",
+        "security.istio.io" => "security.istio.io/v1",
+        _ => "networking.istio.io/v1",
+    })
+}
+
+/// Names an object that is not the mesh's, with its place.
+fn skip(node: &Node, path: &str, (kind, version, place): (&str, &str, Place), r: &mut Report) {
+    let text = |name: &str| {
+        node.get("metadata")
+            .and_then(|meta| meta.get(name))
+            .and_then(Node::text)
+            .unwrap_or_default()
+    };
+    let (namespace, name) = (text("namespace"), text("name"));
+    let origin = Origin {
+        source: path.to_owned(),
+        line: node.place.line,
+        column: node.place.column,
+        kind: kind.to_owned(),
+        namespace: if namespace.is_empty() {
+            "default"
+        } else {
+            namespace
+        }
+        .to_owned(),
+        name: name.to_owned(),
+    };
+    let mut named = Report::new(origin);
+    let group = version.rsplit_once('/').map_or("", |(group, _)| group);
+    if let Some((_, severity, why)) = NOT_YET
+        .iter()
+        .find(|(known, ..)| *known == kind)
+        .filter(|_| group.ends_with("istio.io"))
+    {
+        named.push(
+            *severity,
+            place,
+            format!("{kind} {name} is not supported yet: {why}"),
+            "unsupported",
+        );
+    } else if group == "gateway.networking.k8s.io" {
+        let message =
+            format!("{kind} {name} is not supported yet: write Istio's Gateway and VirtualService");
+        named.push(Severity::Warning, place, message, "unsupported");
+    } else if is_kubernetes(kind, group) {
+        let message =
+            format!("{kind} {name} is not part of the mesh's configuration; it is skipped");
+        named.push(Severity::Info, place, message, "skipped");
+    } else {
+        let kinds = Kind::ALL.iter().map(|kind| kind.name());
+        let hint = nearest(kind, kinds)
+            .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        named.push(
+            Severity::Warning,
+            place,
+            format!("unknown kind `{kind}` ({version}); it is skipped{hint}"),
+            "unknown-kind",
+        );
+    }
+    for problem in named.into_problems() {
+        r.adopt(problem);
+    }
+}
+
+fn is_kubernetes(kind: &str, group: &str) -> bool {
+    const CORE: &[&str] = &[
+        "ConfigMap",
+        "Endpoints",
+        "Event",
+        "LimitRange",
+        "Node",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "Pod",
+        "ReplicationController",
+        "ResourceQuota",
+        "Secret",
+    ];
+    (group.is_empty() && CORE.contains(&kind))
+        || matches!(group, "apps" | "batch" | "autoscaling" | "policy")
+        || group.ends_with(".k8s.io")
+}

@@ -1,0 +1,300 @@
+//! DestinationRule (Istio: networking/v1alpha3/destination_rule.proto).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mesh_api::Hostname;
+use mesh_api::v1::{ClientTls, ClientTlsMode, LoadBalancer, Severity};
+
+use super::metadata;
+use crate::model::{ClientPolicy, DestinationRule, ExportTo, Meta, PolicyParts, SubsetSpec};
+use crate::yaml::{Fields, Report};
+
+pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Option<DestinationRule> {
+    let host = spec.word("host", r);
+    let selector = spec.child("workloadSelector", r).map(|mut selector| {
+        let labels = selector.labels("matchLabels", r).unwrap_or_default();
+        metadata::check_selector(&labels, selector.place(), r);
+        selector.close(r);
+        labels
+    });
+    let words = spec.words("exportTo", r);
+    let export_to = metadata::export_to(&words, meta.namespace(), false, r);
+    if let (Some(_), Some(word)) = (&selector, words.first())
+        && !export_to.is_private(meta.namespace())
+    {
+        r.error(
+            word.place,
+            "destination rule with workload selector cannot have exportTo beyond current namespace",
+        );
+    }
+    let export_to = if selector.is_some() {
+        ExportTo::Namespaces(BTreeSet::from([meta.namespace().to_owned()]))
+    } else {
+        export_to
+    };
+    let policy = spec
+        .child("trafficPolicy", r)
+        .map(|fields| policy(fields, r));
+    let mut subsets: Vec<SubsetSpec> = Vec::new();
+    for mut subset in spec.children("subsets", r) {
+        let origin = r.at(subset.place());
+        let name = subset.word("name", r);
+        let labels = subset.labels("labels", r).unwrap_or_default();
+        let policy = subset
+            .child("trafficPolicy", r)
+            .map(|fields| self::policy(fields, r));
+        let Some(name) = name.filter(|name| !name.text.is_empty()) else {
+            r.error(subset.place(), "subset name cannot be empty");
+            continue;
+        };
+        if name.text.contains('.') || mesh_api::WorkloadName::new("x", &name.text).is_err() {
+            r.error(name.place, format!("subset name is invalid: {}", name.text));
+        }
+        if subsets.iter().any(|other| other.name == name.text) {
+            r.error(name.place, format!("duplicate subset names: {}", name.text));
+        }
+        subset.close(r);
+        subsets.push(SubsetSpec {
+            name: name.text,
+            labels,
+            policy,
+            origin,
+        });
+    }
+    let Some(mut host) = host else {
+        r.error(spec.place(), "spec.host is required");
+        return None;
+    };
+    match host.text.parse::<Hostname>() {
+        Ok(name) => name.as_str().clone_into(&mut host.text),
+        Err(error) => r.error(host.place, error.to_string()),
+    }
+    Some(DestinationRule {
+        meta,
+        host,
+        export_to,
+        selector,
+        policy,
+        subsets,
+    })
+}
+
+fn policy(mut fields: Fields<'_>, r: &mut Report) -> ClientPolicy {
+    let place = fields.place();
+    let fields_there = [
+        "loadBalancer",
+        "connectionPool",
+        "outlierDetection",
+        "tls",
+        "portLevelSettings",
+        "tunnel",
+        "proxyProtocol",
+        "retryBudget",
+    ];
+    if !fields_there.iter().any(|name| fields.has(name)) {
+        r.error(place, "traffic policy must have at least one field");
+    }
+    let parts = parts(&mut fields, r);
+    let mut ports = BTreeMap::new();
+    for mut setting in fields.children("portLevelSettings", r) {
+        let number = setting.child("port", r).and_then(|mut port| {
+            let number = port.port("number", r);
+            port.close(r);
+            number
+        });
+        if !["loadBalancer", "connectionPool", "outlierDetection", "tls"]
+            .iter()
+            .any(|name| setting.has(name))
+        {
+            r.error(
+                setting.place(),
+                "port traffic policy must have at least one field",
+            );
+        }
+        let inner = self::parts(&mut setting, r);
+        match number {
+            Some(number) => {
+                ports.insert(u32::from(number), inner);
+            }
+            None => r.error(setting.place(), "portTrafficPolicy must have valid port"),
+        }
+        setting.close(r);
+    }
+    fields.unsupported(
+        "tunnel",
+        Severity::Error,
+        "connections would go to the wrong place",
+        r,
+    );
+    fields.unsupported(
+        "proxyProtocol",
+        Severity::Error,
+        "the server would miss the header it waits for",
+        r,
+    );
+    fields.unsupported(
+        "retryBudget",
+        Severity::Warning,
+        "the mesh's retry budget of 20 % holds",
+        r,
+    );
+    fields.close(r);
+    ClientPolicy { parts, ports }
+}
+
+fn parts(fields: &mut Fields<'_>, r: &mut Report) -> PolicyParts {
+    let origin = r.at(fields.place());
+    let load_balancer = fields
+        .child("loadBalancer", r)
+        .and_then(|inner| balancer(inner, r));
+    let connect_timeout_ms = fields
+        .child("connectionPool", r)
+        .map(|inner| connection_pool(inner, r));
+    let outliers = "failing endpoints are ejected by the mesh's own rules";
+    fields.unsupported("outlierDetection", Severity::Warning, outliers, r);
+    let tls = fields.child("tls", r).and_then(|inner| tls(inner, r));
+    PolicyParts {
+        load_balancer,
+        connect_timeout_ms,
+        tls,
+        origin,
+    }
+}
+
+fn balancer(mut fields: Fields<'_>, r: &mut Report) -> Option<LoadBalancer> {
+    const SIMPLE: &[(&str, LoadBalancer)] = &[
+        ("UNSPECIFIED", LoadBalancer::LeastRequest),
+        ("LEAST_REQUEST", LoadBalancer::LeastRequest),
+        ("LEAST_CONN", LoadBalancer::LeastRequest),
+        ("ROUND_ROBIN", LoadBalancer::RoundRobin),
+        ("RANDOM", LoadBalancer::Random),
+        ("PASSTHROUGH", LoadBalancer::Passthrough),
+    ];
+    let simple = fields.choice("simple", SIMPLE, r);
+    fields.unsupported(
+        "consistentHash",
+        Severity::Warning,
+        "requests are balanced without affinity",
+        r,
+    );
+    fields.unsupported(
+        "localityLbSetting",
+        Severity::Warning,
+        "endpoints of all localities are equal",
+        r,
+    );
+    for name in ["warmup", "warmupDurationSecs"] {
+        fields.unsupported(
+            name,
+            Severity::Warning,
+            "new endpoints get their share at once",
+            r,
+        );
+    }
+    fields.close(r);
+    simple.map(|(simple, _)| simple)
+}
+
+/// The connect timeout in milliseconds, 0 for the default.
+fn connection_pool(mut fields: Fields<'_>, r: &mut Report) -> u64 {
+    let mut timeout = 0;
+    if !fields.has("tcp") && !fields.has("http") {
+        r.error(
+            fields.place(),
+            "connection pool must have at least one field",
+        );
+    }
+    if let Some(mut tcp) = fields.child("tcp", r) {
+        timeout = tcp.positive_duration("connectTimeout", r).unwrap_or(0);
+        for name in [
+            "maxConnections",
+            "maxConnectionDuration",
+            "idleTimeout",
+            "tcpKeepalive",
+        ] {
+            tcp.unsupported(name, Severity::Warning, "the mesh's default holds", r);
+        }
+        tcp.close(r);
+    }
+    if let Some(mut http) = fields.child("http", r) {
+        for name in [
+            "http1MaxPendingRequests",
+            "http2MaxRequests",
+            "maxRequestsPerConnection",
+            "maxRetries",
+            "idleTimeout",
+            "h2UpgradePolicy",
+            "useClientProtocol",
+            "maxConcurrentStreams",
+            "http2KeepAlive",
+        ] {
+            http.unsupported(name, Severity::Warning, "the mesh's default holds", r);
+        }
+        http.close(r);
+    }
+    fields.close(r);
+    timeout
+}
+
+fn tls(mut fields: Fields<'_>, r: &mut Report) -> Option<ClientTls> {
+    const MODES: &[(&str, ClientTlsMode)] = &[
+        ("DISABLE", ClientTlsMode::Disable),
+        ("SIMPLE", ClientTlsMode::Simple),
+        ("MUTUAL", ClientTlsMode::Mutual),
+        ("ISTIO_MUTUAL", ClientTlsMode::IstioMutual),
+    ];
+    let place = fields.place();
+    // An absent mode is the first of the enum: DISABLE.
+    let mode = fields
+        .choice("mode", MODES, r)
+        .map_or(ClientTlsMode::Disable, |(mode, _)| mode);
+    let tls = ClientTls {
+        mode: mode.into(),
+        sni: fields.text("sni", r),
+        subject_alt_names: fields.texts("subjectAltNames", r),
+        client_certificate: fields.text("clientCertificate", r),
+        private_key: fields.text("privateKey", r),
+        ca_certificates: fields.text("caCertificates", r),
+        insecure_skip_verify: fields.boolean("insecureSkipVerify", r).unwrap_or_default(),
+    };
+    fields.unsupported(
+        "credentialName",
+        Severity::Error,
+        "name files with clientCertificate, privateKey and caCertificates",
+        r,
+    );
+    fields.unsupported(
+        "caCrl",
+        Severity::Error,
+        "revoked certificates would be accepted",
+        r,
+    );
+    fields.close(r);
+    let own = !tls.client_certificate.is_empty() || !tls.private_key.is_empty();
+    match mode {
+        ClientTlsMode::IstioMutual
+            if own || !tls.ca_certificates.is_empty() || tls.insecure_skip_verify =>
+        {
+            r.error(
+                place,
+                "cannot specify certificates with ISTIO_MUTUAL TLS settings: the mesh has its own",
+            );
+        }
+        ClientTlsMode::Mutual
+            if tls.client_certificate.is_empty() || tls.private_key.is_empty() =>
+        {
+            r.error(
+                place,
+                "client certificate and private key required for mutual tls",
+            );
+        }
+        ClientTlsMode::Simple | ClientTlsMode::Mutual
+            if tls.ca_certificates.is_empty() && !tls.insecure_skip_verify =>
+        {
+            let message = "the server's certificate is checked against the operating system's roots: caCertificates is not set";
+            r.push(Severity::Info, place, message.to_owned(), "IST0128");
+        }
+        _ => {}
+    }
+    Some(tls)
+}

@@ -1,0 +1,180 @@
+//! The objects of the configuration, typed, with their places. What a rule of Istio makes of
+//! the object alone is done; what depends on other objects is not.
+
+mod policy;
+mod route;
+mod service;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use mesh_api::v1::Origin;
+
+use crate::yaml::Labels;
+
+pub(crate) use policy::{
+    AuthorizationPolicy, ClientPolicy, DestinationRule, PeerAuthentication, PolicyParts, SubsetSpec,
+};
+pub(crate) use route::{
+    ClientFilter, ForwardRule, GatewayObject, GatewayServer, HttpAction, HttpCase, HttpRule,
+    L4Case, L4Rule, Retries, ServerHost, Target, VirtualService,
+};
+pub(crate) use service::{
+    Endpoint, EntryPort, KubernetesPort, KubernetesService, ServiceEntry, TargetPort, WorkloadEntry,
+};
+
+/// Kinds that the mesh reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    VirtualService,
+    DestinationRule,
+    Gateway,
+    ServiceEntry,
+    WorkloadEntry,
+    PeerAuthentication,
+    AuthorizationPolicy,
+    Service,
+    ServiceAccount,
+    Namespace,
+}
+
+/// What names an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ObjectId {
+    pub(crate) kind: Kind,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+/// What all objects have.
+#[derive(Clone, Debug)]
+pub(crate) struct Meta {
+    pub(crate) id: ObjectId,
+    pub(crate) labels: Labels,
+    pub(crate) annotations: Labels,
+    pub(crate) origin: Origin,
+}
+
+/// An object of any kind. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) enum Object {
+    VirtualService(Arc<VirtualService>),
+    DestinationRule(Arc<DestinationRule>),
+    Gateway(Arc<GatewayObject>),
+    ServiceEntry(Arc<ServiceEntry>),
+    WorkloadEntry(Arc<WorkloadEntry>),
+    PeerAuthentication(Arc<PeerAuthentication>),
+    AuthorizationPolicy(Arc<AuthorizationPolicy>),
+    Service(Arc<KubernetesService>),
+    /// A ServiceAccount or a Namespace: known by name only.
+    Named(Arc<Meta>),
+}
+
+/// Namespaces that may see an object (Istio: exportTo).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ExportTo {
+    /// `*`, and the default.
+    All,
+    /// These; `.` is the object's own. Empty is `~`: nobody.
+    Namespaces(BTreeSet<String>),
+}
+
+// === impl Kind ===
+
+impl Kind {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::VirtualService,
+        Self::DestinationRule,
+        Self::Gateway,
+        Self::ServiceEntry,
+        Self::WorkloadEntry,
+        Self::PeerAuthentication,
+        Self::AuthorizationPolicy,
+        Self::Service,
+        Self::ServiceAccount,
+        Self::Namespace,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::VirtualService => "VirtualService",
+            Self::DestinationRule => "DestinationRule",
+            Self::Gateway => "Gateway",
+            Self::ServiceEntry => "ServiceEntry",
+            Self::WorkloadEntry => "WorkloadEntry",
+            Self::PeerAuthentication => "PeerAuthentication",
+            Self::AuthorizationPolicy => "AuthorizationPolicy",
+            Self::Service => "Service",
+            Self::ServiceAccount => "ServiceAccount",
+            Self::Namespace => "Namespace",
+        }
+    }
+}
+
+// === impl Meta ===
+
+impl Meta {
+    pub(crate) fn namespace(&self) -> &str {
+        &self.id.namespace
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.id.name
+    }
+
+    /// `<namespace>/<name>`.
+    pub(crate) fn full_name(&self) -> String {
+        format!("{}/{}", self.id.namespace, self.id.name)
+    }
+}
+
+// === impl Object ===
+
+impl Object {
+    pub(crate) fn meta(&self) -> &Meta {
+        match self {
+            Self::VirtualService(object) => &object.meta,
+            Self::DestinationRule(object) => &object.meta,
+            Self::Gateway(object) => &object.meta,
+            Self::ServiceEntry(object) => &object.meta,
+            Self::WorkloadEntry(object) => &object.meta,
+            Self::PeerAuthentication(object) => &object.meta,
+            Self::AuthorizationPolicy(object) => &object.meta,
+            Self::Service(object) => &object.meta,
+            Self::Named(meta) => meta,
+        }
+    }
+}
+
+// === impl ExportTo ===
+
+impl ExportTo {
+    /// Whether clients in `namespace` see the object.
+    pub(crate) fn reaches(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Namespaces(namespaces) => namespaces.contains(namespace),
+        }
+    }
+
+    /// Whether it is visible wherever `other` is.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::All, _) => true,
+            (Self::Namespaces(_), Self::All) => false,
+            (Self::Namespaces(mine), Self::Namespaces(others)) => others.is_subset(mine),
+        }
+    }
+
+    /// Whether only its own namespace sees it.
+    pub(crate) fn is_private(&self, namespace: &str) -> bool {
+        matches!(self, Self::Namespaces(only) if only.len() == 1 && only.contains(namespace))
+    }
+}
+
+/// Whether all of the selector's labels are on a workload. An empty selector matches all.
+pub(crate) fn selects(selector: &Labels, labels: &Labels) -> bool {
+    selector
+        .iter()
+        .all(|(name, value)| labels.get(name) == Some(value))
+}

@@ -1,0 +1,58 @@
+//! How findings are ordered and written.
+
+use std::fmt;
+
+use mesh_api::v1::{Problem, Severity};
+
+/// Writes a finding in one line: `file:line:column: severity: message [CODE]`.
+///
+/// ```
+/// use mesh_api::v1::{Origin, Problem, Severity};
+/// use meshd_core::ProblemLine;
+///
+/// let origin = Origin { source: "a.yaml".into(), line: 3, column: 5, ..Origin::default() };
+/// let mut problem = Problem { origin: Some(origin), message: "no such host".into(), ..Problem::default() };
+/// problem.set_severity(Severity::Warning);
+/// assert_eq!(ProblemLine(&problem).to_string(), "a.yaml:3:5: warning: no such host");
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ProblemLine<'a>(pub &'a Problem);
+
+impl fmt::Display for ProblemLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(origin) = &self.0.origin {
+            write!(f, "{}:", origin.source)?;
+            if origin.line > 0 {
+                write!(f, "{}:{}:", origin.line, origin.column)?;
+            }
+            f.write_str(" ")?;
+        }
+        let severity = match self.0.severity() {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info | Severity::Unspecified => "info",
+        };
+        write!(f, "{severity}: {}", self.0.message)?;
+        if self.0.code.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " [{}]", self.0.code)
+        }
+    }
+}
+
+/// Sorts by place and drops what is said twice.
+pub(crate) fn sort(problems: &mut Vec<Problem>) {
+    problems.sort_by_cached_key(|problem| {
+        let origin = problem.origin.clone().unwrap_or_default();
+        (
+            origin.source,
+            origin.line,
+            origin.column,
+            -problem.severity,
+            problem.code.clone(),
+            problem.message.clone(),
+        )
+    });
+    problems.dedup();
+}

@@ -1,0 +1,262 @@
+//! The control plane's side of one discovery stream, as a state machine: requests in, responses
+//! out. It knows what the proxy subscribes to, what it holds and what it runs.
+//!
+//! A response brings the proxy to one revision, whole. What the proxy refuses it is not sent
+//! again until it changes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use mesh_api::v1::{DiscoveryRequest, DiscoveryResponse, ProxyKind, Rejection};
+use mesh_api::{InvalidResourceName, ResourceName};
+
+use crate::{Scope, World, translate};
+
+/// Refusals that are remembered.
+const REMEMBERED: usize = 8;
+/// Responses on their way; more wait until the proxy has answered.
+const IN_FLIGHT: usize = 16;
+
+/// One proxy's stream.
+#[derive(Debug)]
+pub struct Session {
+    scope: Scope,
+    opened: bool,
+    subscriptions: BTreeSet<ResourceName>,
+    /// What the proxy holds, or will once it has our responses: versions by name.
+    held: BTreeMap<ResourceName, String>,
+    /// Roots to send even if the proxy may hold them: it has just asked.
+    asked: BTreeSet<ResourceName>,
+    /// Nonce and revision of responses without an answer.
+    in_flight: VecDeque<(String, u64)>,
+    responses: u64,
+    /// Digest of the World that everything sent so far comes from.
+    digest: Option<String>,
+    sent_revision: u64,
+    acked_revision: u64,
+    rejected: VecDeque<Rejection>,
+}
+
+/// What a proxy must not say. The stream is of no use after it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    /// The first request does not say who asks.
+    #[error("the first request of a stream must carry the node")]
+    NoNode,
+    /// A later request says it again.
+    #[error("only the first request of a stream may carry {0}")]
+    NotFirst(&'static str),
+    /// A name cannot be read.
+    #[error(transparent)]
+    Name(#[from] InvalidResourceName),
+    /// Services and workloads come with the roots that need them.
+    #[error("{0} cannot be subscribed to: it comes with what needs it")]
+    NotRoot(ResourceName),
+    /// `inbound/self` is for sidecars, `gateway/self` for gateways.
+    #[error("{0} is not for this kind of proxy")]
+    WrongKind(ResourceName),
+    /// An acknowledgement of nothing that was sent.
+    #[error("nonce `{0}` does not belong to a response that waits for an answer")]
+    UnknownNonce(String),
+}
+
+// === impl Session ===
+
+impl Session {
+    /// Begins a stream for a proxy that has been authenticated.
+    pub fn new(scope: Scope) -> Self {
+        Self {
+            scope,
+            opened: false,
+            subscriptions: BTreeSet::new(),
+            held: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            in_flight: VecDeque::new(),
+            responses: 0,
+            digest: None,
+            sent_revision: 0,
+            acked_revision: 0,
+            rejected: VecDeque::new(),
+        }
+    }
+
+    /// Takes in one request.
+    ///
+    /// # Errors
+    /// If it breaks the protocol; nothing of it is taken in then.
+    pub fn on_request(&mut self, request: &DiscoveryRequest) -> Result<(), ProtocolError> {
+        if !self.opened && request.node.is_none() {
+            return Err(ProtocolError::NoNode);
+        }
+        if self.opened && request.node.is_some() {
+            return Err(ProtocolError::NotFirst("the node"));
+        }
+        if self.opened && !request.known.is_empty() {
+            return Err(ProtocolError::NotFirst("known resources"));
+        }
+        let subscribe = self.roots(&request.subscribe)?;
+        let unsubscribe = self.roots(&request.unsubscribe)?;
+        let known = request
+            .known
+            .iter()
+            .map(|(name, version)| Ok((name.parse()?, version.clone())));
+        let known: BTreeMap<ResourceName, String> =
+            known.collect::<Result<_, InvalidResourceName>>()?;
+        if let Some(ack) = &request.ack {
+            self.acknowledged(&ack.nonce, &ack.rejected)?;
+        }
+        let first = !std::mem::replace(&mut self.opened, true);
+        self.held.extend(known);
+        for name in unsubscribe {
+            self.subscriptions.remove(&name);
+            self.asked.remove(&name);
+            // Whether the proxy drops it at once is its own business: asked for again, it is sent
+            // again.
+            self.digest = None;
+        }
+        for name in subscribe {
+            if self.subscriptions.insert(name.clone()) {
+                if !first {
+                    self.asked.insert(name);
+                }
+                self.digest = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn roots(&self, names: &[String]) -> Result<Vec<ResourceName>, ProtocolError> {
+        let mut roots = Vec::new();
+        for name in names {
+            let name: ResourceName = name.parse()?;
+            if !name.is_root() {
+                return Err(ProtocolError::NotRoot(name));
+            }
+            let other = match name {
+                ResourceName::Inbound => ProxyKind::Gateway,
+                ResourceName::Gateway => ProxyKind::Sidecar,
+                _ => ProxyKind::Unspecified,
+            };
+            if self.scope.kind() == other {
+                return Err(ProtocolError::WrongKind(name));
+            }
+            roots.push(name);
+        }
+        Ok(roots)
+    }
+
+    fn acknowledged(&mut self, nonce: &str, rejected: &[Rejection]) -> Result<(), ProtocolError> {
+        let at = self.in_flight.iter().position(|(known, _)| known == nonce);
+        let at = at.ok_or_else(|| ProtocolError::UnknownNonce(nonce.chars().take(64).collect()))?;
+        // Responses are applied in order: an answer to one answers those before.
+        let revision = self
+            .in_flight
+            .drain(..=at)
+            .next_back()
+            .map_or(0, |(_, revision)| revision);
+        self.acked_revision = self.acked_revision.max(revision);
+        for rejection in rejected {
+            self.rejected.push_front(rejection.clone());
+        }
+        self.rejected.truncate(REMEMBERED);
+        Ok(())
+    }
+
+    /// The response that brings the proxy to this World, if there is anything to say: new and
+    /// changed resources, removed ones, or an answer to a subscription. The first response of a
+    /// stream is always sent, so that the proxy knows that it is up to date.
+    ///
+    /// `revision` must not fall in the life of a session.
+    pub fn next(&mut self, world: &World, revision: u64) -> Option<DiscoveryResponse> {
+        if !self.opened || self.in_flight.len() >= IN_FLIGHT {
+            return None;
+        }
+        if self.digest.as_deref() == Some(world.digest()) {
+            self.idle(revision);
+            return None;
+        }
+        let wanted = translate(world, &self.scope, &self.subscriptions);
+        let changed = |name: &ResourceName, version: &str| {
+            self.asked.contains(name) || self.held.get(name).is_none_or(|held| held != version)
+        };
+        let upsert: Vec<_> = wanted
+            .iter()
+            .filter(|(name, resource)| changed(name, &resource.version))
+            .map(|(_, resource)| (**resource).clone())
+            .collect();
+        let removed: Vec<String> = self
+            .held
+            .keys()
+            .filter(|name| !wanted.contains_key(*name))
+            .map(ToString::to_string)
+            .collect();
+        self.digest = Some(world.digest().to_owned());
+        self.asked.clear();
+        if self.responses > 0 && upsert.is_empty() && removed.is_empty() {
+            self.idle(revision);
+            return None;
+        }
+        self.held = wanted
+            .into_iter()
+            .map(|(name, resource)| (name, resource.version.clone()))
+            .collect();
+        self.responses += 1;
+        let nonce = self.responses.to_string();
+        self.in_flight.push_back((nonce.clone(), revision));
+        self.sent_revision = revision;
+        Some(DiscoveryResponse {
+            nonce,
+            revision,
+            digest: world.digest().to_owned(),
+            upsert,
+            removed,
+        })
+    }
+
+    /// A revision that changes nothing for this proxy is reached without a word, once all that
+    /// was sent before is acknowledged.
+    fn idle(&mut self, revision: u64) {
+        if self.responses == 0 {
+            return;
+        }
+        self.sent_revision = self.sent_revision.max(revision);
+        match self.in_flight.back_mut() {
+            None => self.acked_revision = self.acked_revision.max(revision),
+            Some((_, last)) => *last = revision.max(*last),
+        }
+    }
+
+    /// Who it is.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Whether no response waits for its answer.
+    pub fn is_settled(&self) -> bool {
+        self.opened && self.in_flight.is_empty()
+    }
+
+    /// Newest revision sent; 0 before the first.
+    pub fn sent_revision(&self) -> u64 {
+        self.sent_revision
+    }
+
+    /// Newest revision that the proxy runs; 0 before the first.
+    pub fn acked_revision(&self) -> u64 {
+        self.acked_revision
+    }
+
+    /// The last refusals, newest first.
+    pub fn rejected(&self) -> impl Iterator<Item = &Rejection> {
+        self.rejected.iter()
+    }
+
+    /// Roots that the proxy subscribes to.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &ResourceName> {
+        self.subscriptions.iter()
+    }
+
+    /// Number of resources that the proxy holds.
+    pub fn resources(&self) -> usize {
+        self.held.len()
+    }
+}

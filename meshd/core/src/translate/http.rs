@@ -1,0 +1,303 @@
+//! HTTP routes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use mesh_api::Hostname;
+use mesh_api::v1::http_route::Action;
+use mesh_api::v1::string_match::Kind;
+use mesh_api::v1::{
+    Destination, Forward, HeaderEdits, HttpMatch, HttpRoute, InvalidAction, Mirror, ProxyKind,
+    Retry,
+};
+
+use super::{DEFAULT_RETRY_ON, View};
+use crate::ingest::MESH;
+use crate::model::{
+    ClientFilter, ForwardRule, HttpAction, HttpRule, Retries, VirtualService, selects,
+};
+use crate::world::ServiceRecord;
+
+/// Status for a destination that does not exist, as Envoy answers for an absent cluster.
+const NO_DESTINATION: u32 = 503;
+
+/// Where a route table is used: what decides the static parts of matches.
+pub(super) struct Place<'a> {
+    /// `mesh`, or names of the gateways that serve the host.
+    pub(super) gateways: &'a [String],
+    /// Port that the client calls.
+    pub(super) port: u16,
+}
+
+// === impl View ===
+
+impl View<'_> {
+    /// Routes of a host for sidecars. The first VirtualService that has a route for this client
+    /// and port gives them all (Istio does not merge); a service without one gets the default.
+    pub(super) fn mesh_http(
+        &self,
+        host: &Hostname,
+        service: Option<&ServiceRecord>,
+        port: u16,
+    ) -> Vec<HttpRoute> {
+        let gateways = [MESH.to_owned()];
+        let place = Place {
+            gateways: &gateways,
+            port,
+        };
+        for object in self.mesh_objects(host) {
+            let routes = self.http_routes(object, &place);
+            if !routes.is_empty() {
+                return routes;
+            }
+        }
+        service
+            .map(|service| default_route(service, u32::from(port)))
+            .into_iter()
+            .collect()
+    }
+
+    /// VirtualServices that speak of a host to this proxy. Those for sidecars mean nothing to a
+    /// gateway.
+    pub(super) fn mesh_objects(&self, host: &Hostname) -> Vec<&Arc<VirtualService>> {
+        match self.scope.kind() {
+            ProxyKind::Sidecar => self.world.mesh_routes(host.as_str(), self.namespace()),
+            ProxyKind::Gateway | ProxyKind::Unspecified => Vec::new(),
+        }
+    }
+
+    /// Routes of one VirtualService, up to the first that takes everything.
+    pub(super) fn http_routes(&self, object: &VirtualService, place: &Place<'_>) -> Vec<HttpRoute> {
+        let mut routes = Vec::new();
+        for rule in &object.http {
+            let mut matches: Vec<HttpMatch> = Vec::new();
+            let mut all = rule.cases.is_empty();
+            for case in &rule.cases {
+                if !self.concerns(&case.filter, place) {
+                    continue;
+                }
+                matches.push(case.wire.clone());
+                if takes_all(&case.wire) {
+                    all = true;
+                    break;
+                }
+            }
+            if matches.is_empty() && !rule.cases.is_empty() {
+                continue;
+            }
+            routes.push(self.http_route(rule, matches, object.meta.namespace(), place.port));
+            if all {
+                break;
+            }
+        }
+        routes
+    }
+
+    /// Whether a match concerns this client (Istio: sourceMatchHTTP): a match that names
+    /// gateways does not look at labels.
+    pub(super) fn concerns(&self, filter: &ClientFilter, place: &Place<'_>) -> bool {
+        if filter.port != 0 && filter.port != u32::from(place.port) {
+            return false;
+        }
+        if !filter.gateways.is_empty() {
+            return filter
+                .gateways
+                .iter()
+                .any(|gateway| place.gateways.contains(gateway));
+        }
+        selects(&filter.source_labels, &self.labels)
+            && (filter.source_namespace.is_empty() || filter.source_namespace == self.namespace())
+    }
+
+    fn http_route(
+        &self,
+        rule: &HttpRule,
+        matches: Vec<HttpMatch>,
+        namespace: &str,
+        port: u16,
+    ) -> HttpRoute {
+        let name = match matches.as_slice() {
+            [only] if !only.name.is_empty() => format!("{}.{}", rule.name, only.name),
+            _ => rule.name.clone(),
+        };
+        let action = match &rule.action {
+            HttpAction::Redirect(redirect) => Action::Redirect(redirect.clone()),
+            HttpAction::Direct(direct) => Action::Direct(direct.clone()),
+            HttpAction::Forward(forward) => self.forward(rule, forward, (namespace, port)),
+        };
+        HttpRoute {
+            name,
+            origin: Some(rule.origin.clone()),
+            matches,
+            action: Some(action),
+            fault: rule
+                .fault
+                .clone()
+                .filter(|fault| fault.delay_per_million > 0 || fault.abort_per_million > 0),
+            cors: rule.cors.clone(),
+            headers: rule
+                .headers
+                .clone()
+                .filter(|edits| *edits != HeaderEdits::default()),
+        }
+    }
+
+    fn forward(
+        &self,
+        rule: &HttpRule,
+        forward: &ForwardRule,
+        (namespace, port): (&str, u16),
+    ) -> Action {
+        let resolved = self.resolve_all(&forward.targets, namespace, port);
+        // A share that cannot be delivered fails; it does not fall to the others.
+        if resolved.iter().all(|resolved| resolved.trouble.is_some()) {
+            let why: Vec<String> = resolved
+                .into_iter()
+                .filter_map(|resolved| resolved.trouble)
+                .collect();
+            return invalid(why.join("; "));
+        }
+        let mut destinations: Vec<Destination> = resolved
+            .into_iter()
+            .map(|resolved| resolved.destination)
+            .collect();
+        if let [only] = destinations.as_mut_slice()
+            && sets_host(rule.headers.as_ref())
+        {
+            drop_host(only);
+        }
+        let mirrors = forward
+            .mirrors
+            .iter()
+            .map(|(target, per_million)| (self.resolve(target, namespace, port), *per_million))
+            .filter(|(resolved, _)| resolved.trouble.is_none())
+            .map(|(resolved, per_million)| Mirror {
+                destination: Some(Destination {
+                    weight: 100,
+                    ..resolved.destination
+                }),
+                per_million,
+            })
+            .collect();
+        let retry = match &forward.retries {
+            Retries::Default => Some(default_retry()),
+            Retries::Off => None,
+            Retries::Policy(policy) => Some(policy.clone()),
+        };
+        Action::Forward(Forward {
+            destinations,
+            rewrite: forward.rewrite.clone(),
+            timeout_ms: forward.timeout_ms,
+            retry,
+            mirrors,
+        })
+    }
+}
+
+fn invalid(message: String) -> Action {
+    Action::Invalid(InvalidAction {
+        status: NO_DESTINATION,
+        message,
+    })
+}
+
+/// The route of a service that no VirtualService speaks of.
+pub(super) fn default_route(service: &ServiceRecord, port: u32) -> HttpRoute {
+    let destination = Destination {
+        host: service.host.to_string(),
+        port,
+        weight: 100,
+        ..Destination::default()
+    };
+    let forward = Forward {
+        destinations: vec![destination],
+        retry: Some(default_retry()),
+        ..Forward::default()
+    };
+    HttpRoute {
+        name: "default".to_owned(),
+        action: Some(Action::Forward(forward)),
+        ..HttpRoute::default()
+    }
+}
+
+/// Istio's default retries: two more tries, on endpoints not tried before, when it is certain
+/// that nothing was done or the server says so.
+fn default_retry() -> Retry {
+    Retry {
+        attempts: 2,
+        retry_on: DEFAULT_RETRY_ON
+            .iter()
+            .map(|&condition| condition.to_owned())
+            .collect(),
+        backoff_base_ms: 25,
+        backoff_max_ms: 250,
+        ..Retry::default()
+    }
+}
+
+/// Whether a match takes every request (Istio: IsCatchAllRoute).
+pub(super) fn takes_all(case: &HttpMatch) -> bool {
+    let path = match case.uri.as_ref().and_then(|uri| uri.kind.as_ref()) {
+        None => true,
+        Some(Kind::Prefix(prefix)) => prefix == "/" || prefix.is_empty(),
+        Some(Kind::Regex(regex)) => regex == ".*",
+        Some(Kind::Present(_)) => true,
+        Some(Kind::Exact(_)) => false,
+    };
+    path && case.scheme.is_none()
+        && case.method.is_none()
+        && case.authority.is_none()
+        && case.headers.is_empty()
+        && case.without_headers.is_empty()
+        && case.query_params.is_empty()
+}
+
+fn is_host(name: &str) -> bool {
+    name == "host" || name == ":authority"
+}
+
+fn sets_host(edits: Option<&HeaderEdits>) -> bool {
+    edits
+        .and_then(|edits| edits.request.as_ref())
+        .is_some_and(|request| request.set.iter().any(|field| is_host(&field.name)))
+}
+
+/// The route's own Host wins over that of its only destination.
+fn drop_host(destination: &mut Destination) {
+    if let Some(request) = destination
+        .headers
+        .as_mut()
+        .and_then(|edits| edits.request.as_mut())
+    {
+        request.set.retain(|field| !is_host(&field.name));
+    }
+}
+
+/// Adds the hosts that a route sends to.
+pub(super) fn hosts_of(route: &HttpRoute, hosts: &mut BTreeSet<Hostname>) {
+    if let Some(Action::Forward(forward)) = &route.action {
+        let mirrored = forward
+            .mirrors
+            .iter()
+            .filter_map(|mirror| mirror.destination.as_ref());
+        hosts.extend(
+            forward
+                .destinations
+                .iter()
+                .chain(mirrored)
+                .filter_map(|destination| destination.host.parse().ok()),
+        );
+    }
+}
+
+/// Puts routes that take everything behind the others, which keep their order (Istio:
+/// SortVHostRoutes).
+pub(super) fn catch_alls_last(routes: Vec<HttpRoute>) -> Vec<HttpRoute> {
+    let takes = |route: &HttpRoute| route.matches.is_empty() || route.matches.iter().any(takes_all);
+    let mut halves: BTreeMap<bool, Vec<HttpRoute>> = BTreeMap::new();
+    for route in routes {
+        halves.entry(takes(&route)).or_default().push(route);
+    }
+    halves.into_values().flatten().collect()
+}

@@ -1,0 +1,99 @@
+//! What a sidecar accepts.
+
+use std::collections::BTreeMap;
+
+use mesh_api::v1::{Inbound, InboundPort, Protocol, ServicePort};
+
+use super::View;
+use super::service::{canonical_name, canonical_revision};
+use crate::world::Mtls;
+
+// === impl View ===
+
+impl View<'_> {
+    pub(super) fn inbound(&self) -> Inbound {
+        let workload = self.scope.workload();
+        let mtls = self
+            .world
+            .peer_authentications
+            .effective(workload.namespace(), &self.labels);
+        let mut ports = self.service_ports(&mtls);
+        for number in mtls.ports.keys() {
+            // A port with a mode of its own that no service has.
+            let number = u32::from(*number);
+            ports
+                .entry(number)
+                .or_insert_with(|| inbound_port(number, Protocol::Auto, &mtls, ("", 0)));
+        }
+        let mut labels = self.labels.clone();
+        labels.insert(
+            "service.istio.io/canonical-name".to_owned(),
+            canonical_name(&self.labels, workload.name()).to_owned(),
+        );
+        labels.insert(
+            "service.istio.io/canonical-revision".to_owned(),
+            canonical_revision(&self.labels).to_owned(),
+        );
+        Inbound {
+            workload: workload.to_string(),
+            identity: self.scope.identity().as_str().to_owned(),
+            ports: ports.into_values().collect(),
+            default_mtls: mtls.mode.into(),
+            mtls_origin: mtls.origin.clone(),
+            policies: self.authorization_policies(),
+            labels,
+        }
+    }
+
+    /// Ports of the services that the workload backs; of two on one port the oldest wins.
+    fn service_ports(&self, mtls: &Mtls) -> BTreeMap<u32, InboundPort> {
+        let mut ports: BTreeMap<u32, InboundPort> = BTreeMap::new();
+        let id = self
+            .world
+            .workloads_by_uid
+            .get(&self.scope.workload().to_string());
+        let Some(record) = id.and_then(|id| self.world.workloads.get(*id)) else {
+            return ports;
+        };
+        let mut backs: Vec<_> = record.backs.iter().collect();
+        backs.sort_by_key(|(service, _)| *service);
+        for (service, backing) in backs {
+            let Some(service) = self.service(*service) else {
+                continue;
+            };
+            for port in backing {
+                let declared = service
+                    .ports
+                    .iter()
+                    .find(|declared| declared.number == port.service_port);
+                let protocol = declared.map_or(Protocol::Auto, ServicePort::protocol);
+                ports.entry(port.target_port).or_insert_with(|| {
+                    inbound_port(
+                        port.target_port,
+                        protocol,
+                        mtls,
+                        (service.host.as_str(), port.service_port),
+                    )
+                });
+            }
+        }
+        ports
+    }
+}
+
+fn inbound_port(
+    port: u32,
+    protocol: Protocol,
+    mtls: &Mtls,
+    (service, service_port): (&str, u32),
+) -> InboundPort {
+    let (mode, mtls_origin) = mtls.at(port);
+    InboundPort {
+        port,
+        protocol: protocol.into(),
+        mtls: mode.into(),
+        mtls_origin,
+        service: service.to_owned(),
+        service_port,
+    }
+}

@@ -1,0 +1,269 @@
+//! Objects to a World.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use mesh_api::Hostname;
+use mesh_api::v1::{BackingPort, MtlsMode, Problem, Resolution, Severity};
+use sha2::{Digest, Sha256};
+
+use super::objects::{self, Objects};
+use super::services::Linker;
+use super::{Inner, Mtls, PeerAuthentications, World, addresses, check};
+use crate::ingest::Entry;
+use crate::ingest::MESH;
+use crate::model::Meta;
+use crate::{MeshSettings, names, problem};
+
+/// Label of workloads whose proxy takes the mesh's mutual TLS.
+pub(super) const TLS_MODE: &str = "security.istio.io/tlsMode";
+
+// === impl World ===
+
+impl World {
+    pub(crate) fn build<'a>(
+        settings: &MeshSettings,
+        entries: impl Iterator<Item = &'a Entry> + Clone,
+        mut problems: Vec<Problem>,
+    ) -> Self {
+        let mut inner = Inner {
+            settings: settings.clone(),
+            digest: digest(settings, entries.clone()),
+            ..Inner::default()
+        };
+        let objects = objects::collect(entries, &mut problems);
+        let wanted = {
+            let mut linker = Linker::new(&mut inner, &mut problems);
+            linker.workloads(&objects.workload_entries);
+            linker.kubernetes(&objects.services);
+            linker.entries(&objects.service_entries);
+            linker.without_address()
+        };
+        inner.allocate(&wanted);
+        inner.index_services();
+        inner.index_workloads();
+        inner.policies(&objects, &mut problems);
+        inner.routes(&objects);
+        inner.mutual_tls();
+        check::run(&inner, &objects, &mut problems);
+        problem::sort(&mut problems);
+        inner.problems = problems;
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+}
+
+/// Hash of the settings and of the text of every object in force.
+fn digest<'a>(settings: &MeshSettings, entries: impl Iterator<Item = &'a Entry>) -> String {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update(bytes.len().to_be_bytes());
+        hash.update(bytes);
+    };
+    part(settings.trust_domain.as_str().as_bytes());
+    part(&settings.trust_domain_aliases.len().to_be_bytes());
+    for alias in &settings.trust_domain_aliases {
+        part(alias.as_str().as_bytes());
+    }
+    part(settings.root_namespace.as_bytes());
+    part(settings.cluster_domain.as_bytes());
+    part(settings.outbound_policy.as_str_name().as_bytes());
+    part(&[u8::from(settings.allocate_addresses)]);
+    part(&settings.roots_der.len().to_be_bytes());
+    for root in &settings.roots_der {
+        part(root);
+    }
+    for entry in entries {
+        part(&entry.digest);
+    }
+    hash.finalize()
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn allocate(&mut self, wanted: &[String]) {
+        if !self.settings.allocate_addresses {
+            return;
+        }
+        let declared = self.services.iter().flat_map(|service| &service.addresses);
+        let taken: HashSet<Ipv4Addr> = declared
+            .filter_map(|address| address.parse().ok())
+            .collect();
+        let given: HashMap<&str, Ipv4Addr> =
+            addresses::allocate(wanted.iter().map(String::as_str), &taken)
+                .into_iter()
+                .collect();
+        for service in &mut self.services {
+            let key = super::services::allocation_key(&service.host, &service.namespace);
+            if let Some(address) = given
+                .get(key.as_str())
+                .filter(|_| service.addresses.is_empty())
+            {
+                service.addresses.push(address.to_string());
+            }
+        }
+    }
+
+    fn index_services(&mut self) {
+        for (id, service) in self.services.iter().enumerate() {
+            self.services_by_host
+                .entry(service.host.clone())
+                .or_default()
+                .push(id);
+            for address in &service.addresses {
+                if let Ok(ip) = address.parse::<IpAddr>() {
+                    self.services_by_ip.entry(ip).or_default().push(id);
+                } else if let Ok(range) = address.parse::<IpNet>() {
+                    self.services_by_range.push((range, id));
+                }
+            }
+            if service.addresses.is_empty() && !service.headless {
+                for port in &service.ports {
+                    self.services_without_address
+                        .entry(port.number)
+                        .or_default()
+                        .push(id);
+                }
+            }
+        }
+        // The narrowest range first, then the oldest.
+        self.services_by_range
+            .sort_by_key(|(range, id)| (std::cmp::Reverse(range.prefix_len()), *id));
+    }
+
+    fn index_workloads(&mut self) {
+        for (id, workload) in self.workloads.iter().enumerate() {
+            self.workloads_by_uid
+                .entry(workload.uid.clone())
+                .or_insert(id);
+            if let Ok(ip) = workload.address.parse::<IpAddr>() {
+                self.workloads_by_ip.entry(ip).or_default().push(id);
+            }
+        }
+        for (id, workload) in self.workloads.iter().enumerate() {
+            for (service, _) in &workload.backs {
+                if let Some(service) = self.services.get_mut(*service) {
+                    service.backends.push(id);
+                }
+            }
+        }
+    }
+
+    fn policies(&mut self, objects: &Objects, problems: &mut Vec<Problem>) {
+        let mut levels = PeerAuthentications::new(&self.settings.root_namespace);
+        for policy in &objects.peer_authentications {
+            if let Err(why) = levels.add(policy) {
+                problems.push(ineffective(&policy.meta, &why));
+            }
+        }
+        self.peer_authentications = levels;
+        for policy in &objects.authorization_policies {
+            let namespace = policy.meta.namespace().to_owned();
+            self.authorization_policies
+                .entry(namespace)
+                .or_default()
+                .push(Arc::clone(policy));
+        }
+    }
+
+    fn routes(&mut self, objects: &Objects) {
+        let domain = self.settings.cluster_domain.clone();
+        self.virtual_services.clone_from(&objects.virtual_services);
+        self.gateways.clone_from(&objects.gateways);
+        for (index, object) in objects.virtual_services.iter().enumerate() {
+            for gateway in &object.gateways {
+                if gateway != MESH {
+                    let bound = self.gateway_routes.entry(gateway.clone()).or_default();
+                    if bound.last() != Some(&index) {
+                        bound.push(index);
+                    }
+                    continue;
+                }
+                for host in &object.hosts {
+                    if let Some(host) = names::resolve(&host.text, object.meta.namespace(), &domain)
+                    {
+                        self.mesh_routes.entry(host).or_default().push(index);
+                    }
+                }
+            }
+        }
+        for rule in &objects.destination_rules {
+            let namespace = rule.meta.namespace();
+            if let Some(host) = names::resolve(&rule.host.text, namespace, &domain) {
+                let rules: &mut HashMap<Hostname, Vec<_>> = self
+                    .destination_rules
+                    .entry(namespace.to_owned())
+                    .or_default();
+                rules.entry(host).or_default().push(Arc::clone(rule));
+            }
+        }
+    }
+
+    /// Which endpoints take mutual TLS: those with a proxy whose port does not disable it, and
+    /// never those outside of the mesh.
+    fn mutual_tls(&mut self) {
+        let external: Vec<bool> = self
+            .services
+            .iter()
+            .map(|service| service.external)
+            .collect();
+        for workload in &mut self.workloads {
+            if workload.labels.get(TLS_MODE).map(String::as_str) != Some("istio") {
+                continue;
+            }
+            let mtls: Mtls = self
+                .peer_authentications
+                .effective(&workload.namespace, &workload.labels);
+            for (service, ports) in &mut workload.backs {
+                let inside = !external.get(*service).copied().unwrap_or(true);
+                for port in ports {
+                    port.mutual_tls = inside && mtls.at(port.target_port).0 != MtlsMode::Disable;
+                }
+            }
+        }
+    }
+}
+
+fn ineffective(meta: &Meta, why: &str) -> Problem {
+    Problem {
+        severity: Severity::Warning.into(),
+        origin: Some(meta.origin.clone()),
+        message: format!(
+            "{} {} has no effect: {why}",
+            meta.id.kind.name(),
+            meta.full_name()
+        ),
+        code: "IST0167".to_owned(),
+    }
+}
+
+/// Ports of an endpoint that can be called, or none.
+pub(super) fn backing(ports: BTreeMap<u32, u32>) -> Vec<BackingPort> {
+    ports
+        .into_iter()
+        .map(|(service_port, target_port)| BackingPort {
+            service_port,
+            target_port,
+            mutual_tls: false,
+        })
+        .collect()
+}
+
+/// Whether a service of this resolution can have an endpoint at this address.
+pub(super) fn fits(resolution: Resolution, address: &str) -> bool {
+    match resolution {
+        Resolution::Static => address.starts_with("unix://") || address.parse::<IpAddr>().is_ok(),
+        Resolution::Dns => !address.starts_with("unix://"),
+        Resolution::None | Resolution::Unspecified => false,
+    }
+}

@@ -1,0 +1,76 @@
+//! What is wrong between objects. All of it leaves the objects in force.
+
+mod gateways;
+mod policies;
+mod routes;
+
+use mesh_api::Hostname;
+use mesh_api::v1::{Origin, Problem, Severity};
+
+use super::Inner;
+use super::objects::Objects;
+use crate::model::{Target, VirtualService};
+use crate::names;
+
+/// Adds all findings.
+pub(super) fn run(world: &Inner, objects: &Objects, problems: &mut Vec<Problem>) {
+    let mut found = Findings { world, problems };
+    routes::check(&mut found, objects);
+    policies::check(&mut found, objects);
+    gateways::check(&mut found, objects);
+}
+
+struct Findings<'a> {
+    world: &'a Inner,
+    problems: &'a mut Vec<Problem>,
+}
+
+// === impl Findings ===
+
+impl Findings<'_> {
+    fn warn(&mut self, origin: &Origin, code: &str, message: String) {
+        self.problems.push(Problem {
+            severity: Severity::Warning.into(),
+            origin: Some(origin.clone()),
+            message,
+            code: code.to_owned(),
+        });
+    }
+
+    fn resolve(&self, host: &str, namespace: &str) -> Option<Hostname> {
+        names::resolve(host, namespace, &self.world.settings.cluster_domain)
+    }
+
+    /// A hint for a name that is not expanded because it has a dot.
+    fn dotted(&self, host: &str) -> String {
+        let domain = &self.world.settings.cluster_domain;
+        let mut meanings = names::meanings(host, "default", domain)
+            .into_iter()
+            .skip(1)
+            .filter(|_| host.contains('.'));
+        meanings
+            .find(|full| self.world.services_by_host.contains_key(full))
+            .map_or_else(String::new, |full| {
+                format!("; a name with a dot is not completed, write {full}")
+            })
+    }
+}
+
+/// All destinations of a VirtualService, with those of mirrors.
+fn targets(object: &VirtualService) -> impl Iterator<Item = &Target> {
+    use crate::model::HttpAction;
+    let http = object.http.iter().filter_map(|rule| match &rule.action {
+        HttpAction::Forward(forward) => Some(forward),
+        HttpAction::Redirect(_) | HttpAction::Direct(_) => None,
+    });
+    let http = http.flat_map(|forward| {
+        let mirrored = forward.mirrors.iter().map(|(target, _)| target);
+        forward.targets.iter().chain(mirrored)
+    });
+    let opaque = object
+        .tls
+        .iter()
+        .chain(&object.tcp)
+        .flat_map(|rule| &rule.targets);
+    http.chain(opaque)
+}

@@ -1,0 +1,207 @@
+//! VirtualServices and DestinationRules against services.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mesh_api::Hostname;
+use mesh_api::v1::Origin;
+
+use super::super::objects::Objects;
+use super::{Findings, targets};
+use crate::ingest::MESH;
+use crate::model::{DestinationRule, Target, VirtualService, selects};
+use crate::yaml::Word;
+
+pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
+    let mut owners: HashMap<(Hostname, String), Arc<VirtualService>> = HashMap::new();
+    for object in &objects.virtual_services {
+        for target in targets(object) {
+            destination(found, object, target);
+        }
+        conflicts(found, object, &mut owners);
+    }
+    for rule in &objects.destination_rules {
+        destination_rule(found, rule);
+    }
+}
+
+fn at(object: &Origin, word: &Word) -> Origin {
+    Origin {
+        line: word.place.line,
+        column: word.place.column,
+        ..object.clone()
+    }
+}
+
+/// A destination's host, port and subset must exist (IST0101, IST0112).
+fn destination(found: &mut Findings<'_>, object: &VirtualService, target: &Target) {
+    let namespace = object.meta.namespace();
+    let origin = at(&object.meta.origin, &target.host);
+    let Some(host) = found.resolve(&target.host.text, namespace) else {
+        return;
+    };
+    let Some((id, service)) = found
+        .world
+        .service(host.as_str(), namespace)
+        .and_then(|id| Some((id, found.world.services.get(id)?)))
+    else {
+        let hint = found.dotted(&target.host.text);
+        found.warn(
+            &origin,
+            "IST0101",
+            format!(
+                "Referenced host not found: \"{}\"; requests for it answer 503{hint}",
+                target.host.text
+            ),
+        );
+        return;
+    };
+    match target.port {
+        Some(port)
+            if !service
+                .ports
+                .iter()
+                .any(|known| known.number == u32::from(port)) =>
+        {
+            found.warn(
+                &origin,
+                "IST0101",
+                format!(
+                    "Referenced host:port not found: \"{}:{port}\"; requests for it answer 503",
+                    service.host
+                ),
+            );
+        }
+        None if service.ports.len() > 1 => {
+            let ports: Vec<String> = service
+                .ports
+                .iter()
+                .map(|port| port.number.to_string())
+                .collect();
+            found.warn(
+                &origin,
+                "IST0112",
+                format!(
+                    "This VirtualService routes to a service \"{}\" that exposes multiple ports {}. Specifying a port in the \
+                     destination is required to disambiguate; without one, the port of the request is taken.",
+                    service.host,
+                    ports.join(", ")
+                ),
+            );
+        }
+        _ => {}
+    }
+    if target.subset.is_empty() {
+        return;
+    }
+    let labels = crate::yaml::Labels::new();
+    let rule = found
+        .world
+        .services
+        .get(id)
+        .map(|service| found.world.destination_rule(service, namespace, &labels));
+    let exists = rule.is_some_and(|rule| {
+        rule.subsets
+            .iter()
+            .any(|subset| subset.name == target.subset)
+    });
+    if !exists {
+        let message = format!(
+            "Referenced host+subset in destinationrule not found: \"{}+{}\"; requests for it answer 503",
+            target.host.text, target.subset
+        );
+        found.warn(&origin, "IST0101", message);
+    }
+}
+
+/// Two VirtualServices for sidecars must not share a host (IST0109): only the oldest counts.
+fn conflicts(
+    found: &mut Findings<'_>,
+    object: &Arc<VirtualService>,
+    owners: &mut HashMap<(Hostname, String), Arc<VirtualService>>,
+) {
+    if !object.gateways.iter().any(|gateway| gateway == MESH) {
+        return;
+    }
+    let namespace = object.meta.namespace();
+    for word in &object.hosts {
+        let Some(host) = found.resolve(&word.text, namespace) else {
+            continue;
+        };
+        let key = (
+            host.clone(),
+            if object.export_to.is_private(namespace) {
+                namespace.to_owned()
+            } else {
+                "*".to_owned()
+            },
+        );
+        let Some(owner) = owners.get(&key) else {
+            owners.insert(key, Arc::clone(object));
+            continue;
+        };
+        let message = format!(
+            "The VirtualServices {} and {} associated with mesh gateway define the same host {host} which can lead to undefined \
+             behavior: {} ({}:{}) is older and holds alone.",
+            owner.meta.full_name(),
+            object.meta.full_name(),
+            owner.meta.full_name(),
+            owner.meta.origin.source,
+            owner.meta.origin.line
+        );
+        found.warn(&at(&object.meta.origin, word), "IST0109", message);
+    }
+}
+
+/// The host must exist (IST0174), and every subset have endpoints (IST0173).
+fn destination_rule(found: &mut Findings<'_>, rule: &DestinationRule) {
+    let namespace = rule.meta.namespace();
+    let Some(host) = found.resolve(&rule.host.text, namespace) else {
+        return;
+    };
+    let matching: Vec<_> = if host.is_wildcard() {
+        found
+            .world
+            .services
+            .iter()
+            .filter(|service| service.host == host || host.covers(service.host.as_str()))
+            .collect()
+    } else {
+        let ids = found
+            .world
+            .services_by_host
+            .get(&host)
+            .into_iter()
+            .flatten();
+        ids.filter_map(|id| found.world.services.get(*id)).collect()
+    };
+    let origin = at(&rule.meta.origin, &rule.host);
+    if matching.is_empty() {
+        let hint = found.dotted(&rule.host.text);
+        found.warn(&origin, "IST0174", format!("The host {} defined in the DestinationRule does not match any services in the mesh{hint}", rule.host.text));
+        return;
+    }
+    for subset in &rule.subsets {
+        let endpoints = matching
+            .iter()
+            .flat_map(|service| &service.backends)
+            .filter_map(|id| found.world.workloads.get(*id));
+        if !endpoints
+            .into_iter()
+            .any(|workload| selects(&subset.labels, &workload.labels))
+        {
+            let labels: Vec<String> = subset
+                .labels
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            let message = format!(
+                "The Subset {} defined in the DestinationRule does not select any pods: no endpoint of {} has {}",
+                subset.name,
+                rule.host.text,
+                labels.join(", ")
+            );
+            found.warn(&subset.origin, "IST0173", message);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The objects of all files in order of age, each name once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mesh_api::v1::{Problem, Severity};
+
+use crate::ingest::Entry;
+use crate::model::{
+    AuthorizationPolicy, DestinationRule, GatewayObject, KubernetesService, Object, ObjectId,
+    PeerAuthentication, ServiceEntry, VirtualService, WorkloadEntry,
+};
+
+/// Objects by kind.
+#[derive(Default)]
+pub(super) struct Objects {
+    pub(super) virtual_services: Vec<Arc<VirtualService>>,
+    pub(super) destination_rules: Vec<Arc<DestinationRule>>,
+    pub(super) gateways: Vec<Arc<GatewayObject>>,
+    pub(super) service_entries: Vec<Arc<ServiceEntry>>,
+    pub(super) workload_entries: Vec<Arc<WorkloadEntry>>,
+    pub(super) peer_authentications: Vec<Arc<PeerAuthentication>>,
+    pub(super) authorization_policies: Vec<Arc<AuthorizationPolicy>>,
+    pub(super) services: Vec<Arc<KubernetesService>>,
+}
+
+/// Sorts the entries by kind. The first of a name stays; a service that a tool derived gives
+/// way to one that somebody wrote.
+pub(super) fn collect<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    problems: &mut Vec<Problem>,
+) -> Objects {
+    let mut order: Vec<&Object> = Vec::new();
+    let mut seen: BTreeMap<&ObjectId, usize> = BTreeMap::new();
+    for entry in entries {
+        let object = &entry.object;
+        if let Object::Named(_) = object {
+            continue;
+        }
+        let id = &object.meta().id;
+        let Some(&at) = seen.get(id) else {
+            seen.insert(id, order.len());
+            order.push(object);
+            continue;
+        };
+        let Some(held) = order.get_mut(at) else {
+            continue;
+        };
+        match (is_derived(held), is_derived(object)) {
+            (true, false) => *held = object,
+            (false, true) => {}
+            _ => problems.push(duplicate(held, object)),
+        }
+    }
+    let mut objects = Objects::default();
+    for object in order {
+        match object {
+            Object::VirtualService(object) => objects.virtual_services.push(Arc::clone(object)),
+            Object::DestinationRule(object) => objects.destination_rules.push(Arc::clone(object)),
+            Object::Gateway(object) => objects.gateways.push(Arc::clone(object)),
+            Object::ServiceEntry(object) => objects.service_entries.push(Arc::clone(object)),
+            Object::WorkloadEntry(object) => objects.workload_entries.push(Arc::clone(object)),
+            Object::PeerAuthentication(object) => {
+                objects.peer_authentications.push(Arc::clone(object));
+            }
+            Object::AuthorizationPolicy(object) => {
+                objects.authorization_policies.push(Arc::clone(object));
+            }
+            Object::Service(object) => objects.services.push(Arc::clone(object)),
+            Object::Named(_) => {}
+        }
+    }
+    objects
+}
+
+fn is_derived(object: &Object) -> bool {
+    matches!(object, Object::Service(service) if service.derived)
+}
+
+fn duplicate(held: &Object, object: &Object) -> Problem {
+    let meta = object.meta();
+    let place = &held.meta().origin;
+    Problem {
+        severity: Severity::Error.into(),
+        origin: Some(meta.origin.clone()),
+        message: format!(
+            "duplicate {}: {} is declared at {}:{} already",
+            meta.id.kind.name(),
+            meta.full_name(),
+            place.source,
+            place.line
+        ),
+        code: "duplicate".to_owned(),
+    }
+}
