@@ -12,11 +12,10 @@ use std::time::{Duration, SystemTime};
 use hyper_util::rt::TokioIo;
 use mesh_api::v1::SignRequest;
 use mesh_api::v1::certificate_service_client::CertificateServiceClient;
-use mesh_ca::listen::BoundAddress;
+use mesh_ca::listen::{BoundAddress, Socket};
 use mesh_ca::{App, AuthorityOptions, JoinClaims, SecretKey, Settings, certificate_identity};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
@@ -85,9 +84,6 @@ async fn connect(
     address: BoundAddress,
     roots: &[Vec<u8>],
 ) -> Result<CertificateServiceClient<tonic::transport::Channel>, Failure> {
-    let BoundAddress::Tcp(address) = address else {
-        return Err("this example uses TCP".into());
-    };
     let mut store = RootCertStore::empty();
     for root in roots {
         store.add(CertificateDer::from(root.clone()))?;
@@ -100,9 +96,9 @@ async fn connect(
     config.alpn_protocols = vec![b"h2".to_vec()];
     let tls = TlsConnector::from(Arc::new(config));
     let connector = tower::service_fn(move |_| {
-        let tls = tls.clone();
+        let (tls, address) = (tls.clone(), address.clone());
         async move {
-            let stream = TcpStream::connect(address).await?;
+            let stream = Socket::connect(&address.into()).await?;
             let stream = tls
                 .connect(ServerName::try_from("mesh-ca")?, stream)
                 .await?;

@@ -1,4 +1,5 @@
-//! Where servers listen: TCP or a Unix socket, exclusively.
+//! Where servers listen and clients connect: TCP or a Unix socket. The only module that names
+//! `tokio::net`.
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
@@ -11,7 +12,9 @@ use std::task::{Context, Poll};
 
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::tls::Socket;
+mod socket;
+
+pub use socket::Socket;
 
 /// `unix:///path/to.sock`, or `host:port`, with `http://` or `https://` before it if one likes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +137,16 @@ impl fmt::Display for ListenAddress {
 }
 
 // === impl BoundAddress ===
+
+impl From<BoundAddress> for ListenAddress {
+    /// Where to connect to.
+    fn from(bound: BoundAddress) -> Self {
+        match bound {
+            BoundAddress::Tcp(address) => Self::Tcp(address.to_string()),
+            BoundAddress::Unix(path) => Self::Unix(path),
+        }
+    }
+}
 
 impl fmt::Display for BoundAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,7 @@
 //! The certificate authority of the mesh.
 
+use std::io::IsTerminal;
+
 use clap::Parser;
 use mesh_ca::Command;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +31,7 @@ async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(&cli.log)?)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;

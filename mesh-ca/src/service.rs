@@ -77,8 +77,13 @@ impl CertificateAuthority {
     }
 
     fn dns_names(&self, identity: &SpiffeId) -> Vec<String> {
-        let server = self.servers.iter().find(|server| server.identity == *identity);
-        server.map(|server| server.dns_names.clone()).unwrap_or_default()
+        let server = self
+            .servers
+            .iter()
+            .find(|server| server.identity == *identity);
+        server
+            .map(|server| server.dns_names.clone())
+            .unwrap_or_default()
     }
 
     /// What it did so far.

@@ -1,11 +1,14 @@
 //! What the whole-mesh tests share. Nothing depends on this crate.
 //!
 //! - [`meshctl`]: the binary under test, built if it is not there.
+//! - [`LaptopMesh`]: a mesh under `meshctl up`.
 //! - [`fuzz`]: bodies of the fuzz targets.
 //! - [`echo`]: an HTTP server that answers what it was asked.
 
 pub mod binary;
 pub mod echo;
 pub mod fuzz;
+pub mod laptop;
 
+pub use laptop::LaptopMesh;
 pub use binary::{Running, meshctl};

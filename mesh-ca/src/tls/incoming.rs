@@ -12,8 +12,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::{ServerTls, Socket, TlsConnection};
-use crate::listen::Listener;
+use super::{ServerTls, TlsConnection};
+use crate::listen::{Listener, Socket};
 
 /// Bounds of the accept loop.
 #[derive(Debug, Clone, Copy)]

@@ -5,8 +5,8 @@
 //! `serve_with_incoming`; every request then carries [`crate::PeerCertificates`] in its
 //! extensions.
 
+mod connection;
 mod incoming;
-mod socket;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+pub use connection::TlsConnection;
 pub use incoming::{Incoming, IncomingOptions};
-pub use socket::{Socket, TlsConnection};
 
 use crate::secret_key::{KeyError, SecretKey};
 

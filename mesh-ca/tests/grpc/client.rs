@@ -1,15 +1,13 @@
 //! A client of the authority over rustls, as a proxy has one.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
 use mesh_api::v1::certificate_service_client::CertificateServiceClient;
 use mesh_ca::SecretKey;
-use mesh_ca::listen::BoundAddress;
+use mesh_ca::listen::{BoundAddress, Socket};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
@@ -64,16 +62,8 @@ pub(crate) async fn connect(
         let (tls, address) = (tls.clone(), address.clone());
         async move {
             let name = ServerName::try_from("mesh-ca").unwrap();
-            Ok::<_, Box<dyn Error + Send + Sync>>(match address {
-                BoundAddress::Tcp(address) => {
-                    let stream = TcpStream::connect(address).await?;
-                    TokioIo::new(Box::new(tls.connect(name, stream).await?) as Box<dyn Io>)
-                }
-                BoundAddress::Unix(path) => {
-                    let stream = UnixStream::connect(path).await?;
-                    TokioIo::new(Box::new(tls.connect(name, stream).await?) as Box<dyn Io>)
-                }
-            })
+            let socket = Socket::connect(&address.into()).await?;
+            Ok::<_, std::io::Error>(TokioIo::new(tls.connect(name, socket).await?))
         }
     });
     let channel = Endpoint::from_static("http://mesh-ca")
@@ -81,9 +71,6 @@ pub(crate) async fn connect(
         .await?;
     Ok(CertificateServiceClient::new(channel))
 }
-
-pub(crate) trait Io: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
-impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Io for T {}
 
 /// The machine-readable reason of a refusal.
 pub(crate) fn reason(status: &Status) -> &str {

@@ -1,6 +1,11 @@
 //! The authority over real sockets: who gets which certificate, and who does not.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that fails here has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails here has failed"
+)]
 
 mod client;
 

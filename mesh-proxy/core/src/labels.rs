@@ -151,16 +151,29 @@ impl PeerLabels {
     /// `app`, then the workload's name; and for the revision `service.istio.io/canonical-revision`,
     /// `app.kubernetes.io/version`, `version`, then `latest`.
     pub fn new(source: &PeerSource<'_>, labels: &BTreeMap<String, String>) -> Self {
-        let label = |keys: &[&str]| keys.iter().find_map(|key| labels.get(*key)).map(String::as_str);
-        let given = |text: &'static str, given| if str::is_empty(given) { label(&[text]) } else { Some(given) };
+        let label = |keys: &[&str]| {
+            keys.iter()
+                .find_map(|key| labels.get(*key))
+                .map(String::as_str)
+        };
+        let given = |text: &'static str, given| {
+            if str::is_empty(given) {
+                label(&[text])
+            } else {
+                Some(given)
+            }
+        };
         let workload = or_unknown(Some(source.workload));
         let name = given("service.istio.io/canonical-name", source.canonical_name)
             .or_else(|| label(&["app.kubernetes.io/name", "app"]))
             .or(Some(source.workload));
         let known = !source.workload.is_empty();
-        let revision = given("service.istio.io/canonical-revision", source.canonical_revision)
-            .or_else(|| label(&["app.kubernetes.io/version", "version"]))
-            .or(known.then_some("latest"));
+        let revision = given(
+            "service.istio.io/canonical-revision",
+            source.canonical_revision,
+        )
+        .or_else(|| label(&["app.kubernetes.io/version", "version"]))
+        .or(known.then_some("latest"));
         Self {
             workload,
             namespace: or_unknown(Some(source.namespace)),
@@ -189,12 +202,20 @@ impl ServiceLabels {
     /// Nobody knows.
     pub fn unknown() -> Arc<Self> {
         let unknown: Arc<str> = UNKNOWN.into();
-        Arc::new(Self { host: Arc::clone(&unknown), name: Arc::clone(&unknown), namespace: unknown })
+        Arc::new(Self {
+            host: Arc::clone(&unknown),
+            name: Arc::clone(&unknown),
+            namespace: unknown,
+        })
     }
 
     /// An undeclared destination that was passed through: Istio names it `PassthroughCluster`.
     pub fn passthrough(host: &str) -> Self {
-        Self { host: or_unknown(Some(host)), name: "PassthroughCluster".into(), namespace: UNKNOWN.into() }
+        Self {
+            host: or_unknown(Some(host)),
+            name: "PassthroughCluster".into(),
+            namespace: UNKNOWN.into(),
+        }
     }
 
     /// From the host name; name and namespace fall back to the first two labels of a name in the
@@ -202,9 +223,18 @@ impl ServiceLabels {
     pub fn new(host: &str, name: &str, namespace: &str) -> Self {
         let mut parts = host.split('.');
         let in_cluster = host.contains(".svc.");
-        let (first, second) = (parts.next().filter(|_| in_cluster), parts.next().filter(|_| in_cluster));
-        let pick = |given: &str, other: Option<&str>| or_unknown(Some(given).filter(|g| !g.is_empty()).or(other));
-        Self { host: or_unknown(Some(host)), name: pick(name, first.or(Some(host))), namespace: pick(namespace, second) }
+        let (first, second) = (
+            parts.next().filter(|_| in_cluster),
+            parts.next().filter(|_| in_cluster),
+        );
+        let pick = |given: &str, other: Option<&str>| {
+            or_unknown(Some(given).filter(|g| !g.is_empty()).or(other))
+        };
+        Self {
+            host: or_unknown(Some(host)),
+            name: pick(name, first.or(Some(host))),
+            namespace: pick(namespace, second),
+        }
     }
 }
 
@@ -222,7 +252,11 @@ impl RequestProtocol {
 
     /// gRPC by content type, HTTP otherwise.
     pub fn of_request(headers: &http::HeaderMap) -> Self {
-        if crate::filter::is_grpc(headers) { Self::Grpc } else { Self::Http }
+        if crate::filter::is_grpc(headers) {
+            Self::Grpc
+        } else {
+            Self::Http
+        }
     }
 }
 
@@ -268,8 +302,14 @@ impl ConnectionLabels {
         write("destination_app", &destination.app);
         write("destination_version", &destination.version);
         write("destination_service", &self.service.host);
-        write("destination_canonical_service", &destination.canonical_service);
-        write("destination_canonical_revision", &destination.canonical_revision);
+        write(
+            "destination_canonical_service",
+            &destination.canonical_service,
+        );
+        write(
+            "destination_canonical_revision",
+            &destination.canonical_revision,
+        );
         write("destination_service_name", &self.service.name);
         write("destination_service_namespace", &self.service.namespace);
         write("destination_cluster", &destination.cluster);
@@ -290,7 +330,10 @@ impl RequestLabels {
     pub fn each(&self, mut write: impl FnMut(&'static str, &str)) {
         self.connection.each(&mut write);
         write("response_code", &self.response_code.to_string());
-        let grpc = self.grpc_status.map(|status| status.to_string()).unwrap_or_default();
+        let grpc = self
+            .grpc_status
+            .map(|status| status.to_string())
+            .unwrap_or_default();
         write("grpc_response_status", &grpc);
     }
 }
@@ -329,22 +372,38 @@ mod tests {
     use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
     fn missing_is_unknown() {
         let peer = PeerLabels::unknown();
-        assert_eq!((&*peer.workload, &*peer.canonical_revision, &*peer.principal), (UNKNOWN, UNKNOWN, UNKNOWN));
+        assert_eq!(
+            (&*peer.workload, &*peer.canonical_revision, &*peer.principal),
+            (UNKNOWN, UNKNOWN, UNKNOWN)
+        );
     }
 
     #[test]
     fn canonical_names_follow_istios_order() {
-        let source = PeerSource { workload: "reviews-v1", namespace: "default", ..PeerSource::default() };
+        let source = PeerSource {
+            workload: "reviews-v1",
+            namespace: "default",
+            ..PeerSource::default()
+        };
         let peer = PeerLabels::new(&source, &labels(&[("app", "reviews"), ("version", "v1")]));
-        assert_eq!((&*peer.canonical_service, &*peer.canonical_revision), ("reviews", "v1"));
+        assert_eq!(
+            (&*peer.canonical_service, &*peer.canonical_revision),
+            ("reviews", "v1")
+        );
         let peer = PeerLabels::new(&source, &labels(&[]));
-        assert_eq!((&*peer.canonical_service, &*peer.canonical_revision), ("reviews-v1", "latest"));
+        assert_eq!(
+            (&*peer.canonical_service, &*peer.canonical_revision),
+            ("reviews-v1", "latest")
+        );
         assert_eq!(&*peer.app, UNKNOWN);
     }
 
@@ -355,7 +414,11 @@ mod tests {
                 reporter: Reporter::Source,
                 source: PeerLabels::unknown(),
                 destination: PeerLabels::unknown(),
-                service: Arc::new(ServiceLabels::new("reviews.default.svc.cluster.local", "", "")),
+                service: Arc::new(ServiceLabels::new(
+                    "reviews.default.svc.cluster.local",
+                    "",
+                    "",
+                )),
                 protocol: RequestProtocol::Http,
                 flags: ResponseFlags::NONE,
                 security: SecurityPolicy::MutualTls,
@@ -364,11 +427,19 @@ mod tests {
             grpc_status: None,
         };
         let mut seen = BTreeMap::new();
-        request.each(|name, value| assert!(seen.insert(name, value.to_owned()).is_none(), "{name} twice"));
+        request.each(|name, value| {
+            assert!(
+                seen.insert(name, value.to_owned()).is_none(),
+                "{name} twice"
+            )
+        });
         assert_eq!(seen.len(), 25);
         assert_eq!(seen["destination_service_name"], "reviews");
         assert_eq!(seen["destination_service_namespace"], "default");
-        assert_eq!(seen["connection_security_policy"], "unknown", "the source never reports it");
+        assert_eq!(
+            seen["connection_security_policy"], "unknown",
+            "the source never reports it"
+        );
         assert_eq!(seen["response_flags"], "-");
     }
 }

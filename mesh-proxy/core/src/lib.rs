@@ -33,7 +33,9 @@ pub mod route;
 pub mod session;
 pub mod snapshot;
 
-pub use decode::DecodeError;
+#[cfg(test)]
+mod fixtures;
+
 pub use labels::ClientInfo;
 pub use reason::{Reason, ResponseFlags};
 pub use snapshot::{Applied, Snapshot};

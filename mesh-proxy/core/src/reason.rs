@@ -229,15 +229,20 @@ mod tests {
 
     #[test]
     fn names_are_unique_snake_case() {
-        let names: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        let names: std::collections::BTreeSet<_> =
+            Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(names.len(), Reason::ALL.len());
-        assert!(names.iter().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')));
+        assert!(names.iter().all(|name| {
+            name.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        }));
     }
 
     #[test]
     fn flags_print_as_envoy_prints_them() {
         assert_eq!(ResponseFlags::NONE.to_string(), "-");
-        let both = ResponseFlags::UPSTREAM_CONNECTION_FAILURE.with(ResponseFlags::RETRY_LIMIT_EXCEEDED);
+        let both =
+            ResponseFlags::UPSTREAM_CONNECTION_FAILURE.with(ResponseFlags::RETRY_LIMIT_EXCEEDED);
         assert_eq!(both.to_string(), "UF,URX");
         assert_eq!(Reason::UpstreamConnectFailure.status(), 503);
         assert_eq!(Reason::DownstreamDisconnected.status().as_u16(), 499);

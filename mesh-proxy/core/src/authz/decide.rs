@@ -36,16 +36,36 @@ pub fn decide(
     request: Option<&RequestAttributes<'_>>,
     observe: &mut impl Observe,
 ) -> Verdict {
-    let attributes = Attributes { mesh, caller, request };
+    let attributes = Attributes {
+        mesh,
+        caller,
+        request,
+    };
     if let Some(by) = first(policies.deny(), &attributes, observe) {
-        return Verdict { allowed: false, by: Some(by), reason: Some(Reason::AuthorizationDenied) };
+        return Verdict {
+            allowed: false,
+            by: Some(by),
+            reason: Some(Reason::AuthorizationDenied),
+        };
     }
     if policies.allow().is_empty() {
-        return Verdict { allowed: true, by: None, reason: None };
+        return Verdict {
+            allowed: true,
+            by: None,
+            reason: None,
+        };
     }
     match first(policies.allow(), &attributes, observe) {
-        Some(by) => Verdict { allowed: true, by: Some(by), reason: None },
-        None => Verdict { allowed: false, by: None, reason: Some(Reason::AuthorizationNotAllowed) },
+        Some(by) => Verdict {
+            allowed: true,
+            by: Some(by),
+            reason: None,
+        },
+        None => Verdict {
+            allowed: false,
+            by: None,
+            reason: Some(Reason::AuthorizationNotAllowed),
+        },
     }
 }
 
@@ -55,7 +75,11 @@ struct Attributes<'a> {
     request: Option<&'a RequestAttributes<'a>>,
 }
 
-fn first(policies: &[Policy], attributes: &Attributes<'_>, observe: &mut impl Observe) -> Option<PolicyRef> {
+fn first(
+    policies: &[Policy],
+    attributes: &Attributes<'_>,
+    observe: &mut impl Observe,
+) -> Option<PolicyRef> {
     for policy in policies {
         if policy.rules.is_empty() {
             observe.empty(policy);
@@ -65,7 +89,11 @@ fn first(policies: &[Policy], attributes: &Attributes<'_>, observe: &mut impl Ob
             observe.rule(policy, index, outcome);
             if outcome.is_ok() {
                 let origin = rule.origin.clone().or_else(|| policy.origin.clone());
-                return Some(PolicyRef { name: policy.name.clone(), rule: index, origin });
+                return Some(PolicyRef {
+                    name: policy.name.clone(),
+                    rule: index,
+                    origin,
+                });
             }
         }
     }
@@ -85,7 +113,11 @@ impl Attributes<'_> {
         if !rule.to.is_empty() && !rule.to.iter().any(|operation| self.operation(operation)) {
             return Err(Unmatched::To);
         }
-        match rule.when.iter().position(|condition| !self.condition(condition)) {
+        match rule
+            .when
+            .iter()
+            .position(|condition| !self.condition(condition))
+        {
             Some(index) => Err(Unmatched::When(index)),
             None => Ok(()),
         }
@@ -103,42 +135,54 @@ impl Attributes<'_> {
         let port = self.caller.destination.port();
         operation.ports.holds(|wanted| *wanted == port)
             && self.request.is_none_or(|request| {
-                operation.hosts.holds(|pattern| pattern.matches_host(request.host))
-                    && operation.methods.holds(|pattern| pattern.matches(request.method.as_bytes()))
-                    && operation.paths.holds(|pattern| pattern.matches(request.path))
+                operation
+                    .hosts
+                    .holds(|pattern| pattern.matches_host(request.host))
+                    && operation
+                        .methods
+                        .holds(|pattern| pattern.matches(request.method.as_bytes()))
+                    && operation
+                        .paths
+                        .holds(|pattern| pattern.matches(request.path))
             })
     }
 
     fn condition(&self, condition: &Condition) -> bool {
         let destination = self.caller.destination;
         match &condition.test {
-            Test::Header(name, values) => {
-                self.request.is_none_or(|request| {
-                    crate::route::with_field(request.headers, name, |value| {
-                        values.holds(|pattern| value.is_some_and(|value| pattern.matches(value)))
-                    })
+            Test::Header(name, values) => self.request.is_none_or(|request| {
+                crate::route::with_field(request.headers, name, |value| {
+                    values.holds(|pattern| value.is_some_and(|value| pattern.matches(value)))
                 })
-            }
+            }),
             Test::SourceIp(blocks) => {
                 let ip = self.caller.source.to_canonical();
                 blocks.holds(|block| block.contains(&ip))
             }
             Test::SourceNamespace(patterns) => patterns.holds(|pattern| self.namespace(pattern)),
             Test::SourcePrincipal(patterns) => patterns.holds(|pattern| self.principal(pattern)),
-            Test::DestinationIp(blocks) => blocks.holds(|block| block.contains(&destination.ip().to_canonical())),
-            Test::DestinationPort(ports) => ports.holds(|port| *port == destination.port()),
-            Test::ConnectionSni(patterns) => {
-                patterns.holds(|pattern| self.caller.sni.is_some_and(|sni| pattern.matches(sni.as_bytes())))
+            Test::DestinationIp(blocks) => {
+                blocks.holds(|block| block.contains(&destination.ip().to_canonical()))
             }
+            Test::DestinationPort(ports) => ports.holds(|port| *port == destination.port()),
+            Test::ConnectionSni(patterns) => patterns.holds(|pattern| {
+                self.caller
+                    .sni
+                    .is_some_and(|sni| pattern.matches(sni.as_bytes()))
+            }),
         }
     }
 
     fn principal(&self, pattern: &super::PrincipalPattern) -> bool {
-        self.caller.identity.is_some_and(|identity| pattern.matches(identity, self.mesh))
+        self.caller
+            .identity
+            .is_some_and(|identity| pattern.matches(identity, self.mesh))
     }
 
     fn namespace(&self, pattern: &super::NamespacePattern) -> bool {
-        self.caller.identity.is_some_and(|identity| pattern.matches(identity.namespace()))
+        self.caller
+            .identity
+            .is_some_and(|identity| pattern.matches(identity.namespace()))
     }
 }
 

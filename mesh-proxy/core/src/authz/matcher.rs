@@ -93,9 +93,9 @@ impl Pattern {
         let value = value.as_bytes();
         match self {
             Self::Exact(text) => text.as_bytes().eq_ignore_ascii_case(value),
-            Self::Prefix(text) => {
-                value.get(..text.len()).is_some_and(|head| head.eq_ignore_ascii_case(text.as_bytes()))
-            }
+            Self::Prefix(text) => value
+                .get(..text.len())
+                .is_some_and(|head| head.eq_ignore_ascii_case(text.as_bytes())),
             Self::Suffix(text) => {
                 let start = value.len().checked_sub(text.len());
                 let tail = start.and_then(|start| value.get(start..));
@@ -109,7 +109,8 @@ impl Pattern {
     /// client cannot get around a policy by naming the port).
     pub fn matches_host(&self, host: &str) -> bool {
         self.matches_ignoring_case(host)
-            || crate::filter::without_port(host) != host && self.matches_ignoring_case(crate::filter::without_port(host))
+            || crate::filter::without_port(host) != host
+                && self.matches_ignoring_case(crate::filter::without_port(host))
     }
 }
 
@@ -119,8 +120,13 @@ impl PrincipalPattern {
     /// Reads a pattern.
     pub fn new(text: &str) -> Self {
         let full_form = text.split('/').count() == 5;
-        let parts = text.split_once('/').filter(|(domain, _)| full_form && *domain != "*");
-        Self { whole: Pattern::new(text), parts: parts.map(|(domain, rest)| (Pattern::new(domain), Pattern::new(rest))) }
+        let parts = text
+            .split_once('/')
+            .filter(|(domain, _)| full_form && *domain != "*");
+        Self {
+            whole: Pattern::new(text),
+            parts: parts.map(|(domain, rest)| (Pattern::new(domain), Pattern::new(rest))),
+        }
     }
 
     /// Whether the identity matches.
@@ -128,7 +134,10 @@ impl PrincipalPattern {
         let domain = identity.trust_domain();
         match &self.parts {
             Some((pattern, rest)) if is_own(pattern, mesh) => {
-                let tail = identity.principal().get(domain.len() + 1..).unwrap_or_default();
+                let tail = identity
+                    .principal()
+                    .get(domain.len() + 1..)
+                    .unwrap_or_default();
                 let own = mesh.is_own_domain(domain) && rest.matches(tail.as_bytes());
                 own || !matches!(pattern, Pattern::Exact(_)) && self.matches_whole(identity)
             }
@@ -142,7 +151,10 @@ impl PrincipalPattern {
 }
 
 fn is_own(pattern: &Pattern, mesh: &Mesh) -> bool {
-    pattern.matches(b"cluster.local") || mesh.domains().any(|domain| pattern.matches(domain.as_bytes()))
+    pattern.matches(b"cluster.local")
+        || mesh
+            .domains()
+            .any(|domain| pattern.matches(domain.as_bytes()))
 }
 
 // === impl NamespacePattern ===
@@ -150,17 +162,27 @@ fn is_own(pattern: &Pattern, mesh: &Mesh) -> bool {
 impl NamespacePattern {
     /// Reads a pattern.
     pub fn new(text: &str) -> Self {
-        Self { pieces: text.split('*').map(Into::into).collect() }
+        Self {
+            pieces: text.split('*').map(Into::into).collect(),
+        }
     }
 
     /// Whether the namespace matches.
     pub fn matches(&self, namespace: &str) -> bool {
-        let Some((first, rest)) = self.pieces.split_first() else { return false };
-        let Some((last, middle)) = rest.split_last() else { return **first == *namespace };
-        let Some(mut left) = namespace.strip_prefix(&**first) else { return false };
+        let Some((first, rest)) = self.pieces.split_first() else {
+            return false;
+        };
+        let Some((last, middle)) = rest.split_last() else {
+            return **first == *namespace;
+        };
+        let Some(mut left) = namespace.strip_prefix(&**first) else {
+            return false;
+        };
         for piece in middle {
             // The leftmost place is as good as any: what follows only needs room.
-            let Some(at) = left.find(&**piece) else { return false };
+            let Some(at) = left.find(&**piece) else {
+                return false;
+            };
             left = left.get(at + piece.len()..).unwrap_or_default();
         }
         left.ends_with(&**last)
@@ -198,7 +220,9 @@ impl Template {
         let bad = || BadTemplate(text.chars().take(128).collect());
         let (before, after) = match text.split_once("{**}") {
             // The placeholder stands for itself between slashes.
-            Some((before, after)) if before.ends_with('/') && (after.is_empty() || after.starts_with('/')) => {
+            Some((before, after))
+                if before.ends_with('/') && (after.is_empty() || after.starts_with('/')) =>
+            {
                 (before.trim_end_matches('/'), Some(after))
             }
             Some(_) => return Err(bad()),
@@ -215,15 +239,23 @@ impl Template {
                 literal => head.push(Segment::Literal(literal.into())),
             }
         }
-        Ok(Self { head, tail: after.map(Into::into) })
+        Ok(Self {
+            head,
+            tail: after.map(Into::into),
+        })
     }
 
     fn matches(&self, path: &str) -> bool {
         let mut left = path;
         for segment in &self.head {
-            let Some(rest) = left.strip_prefix('/') else { return false };
+            let Some(rest) = left.strip_prefix('/') else {
+                return false;
+            };
             let end = rest.find('/').unwrap_or(rest.len());
-            let (this, after) = (rest.get(..end).unwrap_or_default(), rest.get(end..).unwrap_or_default());
+            let (this, after) = (
+                rest.get(..end).unwrap_or_default(),
+                rest.get(end..).unwrap_or_default(),
+            );
             let matches = match segment {
                 Segment::Literal(text) => **text == *this,
                 Segment::One => !this.is_empty(),
@@ -235,7 +267,9 @@ impl Template {
         }
         match &self.tail {
             None => left.is_empty(),
-            Some(tail) => left.strip_prefix('/').is_some_and(|rest| rest.ends_with(&**tail)),
+            Some(tail) => left
+                .strip_prefix('/')
+                .is_some_and(|rest| rest.ends_with(&**tail)),
         }
     }
 }

@@ -17,7 +17,9 @@ use crate::ir::Origin;
 use crate::reason::Reason;
 
 pub use decide::{Observe, Unmatched, decide};
-pub use matcher::{BadTemplate, NamespacePattern, PathPattern, Pattern, PrincipalPattern, Template};
+pub use matcher::{
+    BadTemplate, NamespacePattern, PathPattern, Pattern, PrincipalPattern, Template,
+};
 pub use policy::{Condition, Either, Operation, Policy, PolicySet, Rule, Source, Test};
 
 /// Who is at the other end of an accepted connection, and where it was accepted.
@@ -78,3 +80,6 @@ pub enum PolicyAction {
     /// Denied.
     Deny,
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,7 +109,9 @@ pub enum Test {
 impl PolicySet {
     /// Sorts by action; the order inside an action stays.
     pub fn new(policies: Vec<Policy>) -> Self {
-        let (deny, allow) = policies.into_iter().partition(|policy| policy.action == PolicyAction::Deny);
+        let (deny, allow) = policies
+            .into_iter()
+            .partition(|policy| policy.action == PolicyAction::Deny);
         Self { deny, allow }
     }
 
@@ -162,7 +164,10 @@ impl Condition {
 
 impl<T> Default for Either<T> {
     fn default() -> Self {
-        Self { any: Vec::new(), none: Vec::new() }
+        Self {
+            any: Vec::new(),
+            none: Vec::new(),
+        }
     }
 }
 

@@ -57,7 +57,9 @@ impl Ejection {
         match outcome {
             Outcome::Success | Outcome::Overloaded => self.well(now),
             // A probe that nobody waited for says nothing: the next one may start at once.
-            Outcome::Cancelled if probe && self.state == State::Probing => self.state = State::Ejected { until: now },
+            Outcome::Cancelled if probe && self.state == State::Probing => {
+                self.state = State::Ejected { until: now }
+            }
             Outcome::Cancelled => {}
             Outcome::ConnectFailure => {
                 self.connect_failures += 1;
@@ -92,10 +94,16 @@ impl Ejection {
     }
 
     fn eject(&mut self, now: Instant) {
-        if self.returned.take().is_some_and(|returned| now.saturating_duration_since(returned) > LONGEST_REST) {
+        if self
+            .returned
+            .take()
+            .is_some_and(|returned| now.saturating_duration_since(returned) > LONGEST_REST)
+        {
             self.ejections = 0;
         }
-        let rest = FIRST_REST.saturating_mul(1 << self.ejections.min(5)).min(LONGEST_REST);
+        let rest = FIRST_REST
+            .saturating_mul(1 << self.ejections.min(5))
+            .min(LONGEST_REST);
         self.ejections = self.ejections.saturating_add(1);
         self.state = State::Ejected { until: now + rest };
         self.failures = 0;
@@ -112,7 +120,10 @@ mod tests {
         let start = Instant::now();
         let mut ejection = Ejection::default();
         assert!(!ejection.observe(Outcome::ConnectFailure, false, start));
-        assert!(ejection.observe(Outcome::ConnectFailure, false, start), "two in a row eject");
+        assert!(
+            ejection.observe(Outcome::ConnectFailure, false, start),
+            "two in a row eject"
+        );
         let mut now = start;
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
             assert!(!ejection.is_due(now + Duration::from_millis(seconds * 1000 - 1)));
@@ -130,7 +141,10 @@ mod tests {
         for _ in 0..5 {
             ejection.observe(Outcome::GatewayError, false, now);
         }
-        assert!(ejection.is_due(now + Duration::from_secs(1)), "it was well for long: a short rest");
+        assert!(
+            ejection.is_due(now + Duration::from_secs(1)),
+            "it was well for long: a short rest"
+        );
     }
 
     #[test]
@@ -138,7 +152,11 @@ mod tests {
         let now = Instant::now();
         let mut ejection = Ejection::default();
         for round in 0..40 {
-            let outcome = if round % 5 == 4 { Outcome::Success } else { Outcome::Reset };
+            let outcome = if round % 5 == 4 {
+                Outcome::Success
+            } else {
+                Outcome::Reset
+            };
             ejection.observe(outcome, false, now);
             assert!(!ejection.is_ejected());
         }
@@ -146,7 +164,10 @@ mod tests {
             ejection.observe(Outcome::Overloaded, false, now);
             ejection.observe(Outcome::Cancelled, false, now);
         }
-        assert!(!ejection.is_ejected(), "overload and cancellation are no failures");
+        assert!(
+            !ejection.is_ejected(),
+            "overload and cancellation are no failures"
+        );
     }
 
     #[test]

@@ -29,7 +29,8 @@ impl Ewma {
 
     /// The estimate as of the last observation.
     pub(super) fn estimate(&self) -> Option<Duration> {
-        self.last.map(|(seconds, _)| Duration::from_secs_f64(seconds))
+        self.last
+            .map(|(seconds, _)| Duration::from_secs_f64(seconds))
     }
 
     pub(super) fn observe(&mut self, outcome: Outcome, latency: Option<Duration>, now: Instant) {
@@ -74,14 +75,21 @@ mod tests {
         ewma.observe(Outcome::Success, Some(Duration::from_millis(10)), at(11));
         let after = ewma.cost(at(11)).unwrap();
         assert!(after > 0.1 && after < 0.3, "{after}");
-        assert!(ewma.cost(at(0)).unwrap() <= after, "time that runs backwards does no harm");
+        assert!(
+            ewma.cost(at(0)).unwrap() <= after,
+            "time that runs backwards does no harm"
+        );
     }
 
     #[test]
     fn failing_fast_is_not_fast() {
         let now = Instant::now();
         let mut ewma = Ewma::default();
-        ewma.observe(Outcome::ConnectFailure, Some(Duration::from_micros(50)), now);
+        ewma.observe(
+            Outcome::ConnectFailure,
+            Some(Duration::from_micros(50)),
+            now,
+        );
         assert!(ewma.cost(now).unwrap() >= 1.0);
         let before = ewma.cost(now);
         ewma.observe(Outcome::Cancelled, Some(Duration::from_micros(50)), now);

@@ -107,9 +107,18 @@ type Candidates = SmallVec<[usize; 32]>;
 impl Balancer {
     /// For the healthy endpoints of the cluster.
     pub fn new(cluster: Arc<Cluster>) -> Self {
-        let empty = Arc::new(Cluster { endpoints: Vec::new(), ..Cluster::clone(&cluster) });
-        let mut balancer =
-            Self { cluster: empty, slots: Vec::new(), uniform: true, ejected: 0, next_id: 0, cursor: 0 };
+        let empty = Arc::new(Cluster {
+            endpoints: Vec::new(),
+            ..Cluster::clone(&cluster)
+        });
+        let mut balancer = Self {
+            cluster: empty,
+            slots: Vec::new(),
+            uniform: true,
+            ejected: 0,
+            next_id: 0,
+            cursor: 0,
+        };
         balancer.update(cluster);
         balancer
     }
@@ -126,17 +135,32 @@ impl Balancer {
             return;
         }
         let old = std::mem::take(&mut self.slots);
-        let mut old: HashMap<Arc<str>, Slot> =
-            old.into_iter().map(|slot| (Arc::clone(&slot.endpoint.uid), slot)).collect();
-        for endpoint in cluster.endpoints.iter().filter(|endpoint| endpoint.health == Health::Healthy) {
-            let slot = match old.remove(&endpoint.uid).filter(|slot| slot.endpoint.address == endpoint.address) {
-                Some(slot) => Slot { endpoint: Arc::clone(endpoint), ..slot },
+        let mut old: HashMap<Arc<str>, Slot> = old
+            .into_iter()
+            .map(|slot| (Arc::clone(&slot.endpoint.uid), slot))
+            .collect();
+        for endpoint in cluster
+            .endpoints
+            .iter()
+            .filter(|endpoint| endpoint.health == Health::Healthy)
+        {
+            let slot = match old
+                .remove(&endpoint.uid)
+                .filter(|slot| slot.endpoint.address == endpoint.address)
+            {
+                Some(slot) => Slot {
+                    endpoint: Arc::clone(endpoint),
+                    ..slot
+                },
                 None => self.new_slot(endpoint),
             };
             self.slots.push(slot);
         }
         let first = self.slots.first().map(|slot| slot.endpoint.weight);
-        self.uniform = self.slots.iter().all(|slot| Some(slot.endpoint.weight) == first);
+        self.uniform = self
+            .slots
+            .iter()
+            .all(|slot| Some(slot.endpoint.weight) == first);
         self.cluster = cluster;
         self.recount();
     }
@@ -172,7 +196,10 @@ impl Balancer {
         {
             return self.take(index, true);
         }
-        let index = if self.ejected == 0 && exclude.is_empty() && self.cluster.load_balancer != LoadBalancer::RoundRobin {
+        let index = if self.ejected == 0
+            && exclude.is_empty()
+            && self.cluster.load_balancer != LoadBalancer::RoundRobin
+        {
             let all = self.slots.len();
             self.choose(all, |nth| nth, now, rng)
         } else {
@@ -180,18 +207,39 @@ impl Balancer {
             if self.cluster.load_balancer == LoadBalancer::RoundRobin {
                 self.in_turn(&candidates)
             } else {
-                self.choose(candidates.len(), |nth| candidates.get(nth).copied().unwrap_or_default(), now, rng)
+                self.choose(
+                    candidates.len(),
+                    |nth| candidates.get(nth).copied().unwrap_or_default(),
+                    now,
+                    rng,
+                )
             }
         };
         self.take(index, false)
     }
 
     /// A try has ended. `latency` is the time to the answer's head, if there was one.
-    pub fn finished(&mut self, token: Token, outcome: Outcome, latency: Option<Duration>, now: Instant) {
-        let known = self.slots.get(token.index).is_some_and(|slot| slot.id == token.id);
-        let index = if known { Some(token.index) } else { self.slots.iter().position(|slot| slot.id == token.id) };
+    #[expect(clippy::needless_pass_by_value, reason = "a token is given back once")]
+    pub fn finished(
+        &mut self,
+        token: Token,
+        outcome: Outcome,
+        latency: Option<Duration>,
+        now: Instant,
+    ) {
+        let known = self
+            .slots
+            .get(token.index)
+            .is_some_and(|slot| slot.id == token.id);
+        let index = if known {
+            Some(token.index)
+        } else {
+            self.slots.iter().position(|slot| slot.id == token.id)
+        };
         // The endpoint may be gone since.
-        let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) else { return };
+        let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) else {
+            return;
+        };
         slot.outstanding = slot.outstanding.saturating_sub(1);
         slot.latency.observe(outcome, latency, now);
         if slot.ejection.observe(outcome, token.probe, now) {
@@ -211,7 +259,11 @@ impl Balancer {
     }
 
     fn recount(&mut self) {
-        self.ejected = self.slots.iter().filter(|slot| slot.ejection.is_ejected()).count();
+        self.ejected = self
+            .slots
+            .iter()
+            .filter(|slot| slot.ejection.is_ejected())
+            .count();
     }
 
     fn take(&mut self, index: usize, probe: bool) -> Result<Picked, NoEndpoint> {
@@ -222,7 +274,11 @@ impl Balancer {
         }
         Ok(Picked {
             endpoint: Arc::clone(&slot.endpoint),
-            token: Token { id: slot.id, index, probe },
+            token: Token {
+                id: slot.id,
+                index,
+                probe,
+            },
             is_probe: probe,
         })
     }
@@ -237,7 +293,12 @@ impl Balancer {
     /// The best non-empty class: healthy and not excluded, healthy, not excluded, all.
     fn candidates(&self, exclude: &[Arc<str>]) -> Candidates {
         let select = |wanted: &dyn Fn(&Slot) -> bool| -> Candidates {
-            self.slots.iter().enumerate().filter(|(_, slot)| wanted(slot)).map(|(index, _)| index).collect()
+            self.slots
+                .iter()
+                .enumerate()
+                .filter(|(_, slot)| wanted(slot))
+                .map(|(index, _)| index)
+                .collect()
         };
         let healthy = |slot: &Slot| !slot.ejection.is_ejected();
         let fresh = |slot: &Slot| !exclude.contains(&slot.endpoint.uid);
@@ -248,7 +309,11 @@ impl Balancer {
         if found.is_empty() {
             found = select(&fresh);
         }
-        if found.is_empty() { select(&|_| true) } else { found }
+        if found.is_empty() {
+            select(&|_| true)
+        } else {
+            found
+        }
     }
 
     /// Two of `count` by weight, the better one. `nth` gives the slot of a candidate.
@@ -268,7 +333,10 @@ impl Balancer {
         let (a, b) = if self.uniform {
             let first = rng.random_range(0..count);
             let second = rng.random_range(0..count - 1);
-            (nth(first), nth(if second >= first { second + 1 } else { second }))
+            (
+                nth(first),
+                nth(if second >= first { second + 1 } else { second }),
+            )
         } else {
             // Independent draws: with equal loads each gets exactly its share.
             (self.draw(count, &nth, rng), self.draw(count, &nth, rng))
@@ -279,11 +347,20 @@ impl Balancer {
         }
     }
 
-    fn draw(&self, count: usize, nth: &impl Fn(usize) -> usize, rng: &mut (impl Rng + ?Sized)) -> usize {
+    fn draw(
+        &self,
+        count: usize,
+        nth: &impl Fn(usize) -> usize,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> usize {
         if self.uniform {
             return nth(rng.random_range(0..count));
         }
-        let weight = |n: usize| self.slots.get(nth(n)).map_or(0, |slot| u64::from(slot.endpoint.weight));
+        let weight = |n: usize| {
+            self.slots
+                .get(nth(n))
+                .map_or(0, |slot| u64::from(slot.endpoint.weight))
+        };
         let total: u64 = (0..count).map(weight).sum();
         let mut left = rng.random_range(0..total.max(1));
         for n in 0..count {
@@ -298,7 +375,10 @@ impl Balancer {
     /// The next in turn: smooth weighted round robin, or plain if all weights are equal.
     fn in_turn(&mut self, candidates: &[usize]) -> usize {
         if self.uniform {
-            let next = candidates.iter().find(|index| **index >= self.cursor).or(candidates.first());
+            let next = candidates
+                .iter()
+                .find(|index| **index >= self.cursor)
+                .or(candidates.first());
             let index = next.copied().unwrap_or_default();
             self.cursor = index + 1;
             return index;
@@ -306,7 +386,9 @@ impl Balancer {
         let mut total = 0;
         let mut best: Option<(i64, usize)> = None;
         for index in candidates {
-            let Some(slot) = self.slots.get_mut(*index) else { continue };
+            let Some(slot) = self.slots.get_mut(*index) else {
+                continue;
+            };
             let weight = i64::from(slot.endpoint.weight);
             slot.credit += weight;
             total += weight;
@@ -349,7 +431,10 @@ impl Outcome {
 
     /// Whether the endpoint failed to do its work.
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::GatewayError | Self::ConnectFailure | Self::Reset | Self::Timeout)
+        matches!(
+            self,
+            Self::GatewayError | Self::ConnectFailure | Self::Reset | Self::Timeout
+        )
     }
 }
 

@@ -1,1 +1,301 @@
-// placeholder
+use std::collections::BTreeMap;
+
+use mesh_api::v1;
+use proptest::prelude::*;
+
+use super::*;
+use crate::fixtures::{
+    REVIEWS, policy, response, rng, service, service_resource, tls, workload, workload_resource,
+};
+use crate::ir::ClusterId;
+use crate::snapshot::Snapshot;
+
+/// A cluster with an endpoint for each weight.
+fn cluster_with(balancer: v1::LoadBalancer, weights: &[u32]) -> Arc<Cluster> {
+    let mut reviews = service(REVIEWS, 9080, &[]);
+    reviews.subsets[0].policies[0].policy = Some(policy(balancer, tls(v1::ClientTlsMode::Auto)));
+    let mut upsert = vec![service_resource(reviews)];
+    for (n, weight) in weights.iter().enumerate() {
+        let mut workload = workload(
+            &format!("w{n}"),
+            "v1",
+            &format!("10.0.0.{n}"),
+            (REVIEWS, 9080, 9080),
+        );
+        workload.weight = *weight;
+        upsert.push(workload_resource(workload));
+    }
+    let snapshot = Snapshot::empty().apply(&response(1, upsert)).snapshot;
+    let id = ClusterId {
+        host: REVIEWS.parse().unwrap(),
+        port: 9080,
+        subset: "".into(),
+    };
+    Arc::clone(snapshot.cluster(&id).unwrap())
+}
+
+fn balancer(kind: v1::LoadBalancer, weights: &[u32]) -> Balancer {
+    Balancer::new(cluster_with(kind, weights))
+}
+
+const KINDS: [v1::LoadBalancer; 3] = [
+    v1::LoadBalancer::LeastRequest,
+    v1::LoadBalancer::RoundRobin,
+    v1::LoadBalancer::Random,
+];
+const MS: Duration = Duration::from_millis(1);
+
+/// Picks and finishes; who was picked how often.
+fn counts(balancer: &mut Balancer, picks: u32, outcome: Outcome) -> BTreeMap<String, u32> {
+    let now = Instant::now();
+    let mut rng = rng();
+    let mut counts = BTreeMap::new();
+    for _ in 0..picks {
+        let picked = balancer.pick(now, &mut rng, &[]).unwrap();
+        *counts.entry(picked.endpoint.uid.to_string()).or_default() += 1;
+        balancer.finished(picked.token, outcome, Some(MS), now);
+    }
+    counts
+}
+
+#[test]
+fn traffic_follows_the_weights() {
+    for kind in KINDS {
+        let counts = counts(&mut balancer(kind, &[1, 2, 5]), 16_000, Outcome::Success);
+        for (uid, weight) in [
+            ("default/w0", 1.0),
+            ("default/w1", 2.0),
+            ("default/w2", 5.0),
+        ] {
+            let share = f64::from(counts[uid]) / 16_000.0;
+            assert!(
+                (share - weight / 8.0).abs() < 0.02,
+                "{kind:?} {uid} {share}"
+            );
+        }
+        let counts = self::counts(&mut balancer(kind, &[3, 3, 3, 3]), 8_000, Outcome::Success);
+        assert!(
+            counts.values().all(|count| (1700..2300).contains(count)),
+            "{kind:?} {counts:?}"
+        );
+    }
+}
+
+#[test]
+fn round_robin_goes_round() {
+    let mut balancer = balancer(v1::LoadBalancer::RoundRobin, &[1, 1, 1]);
+    let now = Instant::now();
+    let mut rng = rng();
+    let order: Vec<_> = (0..6)
+        .map(|_| {
+            balancer
+                .pick(now, &mut rng, &[])
+                .unwrap()
+                .endpoint
+                .uid
+                .to_string()
+        })
+        .collect();
+    assert_eq!(
+        order,
+        [
+            "default/w0",
+            "default/w1",
+            "default/w2",
+            "default/w0",
+            "default/w1",
+            "default/w2"
+        ]
+    );
+}
+
+#[test]
+fn least_request_prefers_the_faster_and_the_less_busy() {
+    let mut balancer = balancer(v1::LoadBalancer::LeastRequest, &[1, 1]);
+    let now = Instant::now();
+    let mut rng = rng();
+    // Both have something under way, then one turns out to be slow.
+    for _ in 0..20 {
+        let picked = balancer.pick(now, &mut rng, &[]).unwrap();
+        let latency = if &*picked.endpoint.uid == "default/w0" {
+            100 * MS
+        } else {
+            MS
+        };
+        balancer.finished(picked.token, Outcome::Success, Some(latency), now);
+    }
+    let slow = counts(&mut balancer, 1000, Outcome::Success)
+        .get("default/w0")
+        .copied()
+        .unwrap_or_default();
+    assert_eq!(slow, 0);
+    let held: Vec<_> = (0..300)
+        .map(|_| balancer.pick(now, &mut rng, &[]).unwrap())
+        .collect();
+    let slow = held
+        .iter()
+        .filter(|picked| &*picked.endpoint.uid == "default/w0")
+        .count();
+    assert!((1..20).contains(&slow), "load counts, too: {slow} of 300");
+}
+
+#[test]
+fn what_failed_is_ejected_and_probed() {
+    let mut balancer = balancer(v1::LoadBalancer::Random, &[1, 1, 1]);
+    let start = Instant::now();
+    let mut rng = rng();
+    let fail = |balancer: &mut Balancer, now, rng: &mut _| {
+        for _ in 0..200 {
+            let picked = balancer.pick(now, rng, &[]).unwrap();
+            let bad = &*picked.endpoint.uid == "default/w1";
+            balancer.finished(
+                picked.token,
+                if bad {
+                    Outcome::ConnectFailure
+                } else {
+                    Outcome::Success
+                },
+                Some(MS),
+                now,
+            );
+        }
+    };
+    fail(&mut balancer, start, &mut rng);
+    assert_eq!(
+        balancer
+            .status()
+            .iter()
+            .filter(|status| status.is_ejected)
+            .count(),
+        1
+    );
+    assert!(!counts(&mut balancer, 500, Outcome::Success).contains_key("default/w1"));
+    let later = start + Duration::from_secs(1);
+    let probe = balancer.pick(later, &mut rng, &[]).unwrap();
+    assert!(probe.is_probe && &*probe.endpoint.uid == "default/w1");
+    let second = balancer.pick(later, &mut rng, &[]).unwrap();
+    assert!(!second.is_probe, "one probe at a time");
+    balancer.finished(probe.token, Outcome::Success, Some(MS), later);
+    assert!(balancer.status().iter().all(|status| !status.is_ejected));
+}
+
+#[test]
+fn if_all_are_ejected_all_are_used() {
+    for kind in KINDS {
+        let mut balancer = balancer(kind, &[1, 1]);
+        let _ = counts(&mut balancer, 50, Outcome::ConnectFailure);
+        assert!(balancer.status().iter().all(|status| status.is_ejected));
+        assert_eq!(
+            counts(&mut balancer, 100, Outcome::ConnectFailure).len(),
+            2,
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn retries_go_elsewhere_if_there_is_an_elsewhere() {
+    let now = Instant::now();
+    for kind in KINDS {
+        let mut balancer = balancer(kind, &[1, 1, 4]);
+        let mut rng = rng();
+        let exclude: Vec<Arc<str>> = vec!["default/w0".into(), "default/w2".into()];
+        for _ in 0..100 {
+            let picked = balancer.pick(now, &mut rng, &exclude).unwrap();
+            assert_eq!(&*picked.endpoint.uid, "default/w1");
+            balancer.finished(picked.token, Outcome::Success, Some(MS), now);
+        }
+        let all: Vec<Arc<str>> = (0..3).map(|n| format!("default/w{n}").into()).collect();
+        assert!(
+            balancer.pick(now, &mut rng, &all).is_ok(),
+            "tried before is better than nothing"
+        );
+    }
+}
+
+#[test]
+fn updates_keep_what_is_known() {
+    let mut balancer = balancer(v1::LoadBalancer::Random, &[1, 1]);
+    let now = Instant::now();
+    let mut rng = rng();
+    let held = balancer.pick(now, &mut rng, &[]).unwrap();
+    balancer.update(cluster_with(v1::LoadBalancer::Random, &[1, 1, 1]));
+    assert_eq!(
+        balancer
+            .status()
+            .iter()
+            .map(|status| status.outstanding)
+            .sum::<u32>(),
+        1
+    );
+    balancer.finished(held.token, Outcome::Success, Some(MS), now);
+    assert_eq!(
+        balancer
+            .status()
+            .iter()
+            .map(|status| status.outstanding)
+            .sum::<u32>(),
+        0
+    );
+    let held = balancer.pick(now, &mut rng, &[]).unwrap();
+    balancer.update(cluster_with(v1::LoadBalancer::Random, &[]));
+    balancer.finished(held.token, Outcome::Success, Some(MS), now);
+    assert_eq!(balancer.pick(now, &mut rng, &[]).unwrap_err(), NoEndpoint);
+}
+
+#[test]
+fn statuses_and_outcomes() {
+    for (status, want) in [
+        (200, Outcome::Success),
+        (500, Outcome::Success),
+        (503, Outcome::GatewayError),
+        (429, Outcome::Overloaded),
+    ] {
+        assert_eq!(
+            Outcome::of_status(StatusCode::from_u16(status).unwrap()),
+            want
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn an_ejected_endpoint_is_only_probed_while_a_healthy_one_exists(
+        kind in proptest::sample::select(KINDS.to_vec()),
+        weights in proptest::collection::vec(1..5_u32, 1..6),
+        steps in proptest::collection::vec((0..7_u8, 0..1500_u64, any::<bool>(), any::<bool>()), 1..300),
+    ) {
+        let mut balancer = balancer(kind, &weights);
+        let mut now = Instant::now();
+        let mut rng = rng();
+        let mut held = Vec::new();
+        let mut last: Option<Arc<str>> = None;
+        for (outcome, pause, exclude, keep) in steps {
+            now += Duration::from_millis(pause);
+            let before: BTreeMap<_, _> =
+                balancer.status().into_iter().map(|status| (status.endpoint.uid.clone(), status.is_ejected)).collect();
+            let exclude: Vec<_> = last.iter().filter(|_| exclude).cloned().collect();
+            let picked = balancer.pick(now, &mut rng, &exclude).unwrap();
+            let healthy = before.values().any(|ejected| !ejected);
+            prop_assert!(!before[&picked.endpoint.uid] || picked.is_probe || !healthy);
+            let other = before.iter().any(|(uid, ejected)| !ejected && !exclude.contains(uid));
+            prop_assert!(!other || !exclude.contains(&picked.endpoint.uid));
+            last = Some(Arc::clone(&picked.endpoint.uid));
+            held.push(picked.token);
+            if keep {
+                continue;
+            }
+            let outcome = [
+                Outcome::Success, Outcome::GatewayError, Outcome::ConnectFailure, Outcome::Reset, Outcome::Timeout,
+                Outcome::Overloaded, Outcome::Cancelled,
+            ][usize::from(outcome)];
+            for token in held.drain(..) {
+                balancer.finished(token, outcome, Some(MS), now);
+            }
+        }
+        let under_way: u32 = balancer.status().iter().map(|status| status.outstanding).sum();
+        prop_assert_eq!(under_way as usize, held.len());
+    }
+}

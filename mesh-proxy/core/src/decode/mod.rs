@@ -13,7 +13,7 @@ use crate::ir::{Gateway, Inbound, Mesh, Origin, RouteTable, Service, Workload};
 /// Why a resource is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{kind}", Path(.path))]
-pub struct DecodeError {
+pub(crate) struct DecodeError {
     // Innermost first.
     path: Vec<String>,
     kind: Kind,
@@ -53,11 +53,20 @@ struct Path<'a>(&'a [String]);
 pub(crate) fn resource(resource: &v1::Resource) -> Result<(ResourceName, Decoded)> {
     use v1::resource::Body;
     let name: ResourceName = resource.name.parse().map_err(invalid).at("name")?;
-    let body = resource.body.as_ref().ok_or(Kind::Missing).map_err(DecodeError::from).at("body")?;
+    let body = resource
+        .body
+        .as_ref()
+        .ok_or(Kind::Missing)
+        .map_err(DecodeError::from)
+        .at("body")?;
     let decoded = match (&name, body) {
         (ResourceName::Mesh, Body::Mesh(mesh)) => Decoded::Mesh(target::mesh(mesh).at("mesh")?),
-        (ResourceName::Inbound, Body::Inbound(inbound)) => Decoded::Inbound(target::inbound(inbound).at("inbound")?),
-        (ResourceName::Gateway, Body::Gateway(gateway)) => Decoded::Gateway(target::gateway(gateway).at("gateway")?),
+        (ResourceName::Inbound, Body::Inbound(inbound)) => {
+            Decoded::Inbound(target::inbound(inbound).at("inbound")?)
+        }
+        (ResourceName::Gateway, Body::Gateway(gateway)) => {
+            Decoded::Gateway(target::gateway(gateway).at("gateway")?)
+        }
         (ResourceName::Routes { .. } | ResourceName::Address(_), Body::Routes(table)) => {
             Decoded::Routes(route::table(table).at("routes")?)
         }
@@ -77,7 +86,11 @@ pub(crate) fn resource(resource: &v1::Resource) -> Result<(ResourceName, Decoded
 }
 
 fn agree(body: &str, name: &str) -> Result<()> {
-    if body == name { Ok(()) } else { Err(Kind::Invalid(format!("`{body}` differs from the resource's name")).into()) }
+    if body == name {
+        Ok(())
+    } else {
+        Err(Kind::Invalid(format!("`{body}` differs from the resource's name")).into())
+    }
 }
 
 /// An error of a parsed value.
@@ -86,8 +99,15 @@ pub(crate) fn invalid(error: impl fmt::Display) -> DecodeError {
 }
 
 /// Decodes each element; an error names its index.
-pub(crate) fn each<P, T>(field: &str, list: &[P], decode: impl Fn(&P) -> Result<T>) -> Result<Vec<T>> {
-    list.iter().enumerate().map(|(index, item)| decode(item).at_index(field, index)).collect()
+pub(crate) fn each<P, T>(
+    field: &str,
+    list: &[P],
+    decode: impl Fn(&P) -> Result<T>,
+) -> Result<Vec<T>> {
+    list.iter()
+        .enumerate()
+        .map(|(index, item)| decode(item).at_index(field, index))
+        .collect()
 }
 
 /// A port number.
@@ -140,16 +160,12 @@ impl<T> At for Result<T> {
 
 // === impl DecodeError ===
 
-impl DecodeError {
-    /// The field, for example `routes.http[2].matches[0].uri`.
-    pub fn path(&self) -> String {
-        self.path.iter().rev().map(String::as_str).collect::<Vec<_>>().join(".")
-    }
-}
-
 impl From<Kind> for DecodeError {
     fn from(kind: Kind) -> Self {
-        Self { path: Vec::new(), kind }
+        Self {
+            path: Vec::new(),
+            kind,
+        }
     }
 }
 
@@ -158,6 +174,10 @@ impl fmt::Display for Path<'_> {
         for (index, part) in self.0.iter().rev().enumerate() {
             write!(f, "{}{part}", if index == 0 { "" } else { "." })?;
         }
-        if self.0.is_empty() { Ok(()) } else { f.write_str(": ") }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            f.write_str(": ")
+        }
     }
 }

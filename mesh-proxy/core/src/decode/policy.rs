@@ -8,8 +8,8 @@ use mesh_api::v1;
 use super::route::{cidr, header_name};
 use super::{At, Kind, Result, each, invalid, origin, port, required};
 use crate::authz::{
-    Condition, Either, NamespacePattern, Operation, PathPattern, Pattern, Policy, PolicyAction, PolicySet,
-    PrincipalPattern, Rule, Source, Test,
+    Condition, Either, NamespacePattern, Operation, PathPattern, Pattern, Policy, PolicyAction,
+    PolicySet, PrincipalPattern, Rule, Source, Test,
 };
 use crate::ir::{ClientTls, LoadBalancer, Protocol, RetryOn, RetryPolicy, TlsFiles, TrafficPolicy};
 
@@ -40,7 +40,11 @@ pub(super) fn traffic(proto: &v1::TrafficPolicy) -> Result<TrafficPolicy> {
             return Err(Kind::UnknownEnum(proto.load_balancer).into()).at("load_balancer");
         }
     };
-    let tls = proto.tls.as_ref().map_or(Ok(ClientTls::Auto), client_tls).at("tls")?;
+    let tls = proto
+        .tls
+        .as_ref()
+        .map_or(Ok(ClientTls::Auto), client_tls)
+        .at("tls")?;
     Ok(TrafficPolicy {
         load_balancer,
         connect_timeout: match proto.connect_timeout_ms {
@@ -54,7 +58,13 @@ pub(super) fn traffic(proto: &v1::TrafficPolicy) -> Result<TrafficPolicy> {
 
 fn client_tls(proto: &v1::ClientTls) -> Result<ClientTls> {
     let text = |text: &str| (!text.is_empty()).then(|| Arc::from(text));
-    let names = || proto.subject_alt_names.iter().map(|name| Arc::from(name.as_str())).collect::<Arc<[_]>>();
+    let names = || {
+        proto
+            .subject_alt_names
+            .iter()
+            .map(|name| Arc::from(name.as_str()))
+            .collect::<Arc<[_]>>()
+    };
     let files = || TlsFiles {
         sni: text(&proto.sni),
         subject_alt_names: names(),
@@ -70,21 +80,30 @@ fn client_tls(proto: &v1::ClientTls) -> Result<ClientTls> {
         Ok(v1::ClientTlsMode::Mutual) => {
             let files = files();
             if files.client_certificate.is_none() || files.private_key.is_none() {
-                return Err(invalid("MUTUAL needs a client certificate and a private key")).at("client_certificate");
+                return Err(invalid(
+                    "MUTUAL needs a client certificate and a private key",
+                ))
+                .at("client_certificate");
             }
             ClientTls::Mutual(files)
         }
-        Ok(v1::ClientTlsMode::IstioMutual) => {
-            ClientTls::IstioMutual { sni: text(&proto.sni), subject_alt_names: names() }
+        Ok(v1::ClientTlsMode::IstioMutual) => ClientTls::IstioMutual {
+            sni: text(&proto.sni),
+            subject_alt_names: names(),
+        },
+        Ok(v1::ClientTlsMode::Unspecified) | Err(_) => {
+            return Err(Kind::UnknownEnum(proto.mode).into()).at("mode");
         }
-        Ok(v1::ClientTlsMode::Unspecified) | Err(_) => return Err(Kind::UnknownEnum(proto.mode).into()).at("mode"),
     })
 }
 
 pub(super) fn retry(proto: &v1::Retry) -> Result<RetryPolicy> {
     let mut on = RetryOn::NONE;
     let mut status_codes = each("status_codes", &proto.status_codes, |code| {
-        u16::try_from(*code).ok().filter(|code| (100..=599).contains(code)).ok_or_else(|| Kind::Status(*code).into())
+        u16::try_from(*code)
+            .ok()
+            .filter(|code| (100..=599).contains(code))
+            .ok_or_else(|| Kind::Status(*code).into())
     })?;
     for (index, name) in proto.retry_on.iter().enumerate() {
         // Istio takes bare status codes among the conditions.
@@ -148,12 +167,20 @@ fn rule(proto: &v1::AuthorizationRule) -> Result<Rule> {
 fn source(proto: &v1::AuthorizationSource) -> Result<Source> {
     Ok(Source {
         principals: Either {
-            any: each("principals", &proto.principals, |text| Ok(PrincipalPattern::new(text)))?,
-            none: each("not_principals", &proto.not_principals, |text| Ok(PrincipalPattern::new(text)))?,
+            any: each("principals", &proto.principals, |text| {
+                Ok(PrincipalPattern::new(text))
+            })?,
+            none: each("not_principals", &proto.not_principals, |text| {
+                Ok(PrincipalPattern::new(text))
+            })?,
         },
         namespaces: Either {
-            any: each("namespaces", &proto.namespaces, |text| Ok(NamespacePattern::new(text)))?,
-            none: each("not_namespaces", &proto.not_namespaces, |text| Ok(NamespacePattern::new(text)))?,
+            any: each("namespaces", &proto.namespaces, |text| {
+                Ok(NamespacePattern::new(text))
+            })?,
+            none: each("not_namespaces", &proto.not_namespaces, |text| {
+                Ok(NamespacePattern::new(text))
+            })?,
         },
         ip_blocks: Either {
             any: each("ip_blocks", &proto.ip_blocks, |text| cidr(text))?,
@@ -166,7 +193,10 @@ fn operation(proto: &v1::AuthorizationOperation) -> Result<Operation> {
     let pattern = |text: &String| Ok(Pattern::new(text));
     let path = |text: &String| PathPattern::new(text).map_err(invalid);
     Ok(Operation {
-        hosts: Either { any: each("hosts", &proto.hosts, pattern)?, none: each("not_hosts", &proto.not_hosts, pattern)? },
+        hosts: Either {
+            any: each("hosts", &proto.hosts, pattern)?,
+            none: each("not_hosts", &proto.not_hosts, pattern)?,
+        },
         ports: Either {
             any: each("ports", &proto.ports, |number| port(*number))?,
             none: each("not_ports", &proto.not_ports, |number| port(*number))?,
@@ -175,7 +205,10 @@ fn operation(proto: &v1::AuthorizationOperation) -> Result<Operation> {
             any: each("methods", &proto.methods, pattern)?,
             none: each("not_methods", &proto.not_methods, pattern)?,
         },
-        paths: Either { any: each("paths", &proto.paths, path)?, none: each("not_paths", &proto.not_paths, path)? },
+        paths: Either {
+            any: each("paths", &proto.paths, path)?,
+            none: each("not_paths", &proto.not_paths, path)?,
+        },
     })
 }
 
@@ -185,29 +218,54 @@ fn condition(proto: &v1::AuthorizationCondition) -> Result<Condition> {
     let (key, test) = match attribute {
         Proto::RequestHeader => {
             let name = header_name(&proto.header).at("header")?;
-            (format!("request.headers[{name}]"), Test::Header(name, values(proto, |text| Ok(Pattern::new(text)))?))
+            (
+                format!("request.headers[{name}]"),
+                Test::Header(name, values(proto, |text| Ok(Pattern::new(text)))?),
+            )
         }
         Proto::SourceIp => ("source.ip".into(), Test::SourceIp(values(proto, cidr)?)),
-        Proto::SourceNamespace => {
-            ("source.namespace".into(), Test::SourceNamespace(values(proto, |text| Ok(NamespacePattern::new(text)))?))
-        }
-        Proto::SourcePrincipal => {
-            ("source.principal".into(), Test::SourcePrincipal(values(proto, |text| Ok(PrincipalPattern::new(text)))?))
-        }
-        Proto::DestinationIp => ("destination.ip".into(), Test::DestinationIp(values(proto, cidr)?)),
+        Proto::SourceNamespace => (
+            "source.namespace".into(),
+            Test::SourceNamespace(values(proto, |text| Ok(NamespacePattern::new(text)))?),
+        ),
+        Proto::SourcePrincipal => (
+            "source.principal".into(),
+            Test::SourcePrincipal(values(proto, |text| Ok(PrincipalPattern::new(text)))?),
+        ),
+        Proto::DestinationIp => (
+            "destination.ip".into(),
+            Test::DestinationIp(values(proto, cidr)?),
+        ),
         Proto::DestinationPort => {
-            let number = |text: &str| port(text.parse().map_err(|_| invalid(format_args!("`{text}` is no port")))?);
-            ("destination.port".into(), Test::DestinationPort(values(proto, number)?))
+            let number = |text: &str| {
+                port(
+                    text.parse()
+                        .map_err(|_| invalid(format_args!("`{text}` is no port")))?,
+                )
+            };
+            (
+                "destination.port".into(),
+                Test::DestinationPort(values(proto, number)?),
+            )
         }
-        Proto::ConnectionSni => {
-            ("connection.sni".into(), Test::ConnectionSni(values(proto, |text| Ok(Pattern::new(text)))?))
+        Proto::ConnectionSni => (
+            "connection.sni".into(),
+            Test::ConnectionSni(values(proto, |text| Ok(Pattern::new(text)))?),
+        ),
+        Proto::Unspecified => {
+            return Err(Kind::UnknownEnum(proto.attribute).into()).at("attribute");
         }
-        Proto::Unspecified => return Err(Kind::UnknownEnum(proto.attribute).into()).at("attribute"),
     };
-    Ok(Condition { key: key.into(), test })
+    Ok(Condition {
+        key: key.into(),
+        test,
+    })
 }
 
-fn values<T>(proto: &v1::AuthorizationCondition, parse: impl Fn(&str) -> Result<T>) -> Result<Either<T>> {
+fn values<T>(
+    proto: &v1::AuthorizationCondition,
+    parse: impl Fn(&str) -> Result<T>,
+) -> Result<Either<T>> {
     Ok(Either {
         any: each("values", &proto.values, |text| parse(text))?,
         none: each("not_values", &proto.not_values, |text| parse(text))?,
@@ -217,5 +275,8 @@ fn values<T>(proto: &v1::AuthorizationCondition, parse: impl Fn(&str) -> Result<
 /// A policy that must be there.
 pub(super) fn port_policy(proto: &v1::PortPolicy) -> Result<(u16, TrafficPolicy)> {
     let number = port(proto.port).at("port")?;
-    Ok((number, traffic(required(proto.policy.as_ref()).at("policy")?).at("policy")?))
+    Ok((
+        number,
+        traffic(required(proto.policy.as_ref()).at("policy")?).at("policy")?,
+    ))
 }

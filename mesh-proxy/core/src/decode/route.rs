@@ -11,9 +11,9 @@ use mesh_api::{Hostname, v1};
 use super::policy::{protocol, retry};
 use super::{At, Kind, Result, each, invalid, origin, port, required};
 use crate::ir::{
-    Abort, Action, ClusterId, Cors, Destination, Destinations, DirectResponse, Fault, FieldEdits, FieldMatch, FieldName,
-    Forward, FullRegex, HeaderEdits, HttpMatch, HttpRoute, Invalid, Mirror, Redirect, RegexRewrite, Rewrite, RouteTable,
-    StringMatch, TcpRoute, TlsRoute,
+    Abort, Action, ClusterId, Cors, Destination, Destinations, DirectResponse, Fault, FieldEdits,
+    FieldMatch, FieldName, Forward, FullRegex, HeaderEdits, HttpMatch, HttpRoute, Invalid, Mirror,
+    Redirect, RegexRewrite, Rewrite, RouteTable, StringMatch, TcpRoute, TlsRoute,
 };
 
 pub(super) fn table(table: &v1::RouteTable) -> Result<RouteTable> {
@@ -23,7 +23,11 @@ pub(super) fn table(table: &v1::RouteTable) -> Result<RouteTable> {
     };
     Ok(RouteTable {
         // An undeclared destination has neither host nor port of its own.
-        port: if table.undeclared && table.port == 0 { 0 } else { port(table.port).at("port")? },
+        port: if table.undeclared && table.port == 0 {
+            0
+        } else {
+            port(table.port).at("port")?
+        },
         host,
         protocol: protocol(table.protocol).at("protocol")?,
         http: http_routes(&table.http)?,
@@ -63,9 +67,13 @@ fn http(route: &v1::HttpRoute) -> Result<HttpRoute> {
 }
 
 fn http_match(proto: &v1::HttpMatch) -> Result<HttpMatch> {
-    let optional = |field: &str, value: Option<&v1::StringMatch>| value.map(string).transpose().at(field);
+    let optional =
+        |field: &str, value: Option<&v1::StringMatch>| value.map(string).transpose().at(field);
     let header = |field: &v1::FieldMatch| {
-        Ok(FieldMatch { name: field_name(&field.name).at("name")?, value: string(required(field.value.as_ref()).at("value")?).at("value")? })
+        Ok(FieldMatch {
+            name: field_name(&field.name).at("name")?,
+            value: string(required(field.value.as_ref()).at("value")?).at("value")?,
+        })
     };
     let query = |field: &v1::FieldMatch| {
         Ok(FieldMatch {
@@ -92,7 +100,9 @@ fn string(proto: &v1::StringMatch) -> Result<StringMatch> {
     Ok(match required(proto.kind.as_ref())? {
         Proto::Exact(text) => StringMatch::Exact(text.as_str().into()),
         Proto::Prefix(text) => StringMatch::Prefix(text.as_str().into()),
-        Proto::Regex(pattern) => StringMatch::Regex(FullRegex::new(pattern).map_err(invalid).at("regex")?),
+        Proto::Regex(pattern) => {
+            StringMatch::Regex(FullRegex::new(pattern).map_err(invalid).at("regex")?)
+        }
         Proto::Present(true) => StringMatch::Present,
         // Nothing can be said by it that `without_headers` does not say better.
         Proto::Present(false) => return Err(invalid("is false")).at("present"),
@@ -110,39 +120,60 @@ fn field_name(name: &str) -> Result<FieldName> {
 }
 
 pub(super) fn header_name(name: &str) -> Result<HeaderName> {
-    HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid(format_args!("`{name}` is no header name")))
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| invalid(format_args!("`{name}` is no header name")))
 }
 
 fn header_value(value: &str) -> Result<HeaderValue> {
     // From bytes: text beyond ASCII may stand in a value (RFC 9110 section 5.5).
-    HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid(format_args!("`{value}` is no header value")))
+    HeaderValue::from_bytes(value.as_bytes())
+        .map_err(|_| invalid(format_args!("`{value}` is no header value")))
 }
 
 fn header_edits(proto: Option<&v1::HeaderEdits>) -> Result<HeaderEdits> {
-    let Some(proto) = proto else { return Ok(HeaderEdits::default()) };
+    let Some(proto) = proto else {
+        return Ok(HeaderEdits::default());
+    };
     let response = field_edits(proto.response.as_ref()).at("response")?;
     if response.authority.is_some() {
         return Err(invalid("a response has no host")).at("response.set");
     }
-    Ok(HeaderEdits { request: field_edits(proto.request.as_ref()).at("request")?, response })
+    Ok(HeaderEdits {
+        request: field_edits(proto.request.as_ref()).at("request")?,
+        response,
+    })
 }
 
 fn field_edits(proto: Option<&v1::FieldEdits>) -> Result<FieldEdits> {
-    let Some(proto) = proto else { return Ok(FieldEdits::default()) };
+    let Some(proto) = proto else {
+        return Ok(FieldEdits::default());
+    };
     let mut edits = FieldEdits::default();
     for (index, field) in proto.set.iter().enumerate() {
-        let value = header_value(&field.value).at("value").at_index("set", index)?;
+        let value = header_value(&field.value)
+            .at("value")
+            .at_index("set", index)?;
         if is_host(&field.name) {
             edits.authority = Some(value);
         } else {
-            edits.set.push((header_name(&field.name).at("name").at_index("set", index)?, value));
+            edits.set.push((
+                header_name(&field.name).at("name").at_index("set", index)?,
+                value,
+            ));
         }
     }
     let plain = |name: &str| {
-        if is_host(name) { Err(invalid("the host can only be set")) } else { header_name(name) }
+        if is_host(name) {
+            Err(invalid("the host can only be set"))
+        } else {
+            header_name(name)
+        }
     };
     edits.add = each("add", &proto.add, |field| {
-        Ok((plain(&field.name).at("name")?, header_value(&field.value).at("value")?))
+        Ok((
+            plain(&field.name).at("name")?,
+            header_value(&field.value).at("value")?,
+        ))
     })?;
     edits.remove = each("remove", &proto.remove, |name| plain(name))?;
     Ok(edits)
@@ -155,12 +186,25 @@ fn is_host(name: &str) -> bool {
 fn forward(proto: &v1::Forward) -> Result<Forward> {
     Ok(Forward {
         destinations: destinations(&proto.destinations)?,
-        rewrite: proto.rewrite.as_ref().map(rewrite).transpose().at("rewrite")?,
+        rewrite: proto
+            .rewrite
+            .as_ref()
+            .map(rewrite)
+            .transpose()
+            .at("rewrite")?,
         timeout: milliseconds(proto.timeout_ms),
-        retry: proto.retry.as_ref().map(|policy| retry(policy).map(Arc::new)).transpose().at("retry")?,
+        retry: proto
+            .retry
+            .as_ref()
+            .map(|policy| retry(policy).map(Arc::new))
+            .transpose()
+            .at("retry")?,
         mirrors: each("mirrors", &proto.mirrors, |mirror| {
             let to = required(mirror.destination.as_ref()).at("destination")?;
-            Ok(Mirror { cluster: cluster_id(to).at("destination")?, per_million: share(mirror.per_million).at("per_million")? })
+            Ok(Mirror {
+                cluster: cluster_id(to).at("destination")?,
+                per_million: share(mirror.per_million).at("per_million")?,
+            })
         })?,
     })
 }
@@ -178,18 +222,29 @@ fn destinations(list: &[v1::Destination]) -> Result<Destinations> {
 
 fn cluster_id(proto: &v1::Destination) -> Result<ClusterId> {
     let host: Hostname = proto.host.parse().map_err(invalid).at("host")?;
-    Ok(ClusterId { host, port: port(proto.port).at("port")?, subset: proto.subset.as_str().into() })
+    Ok(ClusterId {
+        host,
+        port: port(proto.port).at("port")?,
+        subset: proto.subset.as_str().into(),
+    })
 }
 
 fn rewrite(proto: &v1::Rewrite) -> Result<Rewrite> {
     let regex = match proto.regex.as_str() {
         "" => None,
-        pattern => Some(RegexRewrite::new(pattern, &proto.regex_substitution).map_err(invalid).at("regex")?),
+        pattern => Some(
+            RegexRewrite::new(pattern, &proto.regex_substitution)
+                .map_err(invalid)
+                .at("regex")?,
+        ),
     };
     let authority = Some(&proto.authority).filter(|text| !text.is_empty());
     Ok(Rewrite {
         uri: some_text(&proto.uri),
-        authority: authority.map(|text| header_value(text)).transpose().at("authority")?,
+        authority: authority
+            .map(|text| header_value(text))
+            .transpose()
+            .at("authority")?,
         regex,
     })
 }
@@ -206,7 +261,11 @@ fn redirect(proto: &v1::Redirect) -> Result<Redirect> {
         uri_prefix: some_text(&proto.uri_prefix),
         authority: some_text(&proto.authority),
         scheme: some_text(&proto.scheme),
-        port: if proto.port == 0 { None } else { Some(port(proto.port).at("port")?) },
+        port: if proto.port == 0 {
+            None
+        } else {
+            Some(port(proto.port).at("port")?)
+        },
         port_from_request: proto.port_from_request,
         code: status(code).at("code")?,
     })
@@ -247,7 +306,9 @@ fn tls(proto: &v1::TlsRoute) -> Result<TlsRoute> {
         return Err(Kind::Missing.into()).at("sni_hosts");
     }
     Ok(TlsRoute {
-        sni_hosts: each("sni_hosts", &proto.sni_hosts, |host| host.parse().map_err(invalid))?,
+        sni_hosts: each("sni_hosts", &proto.sni_hosts, |host| {
+            host.parse().map_err(invalid)
+        })?,
         destination_subnets: subnets(&proto.destination_subnets)?,
         destinations: destinations(&proto.destinations)?,
         origin: origin(proto.origin.as_ref()),
@@ -271,7 +332,8 @@ pub(super) fn cidr(text: &str) -> Result<IpNet> {
     if let Ok(address) = text.parse::<std::net::IpAddr>() {
         return Ok(IpNet::from(address));
     }
-    text.parse().map_err(|_| invalid(format_args!("`{text}` is neither an IP address nor a CIDR")))
+    text.parse()
+        .map_err(|_| invalid(format_args!("`{text}` is neither an IP address nor a CIDR")))
 }
 
 fn milliseconds(count: u64) -> Option<Duration> {
@@ -279,7 +341,11 @@ fn milliseconds(count: u64) -> Option<Duration> {
 }
 
 fn share(per_million: u32) -> Result<u32> {
-    if per_million > 1_000_000 { Err(Kind::Share(per_million).into()) } else { Ok(per_million) }
+    if per_million > 1_000_000 {
+        Err(Kind::Share(per_million).into())
+    } else {
+        Ok(per_million)
+    }
 }
 
 fn some_text(text: &str) -> Option<Box<str>> {
@@ -287,6 +353,10 @@ fn some_text(text: &str) -> Option<Box<str>> {
 }
 
 fn status(code: u32) -> Result<StatusCode> {
-    let code16 = u16::try_from(code).ok().filter(|code| (200..=599).contains(code));
-    code16.and_then(|code| StatusCode::from_u16(code).ok()).ok_or_else(|| Kind::Status(code).into())
+    let code16 = u16::try_from(code)
+        .ok()
+        .filter(|code| (200..=599).contains(code));
+    code16
+        .and_then(|code| StatusCode::from_u16(code).ok())
+        .ok_or_else(|| Kind::Status(code).into())
 }

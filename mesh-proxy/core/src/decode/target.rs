@@ -9,8 +9,8 @@ use super::policy::{policies, port_policy, protocol};
 use super::route::{cidr, http_routes};
 use super::{At, Kind, Result, each, invalid, origin, port};
 use crate::ir::{
-    Gateway, GatewayHost, GatewayListener, Health, Inbound, InboundPort, Member, Mesh, MtlsMode, OutboundPolicy,
-    Resolution, Service, ServicePort, Subset, Workload, WorkloadAddress,
+    Gateway, GatewayHost, GatewayListener, Health, Inbound, InboundPort, Member, Mesh, MtlsMode,
+    OutboundPolicy, Resolution, Service, ServicePort, Subset, Workload, WorkloadAddress,
 };
 use crate::labels::{PeerLabels, PeerSource, ServiceLabels};
 
@@ -23,10 +23,16 @@ pub(super) fn mesh(proto: &v1::Mesh) -> Result<Mesh> {
         }
     };
     Ok(Mesh {
-        trust_domain: proto.trust_domain.parse().map_err(invalid).at("trust_domain")?,
-        trust_domain_aliases: each("trust_domain_aliases", &proto.trust_domain_aliases, |name| {
-            name.parse().map_err(invalid)
-        })?,
+        trust_domain: proto
+            .trust_domain
+            .parse()
+            .map_err(invalid)
+            .at("trust_domain")?,
+        trust_domain_aliases: each(
+            "trust_domain_aliases",
+            &proto.trust_domain_aliases,
+            |name| name.parse().map_err(invalid),
+        )?,
         outbound_policy,
         roots_der: proto.roots_der.clone(),
     })
@@ -43,29 +49,48 @@ pub(super) fn service(proto: &v1::Service) -> Result<Service> {
         }
     };
     let ports = each("ports", &proto.ports, |proto| {
-        Ok(ServicePort { number: port(proto.number).at("number")?, protocol: protocol(proto.protocol).at("protocol")? })
+        Ok(ServicePort {
+            number: port(proto.number).at("number")?,
+            protocol: protocol(proto.protocol).at("protocol")?,
+        })
     })?;
     let subsets = each("subsets", &proto.subsets, |proto| subset(proto, &ports))?;
     if !subsets.first().is_some_and(|subset| subset.name.is_empty()) {
-        return Err(invalid("the first one must be the unnamed set of all endpoints")).at("subsets");
+        return Err(invalid(
+            "the first one must be the unnamed set of all endpoints",
+        ))
+        .at("subsets");
     }
     Ok(Service {
-        labels: Arc::new(ServiceLabels::new(host.as_str(), &proto.short_name, &proto.namespace)),
+        labels: Arc::new(ServiceLabels::new(
+            host.as_str(),
+            &proto.short_name,
+            &proto.namespace,
+        )),
         host,
         ports,
         addresses: each("addresses", &proto.addresses, |text| cidr(text))?,
         resolution,
         mesh_external: proto.mesh_external,
-        subject_alt_names: proto.subject_alt_names.iter().map(|name| Arc::from(name.as_str())).collect(),
+        subject_alt_names: proto
+            .subject_alt_names
+            .iter()
+            .map(|name| Arc::from(name.as_str()))
+            .collect(),
         subsets,
         origin: origin(proto.origin.as_ref()),
     })
 }
 
 fn subset(proto: &v1::Subset, ports: &[ServicePort]) -> Result<Subset> {
-    let policies: BTreeMap<_, _> = each("policies", &proto.policies, port_policy)?.into_iter().collect();
+    let policies: BTreeMap<_, _> = each("policies", &proto.policies, port_policy)?
+        .into_iter()
+        .collect();
     // A port without policy would have no cluster; with a default one it could lose its TLS.
-    if let Some(port) = ports.iter().find(|port| !policies.contains_key(&port.number)) {
+    if let Some(port) = ports
+        .iter()
+        .find(|port| !policies.contains_key(&port.number))
+    {
         return Err(invalid(format_args!("port {} has none", port.number))).at("policies");
     }
     Ok(Subset {
@@ -80,7 +105,9 @@ pub(super) fn workload(proto: &v1::Workload) -> Result<Workload> {
     let health = match v1::Health::try_from(proto.health) {
         Ok(v1::Health::Healthy) => Health::Healthy,
         Ok(v1::Health::Unhealthy) => Health::Unhealthy,
-        Ok(v1::Health::Unspecified) | Err(_) => return Err(Kind::UnknownEnum(proto.health).into()).at("health"),
+        Ok(v1::Health::Unspecified) | Err(_) => {
+            return Err(Kind::UnknownEnum(proto.health).into()).at("health");
+        }
     };
     let identity = identity(&proto.identity).at("identity")?;
     let mut backs: BTreeMap<Hostname, Vec<Member>> = BTreeMap::new();
@@ -115,7 +142,9 @@ fn backing_ports(proto: &v1::Backing) -> Result<(Hostname, Vec<Member>)> {
         Ok(Member {
             service_port: port(proto.service_port).at("service_port")?,
             // A Unix socket has no port.
-            target_port: u16::try_from(proto.target_port).map_err(|_| Kind::Port(proto.target_port).into()).at("target_port")?,
+            target_port: u16::try_from(proto.target_port)
+                .map_err(|_| Kind::Port(proto.target_port).into())
+                .at("target_port")?,
             mutual_tls: proto.mutual_tls,
         })
     })?;
@@ -136,7 +165,11 @@ fn address(text: &str) -> Result<WorkloadAddress> {
 }
 
 fn identity(text: &str) -> Result<Option<SpiffeId>> {
-    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(invalid) }
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        text.parse().map(Some).map_err(invalid)
+    }
 }
 
 fn mtls(value: i32) -> Result<MtlsMode> {
@@ -172,7 +205,10 @@ pub(super) fn inbound(proto: &v1::Inbound) -> Result<Inbound> {
 fn inbound_port(proto: &v1::InboundPort) -> Result<InboundPort> {
     let service = match proto.service.as_str() {
         "" => None,
-        host => Some((host.parse().map_err(invalid).at("service")?, port(proto.service_port).at("service_port")?)),
+        host => Some((
+            host.parse().map_err(invalid).at("service")?,
+            port(proto.service_port).at("service_port")?,
+        )),
     };
     Ok(InboundPort {
         port: port(proto.port).at("port")?,
@@ -193,11 +229,18 @@ pub(super) fn gateway(proto: &v1::Gateway) -> Result<Gateway> {
                 origin: origin(proto.origin.as_ref()),
             })
         })?;
-        Ok(GatewayListener::new(port(proto.port).at("port")?, protocol(proto.protocol).at("protocol")?, hosts))
+        Ok(GatewayListener::new(
+            port(proto.port).at("port")?,
+            protocol(proto.protocol).at("protocol")?,
+            hosts,
+        ))
     })?;
     Ok(Gateway {
         workload: proto.workload.parse().map_err(invalid).at("workload")?,
-        listeners: listeners.into_iter().map(|listener| (listener.port, listener)).collect(),
+        listeners: listeners
+            .into_iter()
+            .map(|listener| (listener.port, listener))
+            .collect(),
         policies: policies(&proto.policies)?,
     })
 }

@@ -26,7 +26,9 @@ pub struct ClientHello {
 impl ClientHello {
     /// Whether the client is a proxy of a mesh: it offers one of Istio's own protocols.
     pub fn is_mesh(&self) -> bool {
-        self.alpn.iter().any(|protocol| crate::plan::alpn::is_mesh(protocol))
+        self.alpn
+            .iter()
+            .any(|protocol| crate::plan::alpn::is_mesh(protocol))
     }
 }
 
@@ -58,7 +60,9 @@ fn handshake(bytes: &[u8]) -> Parsed<Cow<'_, [u8]>> {
                 fragment
             }
             // The type of the message can be wrong before its record is whole.
-            Parsed::NeedMore if message.is_empty() && rest.get(5).is_some_and(|t| *t != CLIENT_HELLO) => {
+            Parsed::NeedMore
+                if message.is_empty() && rest.get(5).is_some_and(|t| *t != CLIENT_HELLO) =>
+            {
                 return Parsed::Malformed;
             }
             Parsed::NeedMore => return Parsed::NeedMore,
@@ -69,7 +73,9 @@ fn handshake(bytes: &[u8]) -> Parsed<Cow<'_, [u8]>> {
         } else {
             message.to_mut().extend_from_slice(fragment);
         }
-        let [kind, a, b, c, ..] = *message else { continue };
+        let [kind, a, b, c, ..] = *message else {
+            continue;
+        };
         let end = 4 + (usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c));
         if kind != CLIENT_HELLO || end > MAX_BYTES {
             return Parsed::Malformed;
@@ -92,13 +98,18 @@ fn record(bytes: &[u8]) -> Parsed<(&[u8], &[u8])> {
     {
         return Parsed::Malformed;
     }
-    let Some((header, rest)) = bytes.split_at_checked(5) else { return Parsed::NeedMore };
-    let [_, _, _, high, low] = *header else { return Parsed::Malformed };
+    let Some((header, rest)) = bytes.split_at_checked(5) else {
+        return Parsed::NeedMore;
+    };
+    let [_, _, _, high, low] = *header else {
+        return Parsed::Malformed;
+    };
     let length = usize::from(u16::from_be_bytes([high, low]));
     if length == 0 || length > RECORD_LIMIT {
         return Parsed::Malformed;
     }
-    rest.split_at_checked(length).map_or(Parsed::NeedMore, Parsed::Done)
+    rest.split_at_checked(length)
+        .map_or(Parsed::NeedMore, Parsed::Done)
 }
 
 /// Bytes with length prefixes, read from the front.
@@ -187,7 +198,11 @@ impl<'a> Reader<'a> {
 
     /// A big-endian number of `size` bytes.
     fn number(&mut self, size: usize) -> Option<usize> {
-        Some(self.take(size)?.iter().fold(0, |number, byte| number << 8 | usize::from(*byte)))
+        Some(
+            self.take(size)?
+                .iter()
+                .fold(0, |number, byte| number << 8 | usize::from(*byte)),
+        )
     }
 
     /// As many bytes as the number of `size` bytes before them says.

@@ -7,20 +7,28 @@ const LINE_LIMIT: usize = 4096;
 /// No registered method is as long.
 const METHOD_LIMIT: usize = 32;
 
-const METHODS: &[&[u8]] =
-    &[b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"];
+const METHODS: &[&[u8]] = &[
+    b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH",
+];
 
 /// Waits for the whole request line: only its version tells HTTP from other protocols of words
 /// and lines. Gives up as soon as a byte cannot stand where it is.
 pub(super) fn classify(bytes: &[u8]) -> Detected {
     let bytes = bytes.get(..LINE_LIMIT).unwrap_or(bytes);
     let Some(space) = bytes.iter().position(|b| !is_token(*b)) else {
-        return if bytes.len() > METHOD_LIMIT { Detected::Opaque } else { Detected::NeedMore };
+        return if bytes.len() > METHOD_LIMIT {
+            Detected::Opaque
+        } else {
+            Detected::NeedMore
+        };
     };
     if space == 0 || space > METHOD_LIMIT || bytes.get(space) != Some(&b' ') {
         return Detected::Opaque;
     }
-    let (method, rest) = (bytes.get(..space).unwrap_or_default(), bytes.get(space + 1..).unwrap_or_default());
+    let (method, rest) = (
+        bytes.get(..space).unwrap_or_default(),
+        bytes.get(space + 1..).unwrap_or_default(),
+    );
     let end = rest.iter().position(|b| matches!(b, b'\r' | b'\n'));
     let line = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
     if line.iter().any(|b| *b < b' ' || *b == 0x7f) || line.first() == Some(&b' ') {
@@ -29,7 +37,9 @@ pub(super) fn classify(bytes: &[u8]) -> Detected {
     match end {
         Some(_) => version(line),
         None if bytes.len() < LINE_LIMIT => Detected::NeedMore,
-        None if METHODS.contains(&method) && matches!(rest.first(), Some(b'/' | b'h')) => Detected::Http1,
+        None if METHODS.contains(&method) && matches!(rest.first(), Some(b'/' | b'h')) => {
+            Detected::Http1
+        }
         None => Detected::Opaque,
     }
 }

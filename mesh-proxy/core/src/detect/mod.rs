@@ -45,11 +45,17 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Says what the bytes are. Total: any bytes have an answer.
 pub fn classify(bytes: &[u8]) -> Detected {
     let bytes = bytes.get(..MAX_BYTES).unwrap_or(bytes);
-    let Some(first) = bytes.first() else { return Detected::NeedMore };
+    let Some(first) = bytes.first() else {
+        return Detected::NeedMore;
+    };
     if *first == client_hello::HANDSHAKE {
         return client_hello::classify(bytes);
     }
-    let common = bytes.iter().zip(PREFACE).take_while(|(a, b)| a == b).count();
+    let common = bytes
+        .iter()
+        .zip(PREFACE)
+        .take_while(|(a, b)| a == b)
+        .count();
     if common == PREFACE.len() {
         return Detected::Http2;
     }

@@ -6,7 +6,8 @@ use mesh_api::{ResourceName, SpiffeId};
 
 use super::outbound::head;
 use super::report::{
-    ExplainReport, ExplainRequest, InboundReport, InvalidRequest, PolicyReport, RuleReport, VerdictReport,
+    ExplainReport, ExplainRequest, InboundReport, InvalidRequest, PolicyReport, RuleReport,
+    VerdictReport,
 };
 use crate::authz::{Caller, Observe, Policy, PolicyAction, Unmatched, Verdict};
 use crate::detect::{ClientHello, Detected};
@@ -26,15 +27,25 @@ pub fn explain_inbound(
     request: &ExplainRequest,
 ) -> Result<ExplainReport, InvalidRequest> {
     let mut report = head(snapshot, own);
-    let (Some(inbound), Some(port)) = (snapshot.inbound(), plan::inbound_connection(snapshot, request.port)) else {
+    let (Some(inbound), Some(port)) = (
+        snapshot.inbound(),
+        plan::inbound_connection(snapshot, request.port),
+    ) else {
         report.missing = Some(ResourceName::Inbound.to_string());
         return Ok(report);
     };
     let identity: Option<SpiffeId> = match &request.source_identity {
         None => None,
-        Some(text) => Some(text.parse().map_err(|error| InvalidRequest(format!("{error}")))?),
+        Some(text) => Some(
+            text.parse()
+                .map_err(|error| InvalidRequest(format!("{error}")))?,
+        ),
     };
-    let parts = if request.tcp { None } else { Some(request.parts()?) };
+    let parts = if request.tcp {
+        None
+    } else {
+        Some(request.parts()?)
+    };
     let any = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let caller = Caller {
         identity: identity.as_ref(),
@@ -44,8 +55,14 @@ pub fn explain_inbound(
     };
     let detected = match (&identity, &parts) {
         (Some(_), _) => {
-            let alpn = plan::alpn::MESH_TCP.iter().map(|protocol| protocol.to_vec()).collect();
-            Detected::Tls(ClientHello { sni: request.sni.clone(), alpn })
+            let alpn = plan::alpn::MESH_TCP
+                .iter()
+                .map(|protocol| protocol.to_vec())
+                .collect();
+            Detected::Tls(ClientHello {
+                sni: request.sni.clone(),
+                alpn,
+            })
         }
         (None, Some(_)) => Detected::Http1,
         (None, None) => Detected::Opaque,
@@ -53,8 +70,18 @@ pub fn explain_inbound(
     let accept = plan::inbound_transport(port.mtls, &detected);
     let mut recorder = Recorder::default();
     let verdict = match accept {
-        Accept::Refuse(reason) => Verdict { allowed: false, by: None, reason: Some(reason) },
-        _ => plan::authorize(snapshot, Some(&inbound.policies), &caller, parts.as_ref(), &mut recorder),
+        Accept::Refuse(reason) => Verdict {
+            allowed: false,
+            by: None,
+            reason: Some(reason),
+        },
+        _ => plan::authorize(
+            snapshot,
+            Some(&inbound.policies),
+            &caller,
+            parts.as_ref(),
+            &mut recorder,
+        ),
     };
     report.inbound = Some(InboundReport {
         port: port.port,
@@ -126,11 +153,18 @@ impl Observe for Recorder {
             Err(Unmatched::To) => "no operation in `to` is this one".to_owned(),
             Err(Unmatched::When(number)) => {
                 let condition = rule.and_then(|rule| rule.when.get(number));
-                format!("the condition on `{}` does not hold", condition.map_or("", |condition| &condition.key))
+                format!(
+                    "the condition on `{}` does not hold",
+                    condition.map_or("", |condition| &condition.key)
+                )
             }
-            Err(Unmatched::NeedsHttp) => "it allows something of HTTP, and this is no HTTP".to_owned(),
+            Err(Unmatched::NeedsHttp) => {
+                "it allows something of HTTP, and this is no HTTP".to_owned()
+            }
         };
-        let Some(entry) = self.policies.last_mut() else { return };
+        let Some(entry) = self.policies.last_mut() else {
+            return;
+        };
         entry.matched |= outcome.is_ok();
         entry.rules.push(RuleReport {
             index,

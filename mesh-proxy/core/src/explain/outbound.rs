@@ -7,20 +7,21 @@ use mesh_api::{Hostname, ResourceName};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
+use super::recorder::Recorder;
 use super::report::{
-    ConditionReport, DestinationReport, EndpointReport, ExplainReport, ExplainRequest, FaultReport, InvalidRequest,
-    MirrorReport, OutboundReport, RetryReport, RouteReport, TriedMatch,
+    DestinationReport, EndpointReport, ExplainReport, ExplainRequest, FaultReport, InvalidRequest, MirrorReport,
+    OutboundReport, RetryReport,
 };
 use crate::ir::{
-    Abort, Action, Cluster, Destinations, Endpoint, Fault, FieldEdits, FieldMatch, FieldName, Forward, Health, HttpMatch,
-    HttpRoute, LoadBalancer, Origin, OutboundPolicy, RetryPolicy, StringMatch,
+    Abort, Action, Cluster, Destinations, Endpoint, Fault, FieldEdits, Forward, Health, HttpRoute, LoadBalancer,
+    Origin, OutboundPolicy, RetryPolicy,
 };
 use crate::labels::ClientInfo;
 use crate::plan::{
-    self, Found, HttpAction, HttpPlan, PeerName, TcpAction, TcpChoice, TcpTarget, UpstreamTls, choose_tcp, decide_http,
-    lookup_gateway, lookup_outbound, pick_tcp,
+    self, Found, HttpAction, HttpPlan, PeerName, TcpAction, TcpChoice, TcpTarget, UpstreamTls,
+    choose_tcp, decide_http, lookup_gateway, lookup_outbound, pick_tcp,
 };
-use crate::route::{Mismatch, Observe, RequestView};
+use crate::route::RequestView;
 use crate::snapshot::Snapshot;
 
 /// Explains where a request or connection of the client goes.
@@ -32,27 +33,42 @@ pub fn explain_outbound(
     client: &ClientInfo,
     request: &ExplainRequest,
 ) -> Result<ExplainReport, InvalidRequest> {
-    let host: Hostname = request.host.parse().map_err(|error| InvalidRequest(format!("{error}")))?;
+    let host: Hostname = request
+        .host
+        .parse()
+        .map_err(|error| InvalidRequest(format!("{error}")))?;
     let name = ResourceName::destination(&host, request.port);
     let mut report = head(snapshot, client);
-    let mut outbound = OutboundReport { resource: name.to_string(), port: request.port, ..Default::default() };
+    let mut outbound = OutboundReport {
+        resource: name.to_string(),
+        port: request.port,
+        ..Default::default()
+    };
     if let Some(table) = snapshot.table(&name) {
         outbound.host = table.host.as_ref().map(ToString::to_string);
-        outbound.port = if table.undeclared { request.port } else { table.port };
+        outbound.port = if table.undeclared {
+            request.port
+        } else {
+            table.port
+        };
         outbound.protocol = table.protocol.to_string();
         outbound.undeclared = table.undeclared;
         outbound.outbound_policy = table.undeclared.then(|| policy_name(snapshot).to_owned());
     }
     if request.tcp || request.sni.is_some() {
-        let target = TcpTarget { name, original: request.original, sni: request.sni.as_deref() };
+        let target = TcpTarget {
+            name,
+            original: request.original,
+            sni: request.sni.as_deref(),
+        };
         return Ok(explain_tcp(snapshot, &target, request, outbound, report));
     }
     let parts = request.parts()?;
     let view = RequestView::new(&parts);
-    let mut recorder = Recorder { view: &view, routes: Vec::new() };
+    let mut recorder = Recorder::new(&view);
     match lookup_outbound(snapshot, &host, request.port, &view, &mut recorder) {
         Ok(found) => {
-            outbound.tried = recorder.routes;
+            outbound.tried = recorder.into_routes();
             report.outbound = Some(tell(snapshot, &found, &view, request, outbound));
         }
         Err(missing) => report.missing = Some(missing.to_string()),
@@ -72,14 +88,14 @@ pub fn explain_gateway(
     let parts = request.parts()?;
     let view = RequestView::new(&parts);
     let mut report = head(snapshot, client);
-    let mut recorder = Recorder { view: &view, routes: Vec::new() };
+    let mut recorder = Recorder::new(&view);
     match lookup_gateway(snapshot, request.port, &view, &mut recorder) {
         Ok(found) => {
             let outbound = OutboundReport {
                 resource: ResourceName::Gateway.to_string(),
                 port: request.port,
                 protocol: "http".to_owned(),
-                tried: recorder.routes,
+                tried: recorder.into_routes(),
                 ..Default::default()
             };
             report.outbound = Some(tell(snapshot, &found, &view, request, outbound));
@@ -162,8 +178,16 @@ fn tell(
         }
     }
     if let Found::Opaque(table, name) = found {
-        let target = TcpTarget { name: name.clone(), original: None, sni: None };
-        if let TcpChoice::Route { destinations, origin } = choose_tcp(snapshot, table, &target) {
+        let target = TcpTarget {
+            name: name.clone(),
+            original: None,
+            sni: None,
+        };
+        if let TcpChoice::Route {
+            destinations,
+            origin,
+        } = choose_tcp(snapshot, table, &target)
+        {
             outbound.destinations = all_destinations(snapshot, destinations);
             outbound.origin = origin.map(|origin| Origin::clone(origin));
         }
@@ -187,7 +211,8 @@ fn action(plan: &HttpPlan, parts: &Parts, request: &ExplainRequest, outbound: &m
             outbound.status = Some(answer.status.as_u16());
             outbound.reason = Some(answer.reason.to_string());
             let location = answer.headers.get(http::header::LOCATION);
-            outbound.location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+            outbound.location =
+                location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         }
         HttpAction::Passthrough { .. } => outbound.action = "passthrough".to_owned(),
     }
@@ -234,8 +259,15 @@ fn fill(report: &mut DestinationReport, cluster: &Arc<Cluster>) {
         LoadBalancer::Passthrough => "PASSTHROUGH",
     }
     .to_owned();
-    report.endpoints = cluster.endpoints.iter().map(|endpoint| endpoint_report(cluster, endpoint)).collect();
-    let healthy = cluster.endpoints.iter().any(|endpoint| endpoint.health == Health::Healthy);
+    report.endpoints = cluster
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint_report(cluster, endpoint))
+        .collect();
+    let healthy = cluster
+        .endpoints
+        .iter()
+        .any(|endpoint| endpoint.health == Health::Healthy);
     if !healthy && !cluster.is_passthrough() {
         report.problem = Some("no healthy endpoint".to_owned());
     }
@@ -261,7 +293,13 @@ fn endpoint_report(cluster: &Cluster, endpoint: &Endpoint) -> EndpointReport {
 fn peer_name(peer: &PeerName) -> Option<String> {
     match peer {
         PeerName::Identity(identity) => Some(identity.to_string()),
-        PeerName::OneOf(names) => Some(names.iter().map(|name| &**name).collect::<Vec<_>>().join(" or ")),
+        PeerName::OneOf(names) => Some(
+            names
+                .iter()
+                .map(|name| &**name)
+                .collect::<Vec<_>>()
+                .join(" or "),
+        ),
         PeerName::Any => None,
     }
 }
@@ -296,10 +334,27 @@ fn milliseconds(duration: std::time::Duration) -> u64 {
 /// The edits that the route asks for, in the order in which they are made.
 fn edits(route: &HttpRoute) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Action::Forward(Forward { rewrite: Some(rewrite), .. }) = &route.action {
-        lines.extend(rewrite.uri.as_ref().map(|uri| format!("rewrite path: {uri}")));
-        lines.extend(rewrite.regex.as_ref().map(|regex| format!("rewrite path by expression: {}", regex.pattern())));
-        let authority = rewrite.authority.as_ref().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    if let Action::Forward(Forward {
+        rewrite: Some(rewrite),
+        ..
+    }) = &route.action
+    {
+        lines.extend(
+            rewrite
+                .uri
+                .as_ref()
+                .map(|uri| format!("rewrite path: {uri}")),
+        );
+        lines.extend(
+            rewrite
+                .regex
+                .as_ref()
+                .map(|regex| format!("rewrite path by expression: {}", regex.pattern())),
+        );
+        let authority = rewrite
+            .authority
+            .as_ref()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()));
         lines.extend(authority.map(|authority| format!("rewrite authority: {authority}")));
     }
     field_edits(&mut lines, "request", &route.headers.request);
@@ -307,8 +362,16 @@ fn edits(route: &HttpRoute) -> Vec<String> {
     if let Action::Forward(forward) = &route.action {
         for destination in forward.destinations.iter() {
             let cluster = &destination.cluster;
-            field_edits(&mut lines, &format!("request to {cluster}"), &destination.headers.request);
-            field_edits(&mut lines, &format!("response of {cluster}"), &destination.headers.response);
+            field_edits(
+                &mut lines,
+                &format!("request to {cluster}"),
+                &destination.headers.request,
+            );
+            field_edits(
+                &mut lines,
+                &format!("response of {cluster}"),
+                &destination.headers.response,
+            );
         }
     }
     lines
@@ -316,87 +379,28 @@ fn edits(route: &HttpRoute) -> Vec<String> {
 
 fn field_edits(lines: &mut Vec<String>, of: &str, edits: &FieldEdits) {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    lines.extend(edits.remove.iter().map(|name| format!("{of}: remove {name}")));
-    lines.extend(edits.set.iter().map(|(name, value)| format!("{of}: set {name}: {}", text(value))));
-    lines.extend(edits.add.iter().map(|(name, value)| format!("{of}: add {name}: {}", text(value))));
-    lines.extend(edits.authority.iter().map(|value| format!("{of}: set authority: {}", text(value))));
-}
-
-/// Writes down which routes were tried.
-struct Recorder<'a> {
-    view: &'a RequestView<'a>,
-    routes: Vec<RouteReport>,
-}
-
-// === impl Recorder ===
-
-impl Recorder<'_> {
-    fn condition(&self, part: &HttpMatch, mismatch: Mismatch) -> ConditionReport {
-        let asks = |wanted: &Option<StringMatch>| wanted.as_ref().map(ToString::to_string).unwrap_or_default();
-        let plain = |condition: &str, wanted: String, actual: &str| ConditionReport {
-            condition: condition.to_owned(),
-            wanted,
-            actual: Some(actual.to_owned()),
-        };
-        match mismatch {
-            Mismatch::Uri => plain("uri", asks(&part.uri), self.view.path()),
-            Mismatch::Scheme => plain("scheme", asks(&part.scheme), self.view.scheme()),
-            Mismatch::Method => plain("method", asks(&part.method), self.view.method()),
-            Mismatch::Authority => plain("authority", asks(&part.authority), self.view.authority()),
-            Mismatch::Header(index) => self.field("headers", "", part.headers.get(index)),
-            Mismatch::WithoutHeader(index) => self.field("withoutHeaders", "not ", part.without_headers.get(index)),
-            Mismatch::QueryParam(index) => {
-                let field = part.query_params.get(index);
-                ConditionReport {
-                    condition: format!("queryParams[{}]", field.map_or("", |field| &field.name)),
-                    wanted: field.map(|field| field.value.to_string()).unwrap_or_default(),
-                    actual: self.view.query().map(str::to_owned),
-                }
-            }
-        }
-    }
-
-    fn field(&self, list: &str, not: &str, field: Option<&FieldMatch<FieldName>>) -> ConditionReport {
-        let Some(field) = field else { return ConditionReport::default() };
-        ConditionReport {
-            condition: format!("{list}[{}]", field.name),
-            wanted: format!("{not}{}", field.value),
-            actual: self.view.with_value(&field.name, |value| {
-                value.map(|value| String::from_utf8_lossy(value).into_owned())
-            }),
-        }
-    }
-
-    fn route(&mut self, route: &HttpRoute) -> RouteReport {
-        RouteReport {
-            name: route.name.to_string(),
-            origin: route.origin.as_deref().cloned(),
-            ..Default::default()
-        }
-    }
-}
-
-impl Observe for Recorder<'_> {
-    fn tried(&mut self, route: &HttpRoute, index: usize, outcome: Result<(), Mismatch>) {
-        // The first match of a route opens its entry.
-        if index == 0 {
-            let entry = self.route(route);
-            self.routes.push(entry);
-        }
-        let part = route.matches.get(index);
-        let failed = outcome.err().zip(part).map(|(mismatch, part)| self.condition(part, mismatch));
-        let Some(entry) = self.routes.last_mut() else { return };
-        entry.matched = failed.is_none();
-        entry.matches.push(TriedMatch {
-            index,
-            name: part.map(|part| part.name.to_string()).unwrap_or_default(),
-            origin: part.and_then(|part| part.origin.as_deref().cloned()),
-            failed,
-        });
-    }
-
-    fn unconditional(&mut self, route: &HttpRoute) {
-        let entry = RouteReport { matched: true, ..self.route(route) };
-        self.routes.push(entry);
-    }
+    lines.extend(
+        edits
+            .remove
+            .iter()
+            .map(|name| format!("{of}: remove {name}")),
+    );
+    lines.extend(
+        edits
+            .set
+            .iter()
+            .map(|(name, value)| format!("{of}: set {name}: {}", text(value))),
+    );
+    lines.extend(
+        edits
+            .add
+            .iter()
+            .map(|(name, value)| format!("{of}: add {name}: {}", text(value))),
+    );
+    lines.extend(
+        edits
+            .authority
+            .iter()
+            .map(|value| format!("{of}: set authority: {}", text(value))),
+    );
 }

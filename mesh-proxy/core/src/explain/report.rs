@@ -6,10 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::ir::Origin;
 
+/// Which side of the proxy a question is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// What the workload sends.
+    #[default]
+    Outbound,
+    /// What the workload gets.
+    Inbound,
+    /// What a gateway gets.
+    Gateway,
+}
+
 /// A request or connection to explain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExplainRequest {
+    /// Side of the proxy.
+    pub direction: Direction,
     /// Host that the client asks for. Not needed for an inbound request.
     pub host: String,
     /// Port that the client calls; for an inbound request the workload's port, for a gateway the
@@ -298,6 +313,7 @@ impl Default for ExplainRequest {
     /// `GET / HTTP/1.1` to nobody.
     fn default() -> Self {
         Self {
+            direction: Direction::Outbound,
             host: String::new(),
             port: 80,
             tcp: false,
@@ -328,11 +344,16 @@ impl ExplainRequest {
         for (name, value) in &self.headers {
             builder = builder.header(name.as_str(), value.as_str());
         }
-        let named = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let named = self
+            .headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("host"));
         if !named && !self.host.is_empty() {
             builder = builder.header(http::header::HOST, self.host.as_str());
         }
-        let request = builder.body(()).map_err(|_| invalid("method, path or a header field"))?;
+        let request = builder
+            .body(())
+            .map_err(|_| invalid("method, path or a header field"))?;
         Ok(request.into_parts().0)
     }
 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
-    ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -35,14 +35,19 @@ pub struct CorsGrant {
 /// Looks at a request. `OPTIONS` with `Origin` and `Access-Control-Request-Method` is a
 /// preflight.
 pub fn cors(rules: &Cors, request: &Parts) -> CorsOutcome {
-    let Some(origin) = request.headers.get(ORIGIN).filter(|origin| !origin.is_empty()) else {
+    let Some(origin) = request
+        .headers
+        .get(ORIGIN)
+        .filter(|origin| !origin.is_empty())
+    else {
         return CorsOutcome::Ignore;
     };
     let accepts = |rule: &StringMatch| {
         rule.matches(origin.as_bytes()) || matches!(rule, StringMatch::Exact(any) if &**any == "*")
     };
     let accepted = rules.allow_origins.iter().any(accepts);
-    let preflight = request.method == Method::OPTIONS && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let preflight = request.method == Method::OPTIONS
+        && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let grant = CorsGrant {
         origin: origin.clone(),
         expose_headers: rules.expose_headers.clone(),
@@ -50,7 +55,9 @@ pub fn cors(rules: &Cors, request: &Parts) -> CorsOutcome {
     };
     match (preflight, accepted) {
         (true, true) => CorsOutcome::Preflight(Box::new(preflight_answer(rules, &grant))),
-        (true, false) if !rules.forward_unmatched_preflights => CorsOutcome::Preflight(Box::new(empty_answer())),
+        (true, false) if !rules.forward_unmatched_preflights => {
+            CorsOutcome::Preflight(Box::new(empty_answer()))
+        }
         (false, true) => CorsOutcome::Grant(grant),
         (_, false) => CorsOutcome::Ignore,
     }
@@ -92,7 +99,10 @@ impl CorsGrant {
         // The answer depends on the origin: caches must know (Fetch standard, section 3.2.5).
         headers.append(VARY, HeaderValue::from_static("origin"));
         if self.allow_credentials {
-            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                HeaderValue::from_static("true"),
+            );
         }
     }
 }

@@ -9,7 +9,10 @@ use crate::ir::FieldEdits;
 
 /// Applies several edits as one (Istio joins those of the route and of the destination): all
 /// removals first, then for each what is set, then what is added.
-pub fn edit_fields<'a>(headers: &mut HeaderMap, edits: impl Iterator<Item = &'a FieldEdits> + Clone) {
+pub fn edit_fields<'a>(
+    headers: &mut HeaderMap,
+    edits: impl Iterator<Item = &'a FieldEdits> + Clone,
+) {
     for name in edits.clone().flat_map(|edits| &edits.remove) {
         headers.remove(name);
     }

@@ -23,7 +23,9 @@ pub struct FaultDecision {
 pub fn draw_fault(fault: &Fault, rng: &mut (impl Rng + ?Sized)) -> FaultDecision {
     let mut hit = |share: u32| share > 0 && rng.random_range(0..1_000_000_u32) < share;
     FaultDecision {
-        delay: hit(fault.delay_per_million).then_some(fault.delay).filter(|delay| !delay.is_zero()),
+        delay: hit(fault.delay_per_million)
+            .then_some(fault.delay)
+            .filter(|delay| !delay.is_zero()),
         abort: hit(fault.abort_per_million).then_some(fault.abort),
     }
 }
@@ -33,8 +35,16 @@ pub fn draw_fault(fault: &Fault, rng: &mut (impl Rng + ?Sized)) -> FaultDecision
 impl FaultDecision {
     /// Envoy's flags for it.
     pub fn flags(&self) -> ResponseFlags {
-        let delay = if self.delay.is_some() { ResponseFlags::DELAY_INJECTED } else { ResponseFlags::NONE };
-        let abort = if self.abort.is_some() { ResponseFlags::FAULT_INJECTED } else { ResponseFlags::NONE };
+        let delay = if self.delay.is_some() {
+            ResponseFlags::DELAY_INJECTED
+        } else {
+            ResponseFlags::NONE
+        };
+        let abort = if self.abort.is_some() {
+            ResponseFlags::FAULT_INJECTED
+        } else {
+            ResponseFlags::NONE
+        };
         delay.with(abort)
     }
 
@@ -43,7 +53,9 @@ impl FaultDecision {
         let body = Bytes::from_static(b"fault filter abort");
         let mut response = match self.abort? {
             Abort::Http(status) => LocalResponse::new(Reason::FaultAbort, status, body, grpc),
-            Abort::Grpc(status) => LocalResponse::grpc(Reason::FaultAbort, status, "fault filter abort"),
+            Abort::Grpc(status) => {
+                LocalResponse::grpc(Reason::FaultAbort, status, "fault filter abort")
+            }
         };
         response.flags = self.flags();
         Some(response)

@@ -28,7 +28,10 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
 /// The host of an authority, without `:port`. Brackets of an IPv6 address stay.
 pub fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']')) => {
+        Some((host, port))
+            if port.bytes().all(|b| b.is_ascii_digit())
+                && (!host.contains(':') || host.ends_with(']')) =>
+        {
             host
         }
         _ => authority,

@@ -33,7 +33,11 @@ impl LocalResponse {
     /// The answer to a request that was refused or failed: the reason's status and flags, one
     /// line of text. A gRPC client (see [`is_grpc`](super::is_grpc)) gets it as a gRPC status.
     pub fn failure(reason: Reason, detail: &str, grpc: bool) -> Self {
-        let text = if detail.is_empty() { format!("{reason}\n") } else { format!("{reason}: {detail}\n") };
+        let text = if detail.is_empty() {
+            format!("{reason}\n")
+        } else {
+            format!("{reason}: {detail}\n")
+        };
         Self::new(reason, reason.status(), text.into(), grpc)
     }
 
@@ -41,12 +45,22 @@ impl LocalResponse {
     pub fn new(reason: Reason, status: StatusCode, body: Bytes, grpc: bool) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(REASON_HEADER, HeaderValue::from_static(reason.as_str()));
-        let mut response = Self { status, headers, body, reason, flags: reason.flags() };
+        let mut response = Self {
+            status,
+            headers,
+            body,
+            reason,
+            flags: reason.flags(),
+        };
         if grpc {
-            let message = String::from_utf8_lossy(&response.body).trim_end().to_owned();
+            let message = String::from_utf8_lossy(&response.body)
+                .trim_end()
+                .to_owned();
             response.set_grpc(grpc_status(status), &message);
         } else if !response.body.is_empty() {
-            response.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            response
+                .headers
+                .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         }
         response
     }
@@ -61,7 +75,8 @@ impl LocalResponse {
     fn set_grpc(&mut self, status: u32, message: &str) {
         self.status = StatusCode::OK;
         self.body = Bytes::new();
-        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        self.headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         self.headers.insert(GRPC_STATUS, HeaderValue::from(status));
         if let Ok(message) = HeaderValue::try_from(percent_encode(message)) {
             self.headers.insert(GRPC_MESSAGE, message);

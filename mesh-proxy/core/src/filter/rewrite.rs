@@ -37,7 +37,9 @@ pub fn rewritten_path(
     if !whole.starts_with('/') {
         return Err(invalid(&whole));
     }
-    PathAndQuery::try_from(whole.as_str()).map(Some).map_err(|_| invalid(&whole))
+    PathAndQuery::try_from(whole.as_str())
+        .map(Some)
+        .map_err(|_| invalid(&whole))
 }
 
 /// Envoy's `prefix_rewrite`: replaces what the match says of the path. A prefix by the new

@@ -221,10 +221,16 @@ impl Cluster {
     pub fn original_endpoint(&self, host: &Hostname, port: u16) -> Arc<Endpoint> {
         let address = match host.as_str().parse() {
             Ok(ip) => EndpointAddress::Ip(SocketAddr::new(ip, port)),
-            Err(_) => EndpointAddress::Name { host: host.clone(), port },
+            Err(_) => EndpointAddress::Name {
+                host: host.clone(),
+                port,
+            },
         };
         // A declared workload of that address keeps its identity and labels.
-        let known = self.endpoints.iter().find(|endpoint| endpoint.address == address);
+        let known = self
+            .endpoints
+            .iter()
+            .find(|endpoint| endpoint.address == address);
         known.cloned().unwrap_or_else(|| {
             Arc::new(Endpoint {
                 uid: format!("{host}:{port}").into(),
@@ -241,10 +247,12 @@ impl Cluster {
 
     /// Names that endpoints are known by and that the proxy has to look up.
     pub fn names(&self) -> impl Iterator<Item = &Hostname> {
-        self.endpoints.iter().filter_map(|endpoint| match &endpoint.address {
-            EndpointAddress::Name { host, .. } => Some(host),
-            _ => None,
-        })
+        self.endpoints
+            .iter()
+            .filter_map(|endpoint| match &endpoint.address {
+                EndpointAddress::Name { host, .. } => Some(host),
+                _ => None,
+            })
     }
 
     /// The same cluster with one endpoint for each address of a name. A name without addresses
@@ -265,7 +273,10 @@ impl Cluster {
                 }));
             }
         }
-        Self { endpoints, ..self.clone() }
+        Self {
+            endpoints,
+            ..self.clone()
+        }
     }
 }
 

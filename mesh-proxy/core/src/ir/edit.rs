@@ -29,6 +29,9 @@ pub struct FieldEdits {
 impl FieldEdits {
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
-        self.authority.is_none() && self.set.is_empty() && self.add.is_empty() && self.remove.is_empty()
+        self.authority.is_none()
+            && self.set.is_empty()
+            && self.add.is_empty()
+            && self.remove.is_empty()
     }
 }

@@ -137,7 +137,9 @@ impl Mesh {
 
     /// The mesh's own trust domain, then its aliases.
     pub fn domains(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.trust_domain).chain(&self.trust_domain_aliases).map(TrustDomain::as_str)
+        std::iter::once(&self.trust_domain)
+            .chain(&self.trust_domain_aliases)
+            .map(TrustDomain::as_str)
     }
 }
 
@@ -171,10 +173,21 @@ impl GatewayListener {
                 exact.entry(host.domain.clone()).or_insert(index);
             }
         }
-        let length = |index: &usize| hosts.get(*index).map_or(0, |host| host.domain.as_str().len());
+        let length = |index: &usize| {
+            hosts
+                .get(*index)
+                .map_or(0, |host| host.domain.as_str().len())
+        };
         // Stable: the first of two equal suffixes stays first.
         suffixes.sort_by_key(|index| std::cmp::Reverse(length(index)));
-        Self { port, protocol, hosts, exact, suffixes, any }
+        Self {
+            port,
+            protocol,
+            hosts,
+            exact,
+            suffixes,
+            any,
+        }
     }
 
     /// All hosts in the order of the configuration.
@@ -186,9 +199,17 @@ impl GatewayListener {
     /// longest suffix, then `*`.
     pub fn host(&self, name: &str) -> Option<&GatewayHost> {
         let by_suffix = || {
-            self.suffixes.iter().find(|index| self.hosts.get(**index).is_some_and(|host| host.domain.covers(name)))
+            self.suffixes.iter().find(|index| {
+                self.hosts
+                    .get(**index)
+                    .is_some_and(|host| host.domain.covers(name))
+            })
         };
-        let index = self.exact.get(name).or_else(by_suffix).or(self.any.as_ref())?;
+        let index = self
+            .exact
+            .get(name)
+            .or_else(by_suffix)
+            .or(self.any.as_ref())?;
         self.hosts.get(*index)
     }
 }

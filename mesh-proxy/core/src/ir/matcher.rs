@@ -55,9 +55,9 @@ impl StringMatch {
     pub fn matches_ignoring_case(&self, value: &[u8]) -> bool {
         match self {
             Self::Exact(text) => text.as_bytes().eq_ignore_ascii_case(value),
-            Self::Prefix(text) => {
-                value.get(..text.len()).is_some_and(|head| head.eq_ignore_ascii_case(text.as_bytes()))
-            }
+            Self::Prefix(text) => value
+                .get(..text.len())
+                .is_some_and(|head| head.eq_ignore_ascii_case(text.as_bytes())),
             Self::Regex(_) | Self::Present => self.matches(value),
         }
     }
@@ -89,7 +89,10 @@ impl FullRegex {
         // parentheses of the anchored form, and would not be anchored there.
         compile(pattern)?;
         let full = compile(&format!("^(?:{pattern})$"))?;
-        Ok(Self { full, pattern: pattern.into() })
+        Ok(Self {
+            full,
+            pattern: pattern.into(),
+        })
     }
 
     /// Whether the whole value matches.
@@ -110,11 +113,25 @@ impl fmt::Debug for FullRegex {
 }
 
 pub(super) fn compile(pattern: &str) -> Result<Regex, BadRegex> {
-    let build = |unicode| RegexBuilder::new(pattern).unicode(unicode).size_limit(SIZE_LIMIT).nest_limit(64).build();
-    build(false).or_else(|_| build(true)).map_err(|error| BadRegex {
-        pattern: pattern.chars().take(128).collect(),
-        why: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
-    })
+    let build = |unicode| {
+        RegexBuilder::new(pattern)
+            .unicode(unicode)
+            .size_limit(SIZE_LIMIT)
+            .nest_limit(64)
+            .build()
+    };
+    build(false)
+        .or_else(|_| build(true))
+        .map_err(|error| BadRegex {
+            pattern: pattern.chars().take(128).collect(),
+            why: error
+                .to_string()
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+        })
 }
 
 #[cfg(test)]
@@ -134,13 +151,24 @@ mod tests {
             ("é+", "éé", true),
             ("[é]", "é", true),
         ] {
-            assert_eq!(FullRegex::new(pattern).unwrap().is_match(text.as_bytes()), want, "{pattern} {text}");
+            assert_eq!(
+                FullRegex::new(pattern).unwrap().is_match(text.as_bytes()),
+                want,
+                "{pattern} {text}"
+            );
         }
     }
 
     #[test]
     fn regex_cannot_escape_its_anchors_nor_grow_without_bound() {
-        for pattern in ["a)|(b", "(", "a{1000}{1000}", "((((a{99}){99}){99}){99})", "[", "*"] {
+        for pattern in [
+            "a)|(b",
+            "(",
+            "a{1000}{1000}",
+            "((((a{99}){99}){99}){99})",
+            "[",
+            "*",
+        ] {
             assert!(FullRegex::new(pattern).is_err(), "{pattern}");
         }
     }

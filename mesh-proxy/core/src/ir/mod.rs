@@ -11,14 +11,18 @@ mod route;
 
 pub(crate) use cluster::WorkloadAddress;
 pub use cluster::{
-    Cluster, ClusterId, Endpoint, EndpointAddress, Health, Member, Resolution, Service, ServicePort, Subset, Workload,
+    Cluster, ClusterId, Endpoint, EndpointAddress, Health, Member, Resolution, Service,
+    ServicePort, Subset, Workload,
 };
 pub use edit::{FieldEdits, HeaderEdits};
-pub use inbound::{Gateway, GatewayHost, GatewayListener, Inbound, InboundPort, Mesh, MtlsMode, OutboundPolicy};
+pub use inbound::{
+    Gateway, GatewayHost, GatewayListener, Inbound, InboundPort, Mesh, MtlsMode, OutboundPolicy,
+};
 pub use matcher::{BadRegex, FullRegex, StringMatch};
 pub use origin::Origin;
 pub use policy::{ClientTls, LoadBalancer, RetryOn, RetryPolicy, TlsFiles, TrafficPolicy};
 pub use route::{
-    Abort, Action, Cors, Destination, Destinations, DirectResponse, Fault, FieldMatch, FieldName, Forward, HttpMatch,
-    HttpRoute, Invalid, Mirror, Protocol, Redirect, RegexRewrite, Rewrite, RouteTable, TcpRoute, TlsRoute,
+    Abort, Action, Cors, Destination, Destinations, DirectResponse, Fault, FieldMatch, FieldName,
+    Forward, HttpMatch, HttpRoute, Invalid, Mirror, Protocol, Redirect, RegexRewrite, Rewrite,
+    RouteTable, TcpRoute, TlsRoute,
 };

@@ -145,7 +145,10 @@ impl RetryOn {
 
     /// The condition of this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, known)| *known == name).map(|(condition, _)| *condition)
+        Self::ALL
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(condition, _)| *condition)
     }
 
     /// Both sets.
@@ -161,6 +164,9 @@ impl RetryOn {
 
     /// Names of the conditions in the set.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Self::ALL.iter().filter(move |(condition, _)| self.any_of(*condition)).map(|(_, name)| *name)
+        Self::ALL
+            .iter()
+            .filter(move |(condition, _)| self.any_of(*condition))
+            .map(|(_, name)| *name)
     }
 }

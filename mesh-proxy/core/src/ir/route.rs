@@ -352,14 +352,18 @@ impl Destinations {
     /// What is wrong: none at all, several of total weight 0, or a sum beyond 32 bits.
     pub fn new(list: Vec<Destination>) -> Result<Self, &'static str> {
         let sum: u64 = list.iter().map(|d| u64::from(d.weight)).sum();
-        let total = u32::try_from(sum).map_err(|_| "the weights sum up to more than 32 bits hold")?;
+        let total =
+            u32::try_from(sum).map_err(|_| "the weights sum up to more than 32 bits hold")?;
         match list.len() {
             0 => return Err("there is no destination"),
             1 => {}
             _ if total == 0 => return Err("total destination weight = 0"),
             _ => {}
         }
-        Ok(Self { list: list.into_iter().map(Arc::new).collect(), total })
+        Ok(Self {
+            list: list.into_iter().map(Arc::new).collect(),
+            total,
+        })
     }
 
     /// All of them.
@@ -413,18 +417,22 @@ impl RegexRewrite {
     /// The path with every match replaced (RE2's `GlobalReplace`). Absent if the result is not
     /// UTF-8.
     pub fn apply(&self, path: &str) -> Option<String> {
-        let replaced = self.pattern.replace_all(path.as_bytes(), |captures: &Captures<'_>| {
-            let mut out = Vec::new();
-            for piece in &self.template {
-                match piece {
-                    Piece::Text(text) => out.extend_from_slice(text),
-                    Piece::Group(group) => {
-                        out.extend_from_slice(captures.get(*group).map_or(&[], |found| found.as_bytes()));
+        let replaced = self
+            .pattern
+            .replace_all(path.as_bytes(), |captures: &Captures<'_>| {
+                let mut out = Vec::new();
+                for piece in &self.template {
+                    match piece {
+                        Piece::Text(text) => out.extend_from_slice(text),
+                        Piece::Group(group) => {
+                            out.extend_from_slice(
+                                captures.get(*group).map_or(&[], |found| found.as_bytes()),
+                            );
+                        }
                     }
                 }
-            }
-            out
-        });
+                out
+            });
         String::from_utf8(replaced.into_owned()).ok()
     }
 

@@ -7,8 +7,15 @@ pub const MESH_HTTP2: &[&[u8]] = &[b"istio-h2", b"istio", b"h2"];
 /// The same for opaque bytes.
 pub const MESH_TCP: &[&[u8]] = &[b"istio-peer-exchange", b"istio"];
 /// What a server sidecar accepts over the mesh's mutual TLS, preferred first.
-pub const MESH_SERVER: &[&[u8]] =
-    &[b"istio-peer-exchange", b"istio-h2", b"istio-http/1.1", b"istio-http/1.0", b"istio", b"h2", b"http/1.1"];
+pub const MESH_SERVER: &[&[u8]] = &[
+    b"istio-peer-exchange",
+    b"istio-h2",
+    b"istio-http/1.1",
+    b"istio-http/1.0",
+    b"istio",
+    b"h2",
+    b"http/1.1",
+];
 
 /// Whether only a proxy of a mesh offers it.
 pub fn is_mesh(protocol: &[u8]) -> bool {

@@ -52,7 +52,7 @@ pub fn gateway_http(
 /// What the tables say about a request, before anything is left to chance.
 pub(crate) enum Found<'a> {
     Route(route::Selected<'a>),
-    NotFound,
+    NoRoute,
     HttpsRedirect,
     HostInvalid,
     Undeclared(&'a Hostname, u16),
@@ -71,16 +71,22 @@ pub(crate) fn lookup_outbound<'a>(
     observe: &mut impl Observe,
 ) -> Lookup<'a> {
     let name = ResourceName::destination(host, port);
-    let Some(table) = snapshot.table(&name) else { return Err(name) };
+    let Some(table) = snapshot.table(&name) else {
+        return Err(name);
+    };
     if table.undeclared {
         // Whether it passes is the mesh's to say.
         let known = snapshot.holds(&ResourceName::Mesh);
-        return if known { Ok(Found::Undeclared(host, port)) } else { Err(ResourceName::Mesh) };
+        return if known {
+            Ok(Found::Undeclared(host, port))
+        } else {
+            Err(ResourceName::Mesh)
+        };
     }
     if table.http.is_empty() && !table.protocol.is_http() {
         return Ok(Found::Opaque(table, name));
     }
-    Ok(route::select(&table.http, request, observe).map_or(Found::NotFound, Found::Route))
+    Ok(route::select(&table.http, request, observe).map_or(Found::NoRoute, Found::Route))
 }
 
 pub(crate) fn lookup_gateway<'a>(
@@ -95,12 +101,12 @@ pub(crate) fn lookup_gateway<'a>(
     };
     let listener = gateway.listeners.get(&listener);
     let Some(served) = listener.and_then(|listener| listener.host(host.as_str())) else {
-        return Ok(Found::NotFound);
+        return Ok(Found::NoRoute);
     };
     if served.https_redirect && request.scheme() != "https" {
         return Ok(Found::HttpsRedirect);
     }
-    Ok(route::select(&served.http, request, observe).map_or(Found::NotFound, Found::Route))
+    Ok(route::select(&served.http, request, observe).map_or(Found::NoRoute, Found::Route))
 }
 
 /// Draws and composes.
@@ -115,15 +121,25 @@ pub(crate) fn decide_http(
     let fail = |reason: Reason, detail: &str| respond(LocalResponse::failure(reason, detail, grpc));
     let action = match found {
         Found::Route(selected) => return on_route(snapshot, *selected, request, port, rng),
-        Found::NotFound => fail(Reason::RouteNotFound, ""),
+        Found::NoRoute => fail(Reason::RouteNotFound, ""),
         Found::HostInvalid => fail(Reason::HostInvalid, ""),
-        Found::HttpsRedirect => respond(redirect(&filter::https_location(request), StatusCode::MOVED_PERMANENTLY)),
+        Found::HttpsRedirect => respond(redirect(
+            &filter::https_location(request),
+            StatusCode::MOVED_PERMANENTLY,
+        )),
         Found::Undeclared(host, port) => match snapshot.mesh().outbound_policy {
-            OutboundPolicy::AllowAny => HttpAction::Passthrough { host: (*host).clone(), port: *port },
+            OutboundPolicy::AllowAny => HttpAction::Passthrough {
+                host: (*host).clone(),
+                port: *port,
+            },
             OutboundPolicy::RegistryOnly => fail(Reason::UndeclaredDestination, host.as_str()),
         },
         Found::Opaque(table, name) => {
-            let target = TcpTarget { name: name.clone(), original: None, sni: None };
+            let target = TcpTarget {
+                name: name.clone(),
+                original: None,
+                sni: None,
+            };
             match pick_tcp(snapshot, &choose_tcp(snapshot, table, &target), rng).action {
                 TcpAction::Forward(cluster) => HttpAction::Forward(ForwardPlan {
                     cluster,
@@ -139,7 +155,13 @@ pub(crate) fn decide_http(
             }
         }
     };
-    HttpPlan { route: None, fault: FaultDecision::default(), action, destination: None, cors: None }
+    HttpPlan {
+        route: None,
+        fault: FaultDecision::default(),
+        action,
+        destination: None,
+        cors: None,
+    }
 }
 
 fn on_route(
@@ -159,21 +181,38 @@ fn on_route(
         cors: None,
     };
     // A preflight asks about the request that will follow: it meets no faults.
-    let cors = match route.cors.as_ref().map(|rules| filter::cors(rules, request.parts())) {
+    let cors = match route
+        .cors
+        .as_ref()
+        .map(|rules| filter::cors(rules, request.parts()))
+    {
         Some(CorsOutcome::Preflight(answer)) => return plan(HttpAction::Respond(answer)),
         Some(CorsOutcome::Grant(grant)) => Some(grant),
         Some(CorsOutcome::Ignore) | None => None,
     };
     let matched = selected.matched.and_then(|index| route.matches.get(index));
     let mut plan = plan(match &route.action {
-        Action::Forward(forward) => self::forward(snapshot, route, forward, (matched, request), rng),
-        Action::Redirect(rule) => respond(redirect(&filter::location(rule, matched, request, port), rule.code)),
-        Action::Direct(direct) => {
-            respond(LocalResponse::new(Reason::DirectResponse, direct.status, direct.body.clone(), grpc))
+        Action::Forward(forward) => {
+            self::forward(snapshot, route, forward, (matched, request), rng)
         }
+        Action::Redirect(rule) => respond(redirect(
+            &filter::location(rule, matched, request, port),
+            rule.code,
+        )),
+        Action::Direct(direct) => respond(LocalResponse::new(
+            Reason::DirectResponse,
+            direct.status,
+            direct.body.clone(),
+            grpc,
+        )),
         Action::Invalid(invalid) => {
             let text = Bytes::from(format!("{}: {}\n", Reason::RouteInvalid, invalid.message));
-            respond(LocalResponse::new(Reason::RouteInvalid, invalid.status, text, grpc))
+            respond(LocalResponse::new(
+                Reason::RouteInvalid,
+                invalid.status,
+                text,
+                grpc,
+            ))
         }
     });
     if let Some(fault) = &route.fault {
@@ -184,7 +223,10 @@ fn on_route(
         HttpAction::Forward(forward) => plan.destination.clone_from(&forward.destination),
         // What the proxy makes up gets the route's edits, too, as Envoy's does.
         HttpAction::Respond(answer) => {
-            filter::edit_fields(&mut answer.headers, std::iter::once(&route.headers.response));
+            filter::edit_fields(
+                &mut answer.headers,
+                std::iter::once(&route.headers.response),
+            );
             if let Some(grant) = &plan.cors {
                 grant.apply(&mut answer.headers);
             }
@@ -250,7 +292,10 @@ pub fn apply_request(plan: &ForwardPlan, parts: &mut Parts) {
         super::inbound::set_path(parts, path.clone());
     }
     let route = plan.route.as_deref();
-    let edits = [route.map(|route| &route.headers.request), plan.destination.as_deref().map(|to| &to.headers.request)];
+    let edits = [
+        route.map(|route| &route.headers.request),
+        plan.destination.as_deref().map(|to| &to.headers.request),
+    ];
     let edits = edits.into_iter().flatten();
     filter::edit_fields(&mut parts.headers, edits.clone());
     let rewrite = route.and_then(|route| match &route.action {
@@ -260,7 +305,11 @@ pub fn apply_request(plan: &ForwardPlan, parts: &mut Parts) {
     // A rewrite wins over the route's headers, and those over the destination's (Istio:
     // pilot/pkg/networking/core/route, `processDestination`).
     let authority = rewrite.and_then(|rewrite| rewrite.authority.as_ref());
-    let authority = authority.or_else(|| edits.clone().find_map(|edits: &FieldEdits| edits.authority.as_ref()));
+    let authority = authority.or_else(|| {
+        edits
+            .clone()
+            .find_map(|edits: &FieldEdits| edits.authority.as_ref())
+    });
     if let Some(authority) = authority {
         filter::set_authority(parts, authority);
     }
@@ -271,7 +320,10 @@ pub fn apply_request(plan: &ForwardPlan, parts: &mut Parts) {
 pub fn apply_response(plan: &HttpPlan, parts: &mut response::Parts) {
     let route = plan.route.as_deref().map(|route| &route.headers.response);
     let destination = plan.destination.as_deref().map(|to| &to.headers.response);
-    filter::edit_fields(&mut parts.headers, [route, destination].into_iter().flatten());
+    filter::edit_fields(
+        &mut parts.headers,
+        [route, destination].into_iter().flatten(),
+    );
     if let Some(grant) = &plan.cors {
         grant.apply(&mut parts.headers);
     }

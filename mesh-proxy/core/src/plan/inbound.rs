@@ -78,7 +78,9 @@ pub fn inbound_transport(mode: MtlsMode, detected: &Detected) -> Accept {
         (MtlsMode::Strict, Detected::Tls(_)) => Accept::Terminate,
         (MtlsMode::Strict, _) => Accept::Refuse(Reason::PlaintextRefused),
         (MtlsMode::Permissive, Detected::Tls(hello)) if hello.is_mesh() => Accept::Terminate,
-        (MtlsMode::Disable, Detected::Tls(hello)) if hello.is_mesh() => Accept::Refuse(Reason::MutualTlsDisabled),
+        (MtlsMode::Disable, Detected::Tls(hello)) if hello.is_mesh() => {
+            Accept::Refuse(Reason::MutualTlsDisabled)
+        }
         (MtlsMode::Permissive | MtlsMode::Disable, Detected::Tls(_)) => Accept::Passthrough,
         (MtlsMode::Permissive | MtlsMode::Disable, _) => Accept::Plaintext,
     }
@@ -86,17 +88,35 @@ pub fn inbound_transport(mode: MtlsMode, detected: &Detected) -> Accept {
 
 /// Whether a sidecar's workload may get a connection of opaque bytes.
 pub fn inbound_tcp(snapshot: &Snapshot, caller: &Caller<'_>) -> Verdict {
-    authorize(snapshot, snapshot.inbound().map(|inbound| &inbound.policies), caller, None, &mut ())
+    authorize(
+        snapshot,
+        snapshot.inbound().map(|inbound| &inbound.policies),
+        caller,
+        None,
+        &mut (),
+    )
 }
 
 /// Whether a sidecar's workload may get a request.
 pub fn inbound_http(snapshot: &Snapshot, caller: &Caller<'_>, request: &Parts) -> Verdict {
-    authorize(snapshot, snapshot.inbound().map(|inbound| &inbound.policies), caller, Some(request), &mut ())
+    authorize(
+        snapshot,
+        snapshot.inbound().map(|inbound| &inbound.policies),
+        caller,
+        Some(request),
+        &mut (),
+    )
 }
 
 /// Whether a gateway may serve a request.
 pub fn gateway_authorize(snapshot: &Snapshot, caller: &Caller<'_>, request: &Parts) -> Verdict {
-    authorize(snapshot, snapshot.gateway().map(|gateway| &gateway.policies), caller, Some(request), &mut ())
+    authorize(
+        snapshot,
+        snapshot.gateway().map(|gateway| &gateway.policies),
+        caller,
+        Some(request),
+        &mut (),
+    )
 }
 
 pub(crate) fn authorize(
@@ -107,12 +127,22 @@ pub(crate) fn authorize(
     observe: &mut impl authz::Observe,
 ) -> Verdict {
     let Some(policies) = policies else {
-        return Verdict { allowed: false, by: None, reason: Some(Reason::NotConfigured) };
+        return Verdict {
+            allowed: false,
+            by: None,
+            reason: Some(Reason::NotConfigured),
+        };
     };
     if policies.is_empty() {
-        return Verdict { allowed: true, by: None, reason: None };
+        return Verdict {
+            allowed: true,
+            by: None,
+            reason: None,
+        };
     }
-    let Some(parts) = request else { return authz::decide(policies, snapshot.mesh(), caller, None, observe) };
+    let Some(parts) = request else {
+        return authz::decide(policies, snapshot.mesh(), caller, None, observe);
+    };
     let view = RequestView::new(parts);
     let attributes = RequestAttributes {
         host: view.authority(),
@@ -120,13 +150,21 @@ pub(crate) fn authorize(
         path: view.path(),
         headers: &parts.headers,
     };
-    authz::decide(policies, snapshot.mesh(), caller, Some(&attributes), observe)
+    authz::decide(
+        policies,
+        snapshot.mesh(),
+        caller,
+        Some(&attributes),
+        observe,
+    )
 }
 
 /// Brings the path of a request into the normal form that policies compare, so that the workload
 /// gets what was allowed (Istio: pathNormalization).
 pub fn normalise_path(parts: &mut Parts) {
-    let std::borrow::Cow::Owned(path) = normalise(parts.uri.path()) else { return };
+    let std::borrow::Cow::Owned(path) = normalise(parts.uri.path()) else {
+        return;
+    };
     let whole = match parts.uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path,

@@ -18,14 +18,17 @@ use mesh_api::{Hostname, ResourceName};
 use crate::filter::{CorsGrant, FaultDecision, LocalResponse};
 use crate::ir::{Cluster, Destination, HttpRoute, Origin, RetryPolicy};
 
-pub use http::{apply_request, apply_response, gateway_http, outbound_http};
 pub(crate) use http::{Found, decide_http, lookup_gateway, lookup_outbound};
+pub use http::{apply_request, apply_response, gateway_http, outbound_http};
 pub(crate) use inbound::authorize;
 pub use inbound::{
-    Accept, InboundPortPlan, gateway_authorize, inbound_connection, inbound_http, inbound_tcp, inbound_transport,
-    normalise_path,
+    Accept, InboundPortPlan, gateway_authorize, inbound_connection, inbound_http, inbound_tcp,
+    inbound_transport, normalise_path,
 };
-pub use outbound::{AddressPlan, TcpAction, TcpPlan, TcpTarget, outbound_address, outbound_destination, outbound_tcp};
+pub use outbound::{
+    AddressPlan, TcpAction, TcpPlan, TcpTarget, outbound_address, outbound_destination,
+    outbound_tcp,
+};
 pub(crate) use outbound::{TcpChoice, choose_tcp, pick_tcp};
 pub use tls::{PeerName, UpstreamTls, upstream_tls};
 

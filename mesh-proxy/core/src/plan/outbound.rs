@@ -63,7 +63,10 @@ pub enum TcpAction {
 
 /// What the routes say, before one of several destinations is drawn.
 pub(crate) enum TcpChoice<'a> {
-    Route { destinations: &'a Destinations, origin: Option<&'a Arc<Origin>> },
+    Route {
+        destinations: &'a Destinations,
+        origin: Option<&'a Arc<Origin>>,
+    },
     Passthrough,
     Refuse(Reason),
 }
@@ -78,7 +81,9 @@ pub fn outbound_address(snapshot: &Snapshot, original: SocketAddr) -> Step<Addre
 /// Decides about a connection by the resource of its destination (CONNECT, SOCKS with a name):
 /// see [`ResourceName::destination`].
 pub fn outbound_destination(snapshot: &Snapshot, name: &ResourceName) -> Step<AddressPlan> {
-    let Some(table) = snapshot.table(name) else { return Step::Need(name.clone()) };
+    let Some(table) = snapshot.table(name) else {
+        return Step::Need(name.clone());
+    };
     let asked = match name {
         ResourceName::Routes { port, .. } => *port,
         ResourceName::Address(address) => address.port(),
@@ -88,7 +93,11 @@ pub fn outbound_destination(snapshot: &Snapshot, name: &ResourceName) -> Step<Ad
         name: name.clone(),
         host: table.host.clone(),
         port: if table.undeclared { asked } else { table.port },
-        protocol: if table.undeclared { Protocol::Auto } else { table.protocol },
+        protocol: if table.undeclared {
+            Protocol::Auto
+        } else {
+            table.protocol
+        },
         undeclared: table.undeclared,
     })
 }
@@ -99,7 +108,9 @@ pub fn outbound_tcp(
     target: &TcpTarget<'_>,
     rng: &mut (impl Rng + ?Sized),
 ) -> Step<TcpPlan> {
-    let Some(table) = snapshot.table(&target.name) else { return Step::Need(target.name.clone()) };
+    let Some(table) = snapshot.table(&target.name) else {
+        return Step::Need(target.name.clone());
+    };
     if table.undeclared && !snapshot.holds(&ResourceName::Mesh) {
         return Step::Need(ResourceName::Mesh);
     }
@@ -108,7 +119,11 @@ pub fn outbound_tcp(
 }
 
 /// Finds the route: TLS routes by server name, then TCP routes. HTTP routes say nothing here.
-pub(crate) fn choose_tcp<'a>(snapshot: &Snapshot, table: &'a RouteTable, target: &TcpTarget<'_>) -> TcpChoice<'a> {
+pub(crate) fn choose_tcp<'a>(
+    snapshot: &Snapshot,
+    table: &'a RouteTable,
+    target: &TcpTarget<'_>,
+) -> TcpChoice<'a> {
     if table.undeclared {
         return match snapshot.mesh().outbound_policy {
             OutboundPolicy::AllowAny => TcpChoice::Passthrough,
@@ -117,33 +132,64 @@ pub(crate) fn choose_tcp<'a>(snapshot: &Snapshot, table: &'a RouteTable, target:
     }
     let in_subnets = |subnets: &[IpNet]| {
         let original = target.original.map(|address| address.ip().to_canonical());
-        subnets.is_empty() || original.is_some_and(|ip| subnets.iter().any(|subnet| subnet.contains(&ip)))
+        subnets.is_empty()
+            || original.is_some_and(|ip| subnets.iter().any(|subnet| subnet.contains(&ip)))
     };
     let by_name = target.sni.and_then(|sni| {
         let names = |hosts: &[Hostname]| hosts.iter().any(|host| host.covers(sni));
-        table.tls.iter().find(|route| names(&route.sni_hosts) && in_subnets(&route.destination_subnets))
+        table
+            .tls
+            .iter()
+            .find(|route| names(&route.sni_hosts) && in_subnets(&route.destination_subnets))
     });
     if let Some(route) = by_name {
-        return TcpChoice::Route { destinations: &route.destinations, origin: route.origin.as_ref() };
+        return TcpChoice::Route {
+            destinations: &route.destinations,
+            origin: route.origin.as_ref(),
+        };
     }
-    match table.tcp.iter().find(|route| in_subnets(&route.destination_subnets)) {
-        Some(route) => TcpChoice::Route { destinations: &route.destinations, origin: route.origin.as_ref() },
+    match table
+        .tcp
+        .iter()
+        .find(|route| in_subnets(&route.destination_subnets))
+    {
+        Some(route) => TcpChoice::Route {
+            destinations: &route.destinations,
+            origin: route.origin.as_ref(),
+        },
         None => TcpChoice::Refuse(Reason::RouteNotFound),
     }
 }
 
 /// Draws one of the destinations.
-pub(crate) fn pick_tcp(snapshot: &Snapshot, choice: &TcpChoice<'_>, rng: &mut (impl Rng + ?Sized)) -> TcpPlan {
+pub(crate) fn pick_tcp(
+    snapshot: &Snapshot,
+    choice: &TcpChoice<'_>,
+    rng: &mut (impl Rng + ?Sized),
+) -> TcpPlan {
     match choice {
-        TcpChoice::Passthrough => TcpPlan { action: TcpAction::Passthrough, origin: None },
-        TcpChoice::Refuse(reason) => TcpPlan { action: TcpAction::Refuse(*reason), origin: None },
-        TcpChoice::Route { destinations, origin } => {
-            let cluster = route::pick(destinations, rng).and_then(|to| snapshot.cluster(&to.cluster));
+        TcpChoice::Passthrough => TcpPlan {
+            action: TcpAction::Passthrough,
+            origin: None,
+        },
+        TcpChoice::Refuse(reason) => TcpPlan {
+            action: TcpAction::Refuse(*reason),
+            origin: None,
+        },
+        TcpChoice::Route {
+            destinations,
+            origin,
+        } => {
+            let cluster =
+                route::pick(destinations, rng).and_then(|to| snapshot.cluster(&to.cluster));
             let action = match cluster {
                 Some(cluster) => TcpAction::Forward(Arc::clone(cluster)),
                 None => TcpAction::Refuse(Reason::ClusterNotFound),
             };
-            TcpPlan { action, origin: origin.cloned() }
+            TcpPlan {
+                action,
+                origin: origin.cloned(),
+            }
         }
     }
 }

@@ -42,7 +42,10 @@ pub enum PeerName {
 /// the request, and no names mean the server name.
 pub fn upstream_tls(cluster: &Cluster, endpoint: &Endpoint) -> UpstreamTls {
     let mesh = |sni: Option<&Arc<str>>, names: Option<&Arc<[Arc<str>]>>| {
-        let listed = [names, Some(&cluster.subject_alt_names)].into_iter().flatten().find(|names| !names.is_empty());
+        let listed = [names, Some(&cluster.subject_alt_names)]
+            .into_iter()
+            .flatten()
+            .find(|names| !names.is_empty());
         UpstreamTls::Mesh {
             sni: Arc::clone(sni.unwrap_or(&cluster.mesh_sni)),
             peer: match (listed, &endpoint.identity) {
@@ -56,7 +59,10 @@ pub fn upstream_tls(cluster: &Cluster, endpoint: &Endpoint) -> UpstreamTls {
         ClientTls::Disable => UpstreamTls::Plain,
         ClientTls::Auto if endpoint.mutual_tls && !cluster.mesh_external => mesh(None, None),
         ClientTls::Auto => UpstreamTls::Plain,
-        ClientTls::IstioMutual { sni, subject_alt_names } => mesh(sni.as_ref(), Some(subject_alt_names)),
+        ClientTls::IstioMutual {
+            sni,
+            subject_alt_names,
+        } => mesh(sni.as_ref(), Some(subject_alt_names)),
         ClientTls::Simple(files) => UpstreamTls::Simple(with_names(files, cluster)),
         ClientTls::Mutual(files) => UpstreamTls::Mutual(with_names(files, cluster)),
     }

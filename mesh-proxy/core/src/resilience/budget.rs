@@ -23,7 +23,11 @@ pub struct Budget {
 impl Budget {
     /// A budget with a full reserve.
     pub fn new(now: Instant) -> Self {
-        Self { paid: 0.0, reserve: RESERVE_PER_SECOND, at: now }
+        Self {
+            paid: 0.0,
+            reserve: RESERVE_PER_SECOND,
+            at: now,
+        }
     }
 
     /// A request was started: its first try, not a retry.

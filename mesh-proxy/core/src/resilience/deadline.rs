@@ -14,7 +14,9 @@ impl Deadline {
     /// From the timeout of the route; absent is no limit. A limit beyond what the clock can name
     /// is none.
     pub fn new(timeout: Option<Duration>, now: Instant) -> Self {
-        Self { end: timeout.and_then(|timeout| now.checked_add(timeout)) }
+        Self {
+            end: timeout.and_then(|timeout| now.checked_add(timeout)),
+        }
     }
 
     /// The moment, if there is one.
@@ -31,7 +33,9 @@ impl Deadline {
     #[must_use]
     pub fn at_most(self, timeout: Option<Duration>, now: Instant) -> Self {
         let other = Self::new(timeout, now).end;
-        Self { end: [self.end, other].into_iter().flatten().min() }
+        Self {
+            end: [self.end, other].into_iter().flatten().min(),
+        }
     }
 
     /// When a try that starts now must be done, and whether that is its own limit (rather than

@@ -82,18 +82,28 @@ pub struct Tries {
 }
 
 /// Conditions that hold for any try without an answer.
-const NO_ANSWER: RetryOn = RetryOn::SERVER_ERROR.with(RetryOn::RESET).with(RetryOn::GATEWAY_ERROR);
+const NO_ANSWER: RetryOn = RetryOn::SERVER_ERROR
+    .with(RetryOn::RESET)
+    .with(RetryOn::GATEWAY_ERROR);
 
 /// Whether the policy's conditions hold, regardless of count, time and budget.
 pub fn is_retriable(policy: &RetryPolicy, outcome: &AttemptOutcome) -> bool {
     let on = |conditions: RetryOn| policy.on.any_of(conditions);
     match *outcome {
-        AttemptOutcome::Response { overloaded: true, .. }
+        AttemptOutcome::Response {
+            overloaded: true, ..
+        }
         | AttemptOutcome::Overflow
         | AttemptOutcome::RequestTimeout => false,
         // Envoy looks at nothing else of a rate-limited answer.
-        AttemptOutcome::Response { rate_limited: true, .. } => on(RetryOn::RATE_LIMITED),
-        AttemptOutcome::Response { status, grpc_status, .. } => {
+        AttemptOutcome::Response {
+            rate_limited: true, ..
+        } => on(RetryOn::RATE_LIMITED),
+        AttemptOutcome::Response {
+            status,
+            grpc_status,
+            ..
+        } => {
             let code = status.as_u16();
             on(RetryOn::SERVER_ERROR) && status.is_server_error()
                 || on(RetryOn::GATEWAY_ERROR) && matches!(code, 502..=504)
@@ -104,12 +114,9 @@ pub fn is_retriable(policy: &RetryPolicy, outcome: &AttemptOutcome) -> bool {
         AttemptOutcome::ConnectFailure => on(RetryOn::CONNECT_FAILURE
             .with(NO_ANSWER)
             .with(RetryOn::RESET_BEFORE_REQUEST)),
-        AttemptOutcome::RefusedStream => {
-            on(RetryOn::REFUSED_STREAM.with(NO_ANSWER))
-        }
+        AttemptOutcome::RefusedStream => on(RetryOn::REFUSED_STREAM.with(NO_ANSWER)),
         AttemptOutcome::Reset { request_started } => {
-            on(NO_ANSWER)
-                || !request_started && on(RetryOn::RESET_BEFORE_REQUEST)
+            on(NO_ANSWER) || !request_started && on(RetryOn::RESET_BEFORE_REQUEST)
         }
         AttemptOutcome::PerTryTimeout => on(NO_ANSWER),
     }
@@ -131,7 +138,9 @@ fn grpc_condition(status: u32) -> Option<RetryOn> {
 impl AttemptOutcome {
     /// From the head of an answer.
     pub fn of_response(status: StatusCode, headers: &HeaderMap) -> Self {
-        let grpc_status = headers.get("grpc-status").and_then(|value| value.to_str().ok()?.parse().ok());
+        let grpc_status = headers
+            .get("grpc-status")
+            .and_then(|value| value.to_str().ok()?.parse().ok());
         let reason = headers.get(REASON_HEADER).map(http::HeaderValue::as_bytes);
         Self::Response {
             status,
@@ -146,9 +155,19 @@ impl AttemptOutcome {
 
 impl Tries {
     /// Before the first try. Pays into the budget.
-    pub fn new(policy: Option<Arc<RetryPolicy>>, deadline: Deadline, budget: &mut Budget, now: Instant) -> Self {
+    pub fn new(
+        policy: Option<Arc<RetryPolicy>>,
+        deadline: Deadline,
+        budget: &mut Budget,
+        now: Instant,
+    ) -> Self {
         budget.deposit(now);
-        Self { policy, deadline, tried: SmallVec::new(), retries: 0 }
+        Self {
+            policy,
+            deadline,
+            tried: SmallVec::new(),
+            retries: 0,
+        }
     }
 
     /// Limit of the whole request.
@@ -158,12 +177,19 @@ impl Tries {
 
     /// When the try that starts now must be done, and whether by its own limit.
     pub fn try_deadline(&self, now: Instant) -> Option<(Instant, bool)> {
-        self.deadline.of_try(self.policy.as_ref().and_then(|policy| policy.per_try_timeout), now)
+        self.deadline.of_try(
+            self.policy
+                .as_ref()
+                .and_then(|policy| policy.per_try_timeout),
+            now,
+        )
     }
 
     /// Whether there can be another try at all: if not, the body need not be kept.
     pub fn may_retry(&self) -> bool {
-        self.policy.as_ref().is_some_and(|policy| self.retries < policy.attempts)
+        self.policy
+            .as_ref()
+            .is_some_and(|policy| self.retries < policy.attempts)
     }
 
     /// How many tries were repeated so far.
@@ -195,8 +221,17 @@ impl Tries {
         now: Instant,
         rng: &mut (impl Rng + ?Sized),
     ) -> Decision {
-        let Some(policy) = self.policy.as_ref() else { return Decision::Stop(Stop::NotRetriable) };
-        if matches!(outcome, AttemptOutcome::Overflow | AttemptOutcome::Response { overloaded: true, .. }) {
+        let Some(policy) = self.policy.as_ref() else {
+            return Decision::Stop(Stop::NotRetriable);
+        };
+        if matches!(
+            outcome,
+            AttemptOutcome::Overflow
+                | AttemptOutcome::Response {
+                    overloaded: true,
+                    ..
+                }
+        ) {
             return Decision::Stop(Stop::Overload);
         }
         if self.deadline.is_over(now) || *outcome == AttemptOutcome::RequestTimeout {
@@ -212,7 +247,10 @@ impl Tries {
             return Decision::Stop(Stop::BodyConsumed);
         }
         let after = backoff(policy, self.retries.saturating_add(1), rng);
-        if now.checked_add(after).is_none_or(|start| self.deadline.is_over(start)) {
+        if now
+            .checked_add(after)
+            .is_none_or(|start| self.deadline.is_over(start))
+        {
             return Decision::Stop(Stop::Deadline);
         }
         if !budget.withdraw(now) {

@@ -58,13 +58,19 @@ pub fn select<'a>(
     for route in routes {
         if route.matches.is_empty() {
             observe.unconditional(route);
-            return Some(Selected { route, matched: None });
+            return Some(Selected {
+                route,
+                matched: None,
+            });
         }
         for (index, part) in route.matches.iter().enumerate() {
             let outcome = matches(part, request);
             observe.tried(route, index, outcome);
             if outcome.is_ok() {
-                return Some(Selected { route, matched: Some(index) });
+                return Some(Selected {
+                    route,
+                    matched: Some(index),
+                });
             }
         }
     }
@@ -76,10 +82,16 @@ pub fn select<'a>(
 /// # Errors
 /// The first part that does not.
 pub fn matches(part: &HttpMatch, request: &RequestView<'_>) -> Result<(), Mismatch> {
-    let holds = |wanted: &Option<StringMatch>, value: &str| wanted.as_ref().is_none_or(|w| w.matches(value.as_bytes()));
+    let holds = |wanted: &Option<StringMatch>, value: &str| {
+        wanted.as_ref().is_none_or(|w| w.matches(value.as_bytes()))
+    };
     if let Some(uri) = &part.uri {
         let path = request.path().as_bytes();
-        let matched = if part.ignore_uri_case { uri.matches_ignoring_case(path) } else { uri.matches(path) };
+        let matched = if part.ignore_uri_case {
+            uri.matches_ignoring_case(path)
+        } else {
+            uri.matches(path)
+        };
         if !matched {
             return Err(Mismatch::Uri);
         }
@@ -93,20 +105,35 @@ pub fn matches(part: &HttpMatch, request: &RequestView<'_>) -> Result<(), Mismat
     if !holds(&part.authority, request.authority()) {
         return Err(Mismatch::Authority);
     }
-    if let Some(index) = part.headers.iter().position(|field| !request.field_matches(field)) {
+    if let Some(index) = part
+        .headers
+        .iter()
+        .position(|field| !request.field_matches(field))
+    {
         return Err(Mismatch::Header(index));
     }
-    if let Some(index) = part.without_headers.iter().position(|field| request.field_matches(field)) {
+    if let Some(index) = part
+        .without_headers
+        .iter()
+        .position(|field| request.field_matches(field))
+    {
         return Err(Mismatch::WithoutHeader(index));
     }
-    match part.query_params.iter().position(|field| !request.parameter_matches(field)) {
+    match part
+        .query_params
+        .iter()
+        .position(|field| !request.parameter_matches(field))
+    {
         Some(index) => Err(Mismatch::QueryParam(index)),
         None => Ok(()),
     }
 }
 
 /// One of the destinations, by weight.
-pub fn pick<'a>(destinations: &'a Destinations, rng: &mut (impl Rng + ?Sized)) -> Option<&'a Arc<Destination>> {
+pub fn pick<'a>(
+    destinations: &'a Destinations,
+    rng: &mut (impl Rng + ?Sized),
+) -> Option<&'a Arc<Destination>> {
     let total = destinations.total_weight();
     if total == 0 || destinations.iter().len() == 1 {
         return destinations.iter().next();

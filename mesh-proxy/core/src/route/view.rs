@@ -69,18 +69,26 @@ impl<'a> RequestView<'a> {
     }
 
     pub(super) fn field_matches(&self, field: &FieldMatch<FieldName>) -> bool {
-        self.with_value(&field.name, |value| value.is_some_and(|value| field.value.matches(value)))
+        self.with_value(&field.name, |value| {
+            value.is_some_and(|value| field.value.matches(value))
+        })
     }
 
     /// Calls `look` with the value of a field, if it is there.
-    pub(crate) fn with_value<T>(&self, name: &FieldName, look: impl FnOnce(Option<&[u8]>) -> T) -> T {
+    pub(crate) fn with_value<T>(
+        &self,
+        name: &FieldName,
+        look: impl FnOnce(Option<&[u8]>) -> T,
+    ) -> T {
         match (name, self.query) {
             (FieldName::Header(name), _) => with_field(&self.parts.headers, name, look),
             (FieldName::Authority, _) => look(Some(self.authority.as_bytes())),
             (FieldName::Method, _) => look(Some(self.method().as_bytes())),
             (FieldName::Scheme, _) => look(Some(self.scheme.as_bytes())),
             (FieldName::Path, None) => look(Some(self.path().as_bytes())),
-            (FieldName::Path, Some(query)) => look(Some(format!("{}?{query}", self.path).as_bytes())),
+            (FieldName::Path, Some(query)) => {
+                look(Some(format!("{}?{query}", self.path).as_bytes()))
+            }
         }
     }
 
@@ -91,7 +99,9 @@ impl<'a> RequestView<'a> {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (*name == *field.name).then_some(value)
         });
-        named.next().is_some_and(|value| field.value.matches(value.as_bytes()))
+        named
+            .next()
+            .is_some_and(|value| field.value.matches(value.as_bytes()))
     }
 }
 
@@ -100,6 +110,10 @@ pub(crate) fn authority(parts: &Parts) -> &str {
     match parts.uri.authority() {
         // What stands before an `@` is no part of the host.
         Some(authority) => authority.as_str().rsplit('@').next().unwrap_or_default(),
-        None => parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
+        None => parts
+            .headers
+            .get(http::header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default(),
     }
 }

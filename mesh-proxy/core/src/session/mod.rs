@@ -77,7 +77,10 @@ struct Root {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { idle: Duration::from_secs(300), destinations: 4096 }
+        Self {
+            idle: Duration::from_secs(300),
+            destinations: 4096,
+        }
     }
 }
 
@@ -95,13 +98,34 @@ impl ClientSession {
     ) -> Self {
         let mut roots: BTreeMap<_, _> = pinned
             .into_iter()
-            .map(|name| (name.clone(), Root { last_used: None, held: held.holds(&name), refused: false }))
+            .map(|name| {
+                (
+                    name.clone(),
+                    Root {
+                        last_used: None,
+                        held: held.holds(&name),
+                        refused: false,
+                    },
+                )
+            })
             .collect();
-        let destinations = held.names().filter(|name| is_destination(name)).take(limits.destinations);
+        let destinations = held
+            .names()
+            .filter(|name| is_destination(name))
+            .take(limits.destinations);
         for name in destinations {
-            roots.entry(name.clone()).or_insert(Root { last_used: Some(now), held: true, refused: false });
+            roots.entry(name.clone()).or_insert(Root {
+                last_used: Some(now),
+                held: true,
+                refused: false,
+            });
         }
-        Self { node, limits, connected: false, roots }
+        Self {
+            node,
+            limits,
+            connected: false,
+            roots,
+        }
     }
 
     /// What is subscribed to, sorted.
@@ -116,7 +140,10 @@ impl ClientSession {
 
     /// Whether all the pinned resources are there: the proxy can serve.
     pub fn is_ready(&self) -> bool {
-        self.roots.values().filter(|root| root.last_used.is_none()).all(|root| root.held)
+        self.roots
+            .values()
+            .filter(|root| root.last_used.is_none())
+            .all(|root| root.held)
     }
 
     /// Changes what the node says of itself, from the next stream on.
@@ -159,7 +186,11 @@ impl ClientSession {
     }
 
     fn touch(&mut self, name: &ResourceName, now: Instant) {
-        if let Some(Root { last_used: Some(last_used), .. }) = self.roots.get_mut(name) {
+        if let Some(Root {
+            last_used: Some(last_used),
+            ..
+        }) = self.roots.get_mut(name)
+        {
             *last_used = (*last_used).max(now);
         }
     }
@@ -171,14 +202,25 @@ impl ClientSession {
                 return vec![Action::Satisfied(vec![name])];
             }
             // Under way, unless it was refused: then it may have been repaired since.
-            return if std::mem::take(&mut root.refused) { self.send(&[name], &[]) } else { Vec::new() };
+            return if std::mem::take(&mut root.refused) {
+                self.send(&[name], &[])
+            } else {
+                Vec::new()
+            };
         }
         if !name.is_root() {
             // Comes only with what needs it; nobody can subscribe to it.
             return vec![Action::Refused(vec![name])];
         }
         let evicted = self.make_room();
-        self.roots.insert(name.clone(), Root { last_used: Some(now), held: false, refused: false });
+        self.roots.insert(
+            name.clone(),
+            Root {
+                last_used: Some(now),
+                held: false,
+                refused: false,
+            },
+        );
         let mut actions = self.send(&[name], &evicted);
         if !evicted.is_empty() {
             actions.push(Action::Dropped(evicted));
@@ -188,14 +230,21 @@ impl ClientSession {
 
     /// Drops the least recently used destinations until one more fits.
     fn make_room(&mut self) -> Vec<ResourceName> {
-        let mut leased: Vec<_> =
-            self.roots.iter().filter_map(|(name, root)| Some((root.last_used?, name.clone()))).collect();
+        let mut leased: Vec<_> = self
+            .roots
+            .iter()
+            .filter_map(|(name, root)| Some((root.last_used?, name.clone())))
+            .collect();
         let excess = (leased.len() + 1).saturating_sub(self.limits.destinations.max(1));
         if excess == 0 {
             return Vec::new();
         }
         leased.sort();
-        let evicted: Vec<_> = leased.into_iter().take(excess).map(|(_, name)| name).collect();
+        let evicted: Vec<_> = leased
+            .into_iter()
+            .take(excess)
+            .map(|(_, name)| name)
+            .collect();
         for name in &evicted {
             self.roots.remove(name);
         }
@@ -203,7 +252,8 @@ impl ClientSession {
     }
 
     fn expire(&mut self, now: Instant) -> Vec<Action> {
-        let idle = |last_used: Instant| now.saturating_duration_since(last_used) >= self.limits.idle;
+        let idle =
+            |last_used: Instant| now.saturating_duration_since(last_used) >= self.limits.idle;
         let expired: Vec<_> = self
             .roots
             .iter()
@@ -241,10 +291,16 @@ impl ClientSession {
             revision: response.revision,
             rejected: applied.rejected.clone(),
         };
-        let request = v1::DiscoveryRequest { ack: Some(ack), ..v1::DiscoveryRequest::default() };
+        let request = v1::DiscoveryRequest {
+            ack: Some(ack),
+            ..v1::DiscoveryRequest::default()
+        };
         let mut actions = vec![Action::Send(Box::new(request))];
-        let rejected: BTreeSet<ResourceName> =
-            applied.rejected.iter().filter_map(|rejection| rejection.resource.parse().ok()).collect();
+        let rejected: BTreeSet<ResourceName> = applied
+            .rejected
+            .iter()
+            .filter_map(|rejection| rejection.resource.parse().ok())
+            .collect();
         let (mut satisfied, mut refused) = (Vec::new(), Vec::new());
         for (name, root) in &mut self.roots {
             let was_held = std::mem::replace(&mut root.held, applied.snapshot.holds(name));

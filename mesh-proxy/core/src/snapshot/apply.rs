@@ -10,7 +10,10 @@ use crate::decode::{self, Decoded};
 use crate::ir::Workload;
 
 pub(super) fn apply(snapshot: &Snapshot, response: &v1::DiscoveryResponse) -> Applied {
-    let mut next = Next { inner: Inner::clone(&snapshot.inner), touched: BTreeSet::new() };
+    let mut next = Next {
+        inner: Inner::clone(&snapshot.inner),
+        touched: BTreeSet::new(),
+    };
     let mut changed = BTreeSet::new();
     let mut removed = BTreeSet::new();
     let mut rejected = BTreeMap::new();
@@ -75,7 +78,11 @@ impl Next {
             }
             Decoded::Service(service) => {
                 self.touched.insert(service.host.clone());
-                self.inner.services.entry(service.host.clone()).or_default().set_service(Some(Arc::new(service)));
+                self.inner
+                    .services
+                    .entry(service.host.clone())
+                    .or_default()
+                    .set_service(Some(Arc::new(service)));
             }
             Decoded::Workload(workload) => self.set_workload(&Arc::new(workload)),
         }
@@ -96,7 +103,11 @@ impl Next {
             }
             ResourceName::Service(host) => {
                 self.touched.insert(host.clone());
-                self.inner.services.entry(host.clone()).or_default().set_service(None);
+                self.inner
+                    .services
+                    .entry(host.clone())
+                    .or_default()
+                    .set_service(None);
             }
             ResourceName::Workload(uid) => {
                 if let Some(workload) = self.inner.workloads.remove(uid.as_str()) {
@@ -108,12 +119,20 @@ impl Next {
     }
 
     fn set_workload(&mut self, workload: &Arc<Workload>) {
-        if let Some(old) = self.inner.workloads.insert(Arc::clone(&workload.uid), Arc::clone(workload)) {
+        if let Some(old) = self
+            .inner
+            .workloads
+            .insert(Arc::clone(&workload.uid), Arc::clone(workload))
+        {
             self.detach(&old);
         }
         for host in workload.backs.keys() {
             self.touched.insert(host.clone());
-            self.inner.services.entry(host.clone()).or_default().set_member(workload);
+            self.inner
+                .services
+                .entry(host.clone())
+                .or_default()
+                .set_member(workload);
         }
     }
 
@@ -128,13 +147,17 @@ impl Next {
 
     fn finish(mut self) -> Snapshot {
         for host in &self.touched {
-            let Some(entry) = self.inner.services.get_mut(host) else { continue };
+            let Some(entry) = self.inner.services.get_mut(host) else {
+                continue;
+            };
             if entry.is_empty() {
                 self.inner.services.remove(host);
             } else {
                 entry.rebuild();
             }
         }
-        Snapshot { inner: Arc::new(self.inner) }
+        Snapshot {
+            inner: Arc::new(self.inner),
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use mesh_api::Hostname;
 
 use crate::ir::{
-    Cluster, ClusterId, Endpoint, EndpointAddress, Service, ServicePort, Subset, TrafficPolicy, Workload,
-    WorkloadAddress,
+    Cluster, ClusterId, Endpoint, EndpointAddress, Service, ServicePort, Subset, TrafficPolicy,
+    Workload, WorkloadAddress,
 };
 
 /// One host name: its service, if that has come, and the workloads that name it.
@@ -26,7 +26,9 @@ impl ServiceEntry {
     }
 
     pub(super) fn cluster(&self, id: &ClusterId) -> Option<&Arc<Cluster>> {
-        self.clusters.iter().find(|cluster| cluster.id.port == id.port && cluster.id.subset == id.subset)
+        self.clusters
+            .iter()
+            .find(|cluster| cluster.id.port == id.port && cluster.id.subset == id.subset)
     }
 
     pub(super) fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
@@ -38,7 +40,8 @@ impl ServiceEntry {
     }
 
     pub(super) fn set_member(&mut self, workload: &Arc<Workload>) {
-        self.members.insert(Arc::clone(&workload.uid), Arc::clone(workload));
+        self.members
+            .insert(Arc::clone(&workload.uid), Arc::clone(workload));
     }
 
     pub(super) fn remove_member(&mut self, uid: &str) {
@@ -60,15 +63,27 @@ impl ServiceEntry {
         for subset in &service.subsets {
             for port in &service.ports {
                 // Decoding makes sure that each subset has a policy for each port.
-                let Some(policy) = subset.policies.get(&port.number) else { continue };
+                let Some(policy) = subset.policies.get(&port.number) else {
+                    continue;
+                };
                 clusters.push(self.build(&service, subset, port, policy));
             }
         }
         self.clusters = clusters;
     }
 
-    fn build(&self, service: &Service, subset: &Subset, port: &ServicePort, policy: &TrafficPolicy) -> Arc<Cluster> {
-        let id = ClusterId { host: service.host.clone(), port: port.number, subset: Arc::clone(&subset.name) };
+    fn build(
+        &self,
+        service: &Service,
+        subset: &Subset,
+        port: &ServicePort,
+        policy: &TrafficPolicy,
+    ) -> Arc<Cluster> {
+        let id = ClusterId {
+            host: service.host.clone(),
+            port: port.number,
+            subset: Arc::clone(&subset.name),
+        };
         let old = self.cluster(&id);
         let mesh_sni = format!("outbound_.{}_.{}_.{}", id.port, id.subset, id.host);
         let cluster = Cluster {
@@ -80,7 +95,12 @@ impl ServiceEntry {
             mesh_external: service.mesh_external,
             subject_alt_names: Arc::clone(&service.subject_alt_names),
             mesh_sni: mesh_sni.into(),
-            endpoints: self.endpoints(&service.host, subset, port.number, old.map(|old| old.endpoints.as_slice())),
+            endpoints: self.endpoints(
+                &service.host,
+                subset,
+                port.number,
+                old.map(|old| old.endpoints.as_slice()),
+            ),
             service: Arc::clone(&service.labels),
             origin: service.origin.clone(),
             subset_origin: subset.origin.clone(),
@@ -93,13 +113,28 @@ impl ServiceEntry {
         }
     }
 
-    fn endpoints(&self, host: &Hostname, subset: &Subset, port: u16, old: Option<&[Arc<Endpoint>]>) -> Vec<Arc<Endpoint>> {
+    fn endpoints(
+        &self,
+        host: &Hostname,
+        subset: &Subset,
+        port: u16,
+        old: Option<&[Arc<Endpoint>]>,
+    ) -> Vec<Arc<Endpoint>> {
         let old = old.unwrap_or_default();
-        let carries = |workload: &Workload| subset.labels.iter().all(|(key, value)| workload.labels.get(key) == Some(value));
+        let carries = |workload: &Workload| {
+            subset
+                .labels
+                .iter()
+                .all(|(key, value)| workload.labels.get(key) == Some(value))
+        };
         let mut endpoints = Vec::with_capacity(old.len().max(1));
         for workload in self.members.values().filter(|workload| carries(workload)) {
-            let Some(members) = workload.backs.get(host) else { continue };
-            let Some(member) = members.iter().find(|member| member.service_port == port) else { continue };
+            let Some(members) = workload.backs.get(host) else {
+                continue;
+            };
+            let Some(member) = members.iter().find(|member| member.service_port == port) else {
+                continue;
+            };
             let endpoint = Endpoint {
                 uid: Arc::clone(&workload.uid),
                 address: workload.address.with_port(member.target_port),
@@ -111,7 +146,9 @@ impl ServiceEntry {
                 locality: Arc::clone(&workload.locality),
             };
             // Both lists are sorted by uid.
-            let known = old.binary_search_by(|known| known.uid.cmp(&endpoint.uid)).ok();
+            let known = old
+                .binary_search_by(|known| known.uid.cmp(&endpoint.uid))
+                .ok();
             match known.and_then(|index| old.get(index)) {
                 Some(known) if **known == endpoint => endpoints.push(Arc::clone(known)),
                 _ => endpoints.push(Arc::new(endpoint)),
@@ -127,7 +164,10 @@ impl WorkloadAddress {
     fn with_port(&self, port: u16) -> EndpointAddress {
         match self {
             Self::Ip(ip) => EndpointAddress::Ip((*ip, port).into()),
-            Self::Name(host) => EndpointAddress::Name { host: host.clone(), port },
+            Self::Name(host) => EndpointAddress::Name {
+                host: host.clone(),
+                port,
+            },
             Self::Unix(path) => EndpointAddress::Unix(Arc::clone(path)),
         }
     }

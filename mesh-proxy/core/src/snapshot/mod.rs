@@ -71,7 +71,11 @@ impl Snapshot {
 
     /// Names and versions of all resources, as the first request of a stream tells them.
     pub fn known(&self) -> BTreeMap<String, String> {
-        self.inner.raw.values().map(|resource| (resource.name.clone(), resource.version.clone())).collect()
+        self.inner
+            .raw
+            .values()
+            .map(|resource| (resource.name.clone(), resource.version.clone()))
+            .collect()
     }
 
     /// The resources as they came, sorted by name.
@@ -91,7 +95,10 @@ impl Snapshot {
 
     /// Mesh-wide settings; the closed default before they came.
     pub fn mesh(&self) -> &Mesh {
-        self.inner.mesh.as_deref().unwrap_or(&self.inner.default_mesh)
+        self.inner
+            .mesh
+            .as_deref()
+            .unwrap_or(&self.inner.default_mesh)
     }
 
     /// What this sidecar accepts.
@@ -116,12 +123,18 @@ impl Snapshot {
 
     /// All sets of endpoints, in no particular order.
     pub fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
-        self.inner.services.values().flat_map(ServiceEntry::clusters)
+        self.inner
+            .services
+            .values()
+            .flat_map(ServiceEntry::clusters)
     }
 
     /// A service as it was declared.
     pub fn service(&self, host: &Hostname) -> Option<&Arc<Service>> {
-        self.inner.services.get(host).and_then(ServiceEntry::service)
+        self.inner
+            .services
+            .get(host)
+            .and_then(ServiceEntry::service)
     }
 
     /// A workload.
@@ -129,3 +142,6 @@ impl Snapshot {
         self.inner.workloads.get(uid)
     }
 }
+
+#[cfg(test)]
+mod tests;

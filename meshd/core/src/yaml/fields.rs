@@ -43,7 +43,11 @@ impl<'n> Fields<'n> {
                 })
             }
             _ => {
-                let what = if path.is_empty() { "this is no Kubernetes object" } else { path };
+                let what = if path.is_empty() {
+                    "this is no Kubernetes object"
+                } else {
+                    path
+                };
                 report.error(
                     node.place,
                     format!("{what}: expected a map, found {}", node.kind()),

@@ -89,6 +89,8 @@ fn document(text: &str, first_line: usize) -> Option<Document<'_>> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
+        // YAML 1.2: `no` and `y` are strings, only `true` and `false` are not.
+        strict_booleans: true,
     };
     let offset = u32::try_from(first_line).unwrap_or(u32::MAX);
     let roots = match serde_saphyr::from_multiple_with_options::<Node>(text, options) {

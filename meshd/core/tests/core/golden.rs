@@ -81,7 +81,7 @@ fn check(case: &str) {
     for problem in world.problems() {
         writeln!(problems, "{}", ProblemLine(problem)).unwrap();
     }
-    insta::with_settings!({ snapshot_path => format!("../testdata/{case}"), prepend_module_to_snapshot => false, omit_expression => true }, {
+    insta::with_settings!({ snapshot_path => format!("../../testdata/{case}"), prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("problems", problems);
     });
     let Some(scope) = scope else { return };
@@ -93,7 +93,7 @@ fn check(case: &str) {
         assert_eq!(resource.version.len(), 32, "{}", resource.name);
         resource.version.clear();
     }
-    insta::with_settings!({ snapshot_path => format!("../testdata/{case}"), prepend_module_to_snapshot => false, omit_expression => true }, {
+    insta::with_settings!({ snapshot_path => format!("../../testdata/{case}"), prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("resources", serde_json::to_string_pretty(&resources).unwrap());
     });
 }

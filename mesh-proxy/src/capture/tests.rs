@@ -1,0 +1,91 @@
+use clap::Parser;
+
+use super::*;
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    args: CaptureArgs,
+}
+
+fn options(words: &[&str]) -> Result<CaptureOptions, InvalidCapture> {
+    let cli = Cli::try_parse_from(["capture"].iter().chain(words)).unwrap();
+    CaptureOptions::try_from(&cli.args)
+}
+
+fn text(words: &[&str], backend: Backend, operation: Operation) -> String {
+    let steps = plan(&options(words).unwrap(), backend, operation);
+    let line = |step: &Step| {
+        let mark = if step.may_fail { " || true" } else { "" };
+        format!("$ {} {}{mark}\n{}", step.program, step.arguments.join(" "), step.input)
+    };
+    steps.iter().map(line).collect()
+}
+
+const EVERYTHING: &[&str] = &[
+    "--include-inbound-ports=9080,9090",
+    "--exclude-inbound-ports=22,15020",
+    "--include-outbound-ip-ranges=10.0.0.0/8,fd00::/8",
+    "--exclude-outbound-ip-ranges=10.1.2.3,10.9.9.9/16",
+    "--include-outbound-ports=443",
+    "--exclude-outbound-ports=53,25",
+    "--exclude-interfaces=docker0",
+    "--own-mark=0x539",
+    "--outbound-port=16001",
+    "--inbound-port=16006",
+];
+
+#[test]
+fn defaults_are_istios() {
+    assert_eq!(options(&[]).unwrap(), CaptureOptions::default());
+}
+
+#[test]
+fn nft_default() {
+    insta::assert_snapshot!(text(&[], Backend::Nft, Operation::Install));
+}
+
+#[test]
+fn nft_everything() {
+    insta::assert_snapshot!(text(EVERYTHING, Backend::Nft, Operation::Install));
+}
+
+#[test]
+fn nft_remove() {
+    insta::assert_snapshot!(text(&[], Backend::Nft, Operation::Remove));
+}
+
+#[test]
+fn iptables_default() {
+    insta::assert_snapshot!(text(&[], Backend::Iptables, Operation::Install));
+}
+
+#[test]
+fn iptables_everything() {
+    insta::assert_snapshot!(text(EVERYTHING, Backend::Iptables, Operation::Install));
+}
+
+#[test]
+fn iptables_remove_without_ipv6() {
+    insta::assert_snapshot!(text(&["--no-ipv6"], Backend::Iptables, Operation::Remove));
+}
+
+#[test]
+fn nothing_captured_inbound() {
+    let text = text(&["--include-inbound-ports="], Backend::Iptables, Operation::Install);
+    assert!(!text.contains("ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT"), "{text}");
+}
+
+#[test]
+fn wrong_options_are_named() {
+    for (words, option) in [
+        (["--include-inbound-ports=0"], "include-inbound-ports"),
+        (["--exclude-outbound-ports=http"], "exclude-outbound-ports"),
+        (["--include-outbound-ip-ranges=10.0.0.0/33"], "include-outbound-ip-ranges"),
+        (["--exclude-interfaces=a; flush ruleset"], "exclude-interfaces"),
+        (["--own-mark=0"], "own-mark"),
+    ] {
+        let error = options(&words).unwrap_err().to_string();
+        assert!(error.contains(option), "{error}");
+    }
+}

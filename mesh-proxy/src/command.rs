@@ -1,0 +1,109 @@
+//! The command line of the proxy, for its own binary and for programs that embed it.
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::app::{App, Handle};
+use crate::capture::{self, CaptureArgs, Operation};
+use crate::runtime;
+use crate::settings::{Settings, SettingsSource};
+use crate::telemetry::install_tracing;
+
+/// What the proxy's binary does.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Run the proxy
+    Run(Box<RunArgs>),
+    /// Redirect a workload's connections to its sidecar, with nftables or iptables
+    #[command(subcommand)]
+    Capture(CaptureCommand),
+}
+
+/// Options of `run`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RunArgs {
+    /// How the proxy is started.
+    #[command(flatten)]
+    pub settings: SettingsSource,
+    /// Log level: error, warn, info, debug, trace, or directives such as info,mesh_proxy=debug
+    #[arg(long, env = "MESH_LOG", default_value = "info", value_name = "LEVEL")]
+    pub log: String,
+    /// Log as JSON
+    #[arg(long, env = "MESH_LOG_JSON")]
+    pub log_json: bool,
+}
+
+/// What `capture` does.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum CaptureCommand {
+    /// Put the rules in force, replacing earlier ones
+    Install(Box<CaptureArgs>),
+    /// Take the rules away
+    Remove(Box<CaptureArgs>),
+    /// Print what install would do
+    Print(Box<CaptureArgs>),
+}
+
+// === impl Command ===
+
+impl Command {
+    /// Does it, and returns when it is done. Makes its own runtime; call it from `main`.
+    ///
+    /// # Errors
+    /// Whatever went wrong, ready to be printed.
+    pub fn execute(self) -> anyhow::Result<()> {
+        match self {
+            Self::Run(args) => run(*args),
+            Self::Capture(CaptureCommand::Install(args)) => Ok(capture::run(&args, Operation::Install)?),
+            Self::Capture(CaptureCommand::Remove(args)) => Ok(capture::run(&args, Operation::Remove)?),
+            Self::Capture(CaptureCommand::Print(args)) => Ok(capture::run(&args, Operation::Print)?),
+        }
+    }
+}
+
+fn run(args: RunArgs) -> anyhow::Result<()> {
+    let settings = Settings::try_from(args.settings)?;
+    let level = install_tracing(&args.log, args.log_json)?;
+    // Every configuration names its provider; this is for libraries that do not.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    runtime::single_threaded().context("cannot make a runtime")?.block_on(async {
+        let mut bound = App::build(settings).await?;
+        bound.set_log_level(level);
+        let shutdown = CancellationToken::new();
+        let signals = signals(shutdown.clone(), bound.handle())?;
+        let signals = tokio::spawn(signals);
+        let result = bound.run(shutdown).await;
+        signals.abort();
+        Ok(result?)
+    })
+}
+
+/// The first SIGTERM or SIGINT drains and ends, the second cuts; SIGUSR1 opens the access log
+/// again.
+fn signals(shutdown: CancellationToken, handle: Handle) -> anyhow::Result<impl Future<Output = ()>> {
+    let listen = |kind| signal(kind).context("cannot listen to signals");
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut reopen = listen(SignalKind::user_defined1())?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = reopen.recv() => {
+                    info!("opening the access log again");
+                    handle.reopen_log();
+                    continue;
+                }
+            }
+            if shutdown.is_cancelled() {
+                warn!("a second signal: ending at once");
+                handle.close();
+            } else {
+                shutdown.cancel();
+            }
+        }
+    })
+}

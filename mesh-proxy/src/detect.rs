@@ -1,0 +1,219 @@
+//! What a client speaks, known from its first bytes.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use mesh_proxy_core::detect::{self, Detected};
+
+use crate::net::Stream;
+
+// A TLS hello with post-quantum key shares and many extensions is a few kilobytes.
+const LONGEST: usize = 16 * 1024;
+
+// A client that speaks first has done so by then; only a server-first protocol pays for it,
+// once per connection.
+const CLIENT_FIRST: Duration = Duration::from_millis(30);
+
+/// How [`first_bytes`] ended.
+#[derive(Debug)]
+pub enum First {
+    /// The client spoke: this is what it begins with. Its bytes are still in the stream.
+    Client(Detected),
+    /// The client ended its side without a byte.
+    Closed,
+    /// Nothing came in time.
+    Silent,
+}
+
+/// How [`race`] ended.
+#[derive(Debug)]
+pub enum Race<E> {
+    /// As in [`first_bytes`].
+    First(First),
+    /// The server spoke first. Its bytes are still in the stream.
+    Server(Stream),
+    /// There is no connection to a server that could speak first, and the client is silent.
+    Failed(E),
+}
+
+/// Reads until the protocol is clear, at most for `timeout`. A client that has said something,
+/// but too little to be recognised, counts as opaque then.
+///
+/// # Errors
+/// If the connection breaks.
+pub async fn first_bytes(stream: &mut Stream, timeout: Duration) -> io::Result<First> {
+    if !stream.unread().is_empty()
+        && let Some(known) = classify(stream)
+    {
+        return Ok(First::Client(known));
+    }
+    match tokio::time::timeout(timeout, read_until_clear(stream)).await {
+        Ok(result) => result,
+        Err(_) if stream.unread().is_empty() => Ok(First::Silent),
+        Err(_) => Ok(First::Client(Detected::Opaque)),
+    }
+}
+
+/// As [`first_bytes`], for ports where a server may speak first: unless the client speaks at
+/// once, it opens the connection to the server (already authorised by the caller) and takes
+/// whichever side speaks first. The server's connection is dropped if the client wins and does
+/// not speak opaque bytes.
+///
+/// # Errors
+/// If the client's connection breaks.
+pub async fn race<E>(
+    client: &mut Stream,
+    timeout: Duration,
+    dial: impl Future<Output = Result<Stream, E>>,
+) -> io::Result<Race<E>> {
+    match first_bytes(client, CLIENT_FIRST.min(timeout)).await? {
+        First::Silent => {}
+        first => return Ok(Race::First(first)),
+    }
+    let server = {
+        let mut dial = pin!(dial);
+        let mut first = pin!(first_bytes(client, timeout));
+        tokio::select! {
+            biased;
+            first = &mut first => return Ok(Race::First(first?)),
+            server = &mut dial => server,
+        }
+    };
+    let mut server = match server {
+        Ok(server) => server,
+        // Only the client can decide now.
+        Err(error) => {
+            return Ok(match first_bytes(client, timeout).await? {
+                First::Silent => Race::Failed(error),
+                first => Race::First(first),
+            });
+        }
+    };
+    let deadline = pin!(tokio::time::sleep(timeout));
+    match either_speaks(client, &mut server, deadline).await? {
+        Spoke::Server => Ok(Race::Server(server)),
+        Spoke::Client => Ok(Race::First(first_bytes(client, timeout).await?)),
+        Spoke::ClientEnded => Ok(Race::First(First::Closed)),
+        // Both wait: the connection is open, and whoever speaks later is carried.
+        Spoke::Nobody => Ok(Race::Server(server)),
+    }
+}
+
+enum Spoke {
+    Client,
+    ClientEnded,
+    Server,
+    Nobody,
+}
+
+async fn either_speaks(
+    client: &mut Stream,
+    server: &mut Stream,
+    mut deadline: std::pin::Pin<&mut tokio::time::Sleep>,
+) -> io::Result<Spoke> {
+    std::future::poll_fn(|cx| {
+        match client.poll_fill(cx) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Spoke::ClientEnded)),
+            Poll::Ready(Ok(_)) => return Poll::Ready(Ok(Spoke::Client)),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => {}
+        }
+        // An end or an error of the server is its word, too: the relay meets it again.
+        if server.poll_fill(cx).is_ready() {
+            return Poll::Ready(Ok(Spoke::Server));
+        }
+        deadline.as_mut().poll(cx).map(|()| Ok(Spoke::Nobody))
+    })
+    .await
+}
+
+async fn read_until_clear(stream: &mut Stream) -> io::Result<First> {
+    loop {
+        if stream.fill().await? == 0 {
+            return Ok(if stream.unread().is_empty() { First::Closed } else { First::Client(Detected::Opaque) });
+        }
+        if let Some(known) = classify(stream) {
+            return Ok(First::Client(known));
+        }
+    }
+}
+
+fn classify(stream: &Stream) -> Option<Detected> {
+    match detect::classify(stream.unread()) {
+        Detected::NeedMore if stream.unread().len() >= LONGEST => Some(Detected::Opaque),
+        Detected::NeedMore => None,
+        known => Some(known),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::UnixStream;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    fn pair() -> (UnixStream, Stream) {
+        let (far, near) = UnixStream::pair().unwrap();
+        (far, Stream::from(near))
+    }
+
+    #[tokio::test]
+    async fn bytes_in_pieces_are_recognised_and_kept() {
+        let (mut client, mut near) = pair();
+        let send = async {
+            for piece in [&b"GE"[..], b"T / HT", b"TP/1.1\r\nhost: a\r\n\r\n"] {
+                client.write_all(piece).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let (first, ()) = tokio::join!(first_bytes(&mut near, LONG), send);
+        assert!(matches!(first.unwrap(), First::Client(Detected::Http1)));
+        assert!(near.unread().starts_with(b"GET /"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_and_scraps_end_at_the_deadline() {
+        let (mut client, mut near) = pair();
+        assert!(matches!(first_bytes(&mut near, LONG).await.unwrap(), First::Silent));
+        client.write_all(b"G").await.unwrap();
+        assert!(matches!(first_bytes(&mut near, LONG).await.unwrap(), First::Client(Detected::Opaque)));
+        drop(client);
+        let mut rest = Vec::new();
+        near.read_to_end(&mut rest).await.unwrap();
+        assert!(matches!(first_bytes(&mut near, LONG).await.unwrap(), First::Closed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_may_speak_first() {
+        let (_client, mut near) = pair();
+        let (mut server, far) = pair();
+        server.write_all(b"220 ready\r\n").await.unwrap();
+        let raced = race(&mut near, LONG, async { Ok::<_, ()>(far) }).await.unwrap();
+        let Race::Server(server) = raced else { panic!("{raced:?}") };
+        assert_eq!(server.unread(), b"220 ready\r\n");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_speaks_first_dials_nothing() {
+        let (mut client, mut near) = pair();
+        client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        let dial = async { Err::<Stream, _>(panic!("must not dial")) };
+        let raced = race::<()>(&mut near, LONG, dial).await.unwrap();
+        assert!(matches!(raced, Race::First(First::Client(Detected::Http2))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_dial_leaves_the_word_to_the_client() {
+        let (mut client, mut near) = pair();
+        let raced = race(&mut near, LONG, async { Err::<Stream, _>("refused") }).await.unwrap();
+        assert!(matches!(raced, Race::Failed("refused")));
+        client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        let raced = race(&mut near, LONG, async { Err::<Stream, _>("refused") }).await.unwrap();
+        assert!(matches!(raced, Race::First(First::Client(Detected::Http1))));
+    }
+}

@@ -1,0 +1,16 @@
+//! HTTP: connections of clients, bodies, hop-by-hop headers, answers of the proxy's own.
+
+mod exchange;
+pub mod headers;
+pub mod peer;
+mod request_body;
+pub mod respond;
+mod response_body;
+mod server;
+pub mod upgrade;
+pub mod wire;
+
+pub use exchange::{Downstream, Exchange, UpstreamFacts};
+pub use request_body::{BodySource, REPLAY_LIMIT, RequestBody, RequestBodyError};
+pub use response_body::{ResponseBody, ResponseBodyError};
+pub use server::{HEAD_TIMEOUT, LocalExecutor, MAX_HEAD, Server, Version};

@@ -1,0 +1,142 @@
+//! The client of the certificate authority.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_api::v1;
+use mesh_api::v1::certificate_service_client::CertificateServiceClient;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::{Code, Request};
+
+use super::Svid;
+use super::issuance::{self, IssuanceError};
+use crate::clock;
+use crate::control::{DialError, dial};
+use crate::net::Dialer;
+use crate::settings::Settings;
+use crate::tls::{RootsError, control_client, control_roots};
+
+/// Why there is no certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    /// The authority's certificate cannot be checked.
+    #[error(transparent)]
+    Roots(#[from] RootsError),
+    /// The join token cannot be read.
+    #[error("join token {path}: {why}")]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// There is nothing to prove oneself with.
+    #[error("no join token is given (--token) and there is no valid certificate to renew with")]
+    NoCredential,
+    /// The authority cannot be reached.
+    #[error("cannot reach the certificate authority: {0}")]
+    Dial(#[from] DialError),
+    /// TLS cannot be set up.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The authority refused.
+    #[error("the certificate authority refused: {} ({:?})", .0.message(), .0.code())]
+    Refused(Box<tonic::Status>),
+    /// The authority did not answer in time.
+    #[error("the certificate authority did not answer in time")]
+    Timeout,
+    /// What it sent cannot be used.
+    #[error(transparent)]
+    Issuance(#[from] IssuanceError),
+}
+
+/// Asks for certificates; dials anew each time, with the credential of that moment.
+pub(super) struct CaClient {
+    settings: Arc<Settings>,
+}
+
+enum Credential {
+    Certificate(Arc<Svid>),
+    Token(MetadataValue<Ascii>),
+}
+
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+// === impl CaClient ===
+
+impl CaClient {
+    pub(super) fn new(settings: Arc<Settings>) -> Self {
+        Self { settings }
+    }
+
+    /// A new certificate for a new key. A valid certificate proves who asks; without one, or if
+    /// the authority does not take it, the join token does.
+    pub(super) async fn sign(&self, current: Option<Arc<Svid>>, more_roots: &[Vec<u8>]) -> Result<Svid, CaError> {
+        let valid = current.filter(|svid| svid.not_after > clock::wall());
+        let Some(svid) = valid else {
+            let token = self.token().await?.ok_or(CaError::NoCredential)?;
+            return self.sign_as(Credential::Token(token), more_roots).await;
+        };
+        match self.sign_as(Credential::Certificate(svid), more_roots).await {
+            Err(error) if error.may_be_credential() => match self.token().await {
+                Ok(Some(token)) => self.sign_as(Credential::Token(token), more_roots).await,
+                Ok(None) | Err(_) => Err(error),
+            },
+            result => result,
+        }
+    }
+
+    async fn sign_as(&self, credential: Credential, more_roots: &[Vec<u8>]) -> Result<Svid, CaError> {
+        let exchange = Box::pin(self.exchange(credential, more_roots));
+        tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or(Err(CaError::Timeout))
+    }
+
+    async fn exchange(&self, credential: Credential, more_roots: &[Vec<u8>]) -> Result<Svid, CaError> {
+        let settings = &self.settings;
+        let roots = control_roots(&settings.roots, more_roots)?;
+        let key = match &credential {
+            Credential::Certificate(svid) => Some(Arc::clone(&svid.key)),
+            Credential::Token(_) => None,
+        };
+        let config = Arc::new(control_client(roots, key)?);
+        let dialer = Dialer { mark: settings.own_mark, source: None };
+        let channel = dial(&settings.ca, &settings.control_name, config, dialer).await?;
+        let ours = issuance::Request::new()?;
+        let message =
+            v1::SignRequest { csr_der: ours.csr_der.clone(), ttl_seconds: settings.certificate_ttl.as_secs() };
+        let mut request = Request::new(message);
+        if let Credential::Token(token) = credential {
+            request.metadata_mut().insert("authorization", token);
+        }
+        let answer = CertificateServiceClient::new(channel).sign(request).await;
+        let response = answer.map_err(|status| CaError::Refused(Box::new(status)))?.into_inner();
+        Ok(ours.finish(response, clock::wall())?)
+    }
+
+    // Read anew each time: the file may have been replaced.
+    async fn token(&self) -> Result<Option<MetadataValue<Ascii>>, CaError> {
+        let Some(path) = &self.settings.token else { return Ok(None) };
+        let failed = |why: String| CaError::Token { path: path.clone(), why };
+        let text = tokio::fs::read_to_string(path).await.map_err(|error| failed(error.to_string()))?;
+        let header = format!("Bearer {}", text.trim());
+        let mut value = MetadataValue::try_from(header).map_err(|_| failed("it is no text of one line".to_owned()))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+}
+
+// === impl CaError ===
+
+impl CaError {
+    // The authority may have been set up anew, or may not know the certificate's issuer.
+    fn may_be_credential(&self) -> bool {
+        match self {
+            Self::Refused(status) => {
+                matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied | Code::Unavailable | Code::Unknown)
+            }
+            Self::Dial(DialError::Tls(_) | DialError::Channel(_)) => true,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Keeps the certificate fresh and the roots current.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use mesh_api::ResourceName;
+use mesh_proxy_core::Snapshot;
+use rand::rngs::StdRng;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+
+use super::authority::{CaClient, CaError};
+use super::{Identity, Publisher, Svid, schedule};
+use crate::clock;
+use crate::control::Store;
+use crate::settings::Settings;
+use crate::telemetry::Stages;
+
+/// Gets the first certificate, renews it before it expires, and follows the roots that the
+/// control plane gives. Failing is never final: it tries again with growing pauses, and what
+/// is there serves on.
+pub struct Manager {
+    ca: CaClient,
+    state: State,
+    epoch: watch::Receiver<u64>,
+    rotate: mpsc::Receiver<Reply>,
+    stages: Stages,
+    rng: StdRng,
+}
+
+/// Asks a [`Manager`] to renew at once. Cheap to clone.
+#[derive(Clone)]
+pub struct RotateHandle {
+    requests: mpsc::Sender<Reply>,
+}
+
+/// Why a renewal that was asked for failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RotateError {
+    /// The authority did not give one.
+    #[error("{0}")]
+    Failed(String),
+    /// The proxy stops.
+    #[error("the proxy stops")]
+    Stopped,
+}
+
+type Reply = oneshot::Sender<Result<(), RotateError>>;
+
+struct State {
+    publisher: Publisher,
+    store: Store,
+    svid: Option<Arc<Svid>>,
+    // What the published identity trusts.
+    trusted: (Vec<Vec<u8>>, Vec<String>),
+}
+
+// The wall clock is looked at again at least this often: it may jump, and a sleeping machine's
+// timers stand still while certificates age.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+// === impl RotateHandle ===
+
+impl RotateHandle {
+    /// Renews now and waits for the result. The old certificate serves until the new one is
+    /// there.
+    ///
+    /// # Errors
+    /// [`RotateError`].
+    pub async fn rotate(&self) -> Result<(), RotateError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(reply).await.map_err(|_| RotateError::Stopped)?;
+        answer.await.unwrap_or(Err(RotateError::Stopped))
+    }
+}
+
+// === impl Manager ===
+
+impl Manager {
+    pub(crate) fn new(
+        settings: &Arc<Settings>,
+        store: Store,
+        publisher: Publisher,
+        stages: Stages,
+    ) -> (Self, RotateHandle) {
+        let (requests, rotate) = mpsc::channel(4);
+        let manager = Self {
+            ca: CaClient::new(Arc::clone(settings)),
+            epoch: store.epoch(),
+            state: State { publisher, store, svid: None, trusted: Default::default() },
+            rotate,
+            stages,
+            rng: clock::rng(),
+        };
+        (manager, RotateHandle { requests })
+    }
+
+    /// Runs for ever; the caller drops it at the end.
+    pub async fn run(mut self) {
+        let mut failures = 0;
+        let mut waiting: Vec<Reply> = Vec::new();
+        loop {
+            let result = self.renew().await;
+            let next = match &result {
+                Ok(()) => {
+                    failures = 0;
+                    self.after_renewal()
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.after_failure(error, failures)
+                }
+            };
+            for reply in waiting.drain(..) {
+                // Whoever asked may have gone.
+                let _ = reply.send(result.as_ref().map_err(|e| RotateError::Failed(e.to_string())).copied());
+            }
+            if let Some(reply) = self.wait_until(next).await {
+                waiting.push(reply);
+            }
+        }
+    }
+
+    async fn renew(&mut self) -> Result<(), CaError> {
+        let Self { ca, state, epoch, .. } = self;
+        let roots = state.learned_roots();
+        let mut sign = std::pin::pin!(ca.sign(state.svid.clone(), &roots));
+        let svid = loop {
+            tokio::select! {
+                result = &mut sign => break result?,
+                () = changed(epoch) => state.follow_roots(),
+            }
+        };
+        state.publish(svid)?;
+        self.stages.renewals.inc();
+        Ok(())
+    }
+
+    fn after_renewal(&mut self) -> SystemTime {
+        let now = clock::wall();
+        let Some(svid) = &self.state.svid else { return now };
+        let wait = schedule::renewal(now, svid.not_before, svid.not_after, &mut self.rng);
+        self.stages.certificate_expiry.set(clock::unix_seconds(svid.not_after));
+        let valid_for = svid.not_after.duration_since(now).unwrap_or_default();
+        info!(identity = %svid.id, serial = %svid.serial, ?valid_for, renewal_in = ?wait, "certificate received");
+        now + wait
+    }
+
+    fn after_failure(&mut self, error: &CaError, failures: u32) -> SystemTime {
+        self.stages.renewal_failures.inc();
+        let wait = schedule::retry(failures, &mut self.rng);
+        let expires_in = self.state.svid.as_ref().map(|s| s.not_after.duration_since(clock::wall()).unwrap_or_default());
+        match expires_in {
+            None => warn!(%error, failures, retry_in = ?wait, "no certificate yet"),
+            Some(Duration::ZERO) => {
+                error!(%error, failures, retry_in = ?wait, "the certificate has expired and cannot be renewed");
+            }
+            Some(left) => {
+                warn!(%error, failures, retry_in = ?wait, expires_in = ?left, "cannot renew the certificate");
+            }
+        }
+        clock::wall() + wait
+    }
+
+    // Returns the request if one came before.
+    async fn wait_until(&mut self, deadline: SystemTime) -> Option<Reply> {
+        loop {
+            let left = deadline.duration_since(clock::wall()).unwrap_or_default();
+            if left.is_zero() {
+                return None;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(left.min(LONGEST_SLEEP)) => {}
+                Some(reply) = self.rotate.recv() => return Some(reply),
+                () = changed(&mut self.epoch) => self.state.follow_roots(),
+            }
+        }
+    }
+}
+
+// A store without writer changes no more.
+async fn changed(epoch: &mut watch::Receiver<u64>) {
+    if epoch.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn publish(&mut self, svid: Svid) -> Result<(), CaError> {
+        let svid = Arc::new(svid);
+        let trusted = trusted(&self.store.load(), &svid);
+        self.publisher.publish(Identity::new(Arc::clone(&svid), trusted.0.clone(), trusted.1.clone())?);
+        self.svid = Some(svid);
+        self.trusted = trusted;
+        Ok(())
+    }
+
+    // New configurations for the same certificate, if the roots or trust domains have changed.
+    fn follow_roots(&mut self) {
+        let Some(svid) = &self.svid else { return };
+        let trusted = trusted(&self.store.load(), svid);
+        if trusted == self.trusted {
+            return;
+        }
+        match Identity::new(Arc::clone(svid), trusted.0.clone(), trusted.1.clone()) {
+            Ok(identity) => {
+                info!(roots = trusted.0.len(), domains = ?trusted.1, "roots or trust domains have changed");
+                self.publisher.publish(identity);
+                self.trusted = trusted;
+            }
+            Err(error) => error!(%error, "the new roots cannot be used; the old ones stay"),
+        }
+    }
+
+    // Whatever the authority or the control plane has named so far: they may be certified by a
+    // new root already.
+    fn learned_roots(&self) -> Vec<Vec<u8>> {
+        let mut roots = self.store.load().mesh().roots_der.clone();
+        roots.extend(self.svid.iter().flat_map(|svid| svid.roots_der.clone()));
+        roots
+    }
+}
+
+// Peers are checked against what the control plane says; before it has said anything, against
+// what the authority said.
+fn trusted(snapshot: &Snapshot, svid: &Svid) -> (Vec<Vec<u8>>, Vec<String>) {
+    let mesh = snapshot.mesh();
+    let known = snapshot.holds(&ResourceName::Mesh);
+    let roots = if known && !mesh.roots_der.is_empty() { mesh.roots_der.clone() } else { svid.roots_der.clone() };
+    let domains = if known {
+        mesh.domains().map(str::to_owned).collect()
+    } else {
+        vec![svid.id.trust_domain().to_owned()]
+    };
+    (roots, domains)
+}

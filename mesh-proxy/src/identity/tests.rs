@@ -1,0 +1,139 @@
+use std::sync::Arc;
+
+use mesh_proxy_core::Snapshot;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::control::{Demands, Store, Writer};
+use crate::settings::{AccessLog, LogFormat, LogSink};
+use crate::telemetry::Telemetry;
+use crate::testing::{DEADLINE, Plane, mesh, response};
+use crate::tls::tests::{REVIEWS, TestRoot};
+
+struct Running {
+    identity: IdentityHandle,
+    rotate: RotateHandle,
+    writer: Writer,
+    telemetry: Telemetry,
+    task: JoinHandle<()>,
+    _demands: Demands,
+}
+
+fn start(plane: &Plane) -> Running {
+    let (store, writer, demands) = Store::new(Snapshot::empty());
+    let telemetry = Telemetry::new(&AccessLog { sink: LogSink::Off, format: LogFormat::Text }).unwrap();
+    let (publisher, identity) = IdentityHandle::channel();
+    let settings = Arc::new(plane.settings());
+    let (manager, rotate) = Manager::new(&settings, store, publisher, telemetry.stages.clone());
+    let task = tokio::spawn(manager.run());
+    Running { identity, rotate, writer, telemetry, task, _demands: demands }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.expect("took too long")
+}
+
+#[tokio::test]
+async fn the_first_certificate_takes_the_token_and_renewals_the_certificate() {
+    let mut plane = Plane::start();
+    let running = start(&plane);
+    let first = within(running.identity.wait()).await.unwrap();
+    assert_eq!(first.id().as_str(), REVIEWS);
+    assert_eq!(plane.signed().await.as_deref(), Some("Bearer the-token"));
+    assert_eq!(first.roots_der(), [plane.root.der.to_vec()]);
+
+    within(running.rotate.rotate()).await.unwrap();
+    let second = running.identity.current().unwrap();
+    assert_ne!(first.serial(), second.serial());
+    assert_eq!(plane.signed().await, None, "the certificate proves who asks");
+    assert!(!Arc::ptr_eq(&first.server(), &second.server()));
+}
+
+#[tokio::test]
+async fn short_lives_are_renewed_in_time() {
+    let plane = Plane::start();
+    plane.authority.lock().unwrap().seconds = (0, 3);
+    let running = start(&plane);
+    let first = within(running.identity.wait()).await.unwrap();
+    let mut generation = running.identity.generation();
+    within(generation.changed()).await.unwrap();
+    let second = running.identity.current().unwrap();
+    assert_ne!(first.serial(), second.serial());
+    assert!(first.not_after() > crate::clock::wall(), "renewed only after it had expired");
+}
+
+#[tokio::test]
+async fn a_failing_authority_is_asked_again_while_the_old_certificate_serves() {
+    let plane = Plane::start();
+    let running = start(&plane);
+    let first = within(running.identity.wait()).await.unwrap();
+    plane.authority.lock().unwrap().refuses = true;
+    let error = within(running.rotate.rotate()).await.unwrap_err();
+    assert!(error.to_string().contains("not now"), "{error}");
+    assert_eq!(running.identity.current().unwrap().serial(), first.serial());
+
+    let mut generation = running.identity.generation();
+    plane.authority.lock().unwrap().refuses = false;
+    within(generation.changed()).await.unwrap();
+    assert_ne!(running.identity.current().unwrap().serial(), first.serial());
+    assert!(running.telemetry.metrics().contains("mesh_certificate_failures_total 1"));
+}
+
+#[tokio::test]
+async fn certificates_without_life_are_refused() {
+    let mut plane = Plane::start();
+    plane.authority.lock().unwrap().seconds = (-60, -1);
+    let running = start(&plane);
+    for _ in 0..2 {
+        plane.signed().await;
+    }
+    assert!(running.identity.current().is_none());
+    plane.authority.lock().unwrap().seconds = (-60, 3600);
+    within(running.identity.wait()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_absent_authority_is_waited_for() {
+    let mut plane = Plane::start();
+    plane.stop().await;
+    let running = start(&plane);
+    let failures = || running.telemetry.stages.renewal_failures.get();
+    within(async {
+        while failures() == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    plane.serve();
+    within(running.identity.wait()).await.unwrap();
+}
+
+#[tokio::test]
+async fn new_roots_make_new_configurations_of_the_same_certificate() {
+    let plane = Plane::start();
+    let running = start(&plane);
+    let first = within(running.identity.wait()).await.unwrap();
+    let mut generation = running.identity.generation();
+    let roots = vec![plane.root.der.to_vec(), TestRoot::new().der.to_vec()];
+    let applied = Snapshot::empty().apply(&response(1, vec![mesh(roots.clone(), "1")]));
+    running.writer.publish(applied.snapshot, std::collections::BTreeMap::new());
+    within(generation.changed()).await.unwrap();
+    let second = running.identity.current().unwrap();
+    assert_eq!((first.serial(), second.roots_der()), (second.serial(), roots.as_slice()));
+    assert!(!Arc::ptr_eq(&first.server(), &second.server()), "sessions must not be resumed across roots");
+}
+
+#[tokio::test]
+async fn no_output_shows_the_key() {
+    let plane = Plane::start();
+    let running = start(&plane);
+    let identity = within(running.identity.wait()).await.unwrap();
+    let text = format!("{identity:?} {:?}", identity.svid());
+    assert!(!text.to_lowercase().contains("key"), "{text}");
+}

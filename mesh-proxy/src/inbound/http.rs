@@ -1,0 +1,191 @@
+//! HTTP requests to the application.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::EXPECT;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use mesh_proxy_core::authz::Caller;
+use mesh_proxy_core::ir::{MtlsMode, Protocol};
+use mesh_proxy_core::labels::{PeerLabels, Reporter, ServiceLabels};
+use mesh_proxy_core::plan;
+use mesh_proxy_core::{Reason, Snapshot};
+
+use super::{Inbound, cluster_name, security, xfcc};
+use crate::drain::Work;
+use crate::http::headers::{
+    X_FORWARDED_PROTO, X_MESH_PEER, X_MESH_UNPROCESSED, X_REQUEST_ID, ensure_request_id, take_hop_by_hop,
+};
+use crate::http::{Downstream, Exchange, ResponseBody, Version, peer, respond};
+use crate::net::Stream;
+use crate::tls::PeerInfo;
+use crate::upstream::{AppCall, Pool, call_app};
+use crate::worker::Worker;
+
+/// One HTTP connection of a caller.
+struct Connection {
+    inbound: Rc<Inbound>,
+    peer: Option<Rc<PeerInfo>>,
+    version: Version,
+    labels: Labels,
+    pool: Rc<Pool>,
+    xfcc: Option<HeaderValue>,
+    cluster: Rc<str>,
+    app: Rc<str>,
+    // The caller's labels, and the header that told them: requests of one connection nearly
+    // always come from one workload.
+    source: RefCell<(Option<HeaderValue>, Arc<PeerLabels>)>,
+    server_name: Rc<str>,
+}
+
+/// What metrics say of the called workload and its service.
+pub(super) struct Labels {
+    pub(super) destination: Arc<PeerLabels>,
+    pub(super) service: Arc<ServiceLabels>,
+}
+
+/// Serves the requests of a connection. `peer` is who its certificate says.
+pub(super) async fn serve(inbound: Rc<Inbound>, stream: Stream, version: Version, peer: Option<Rc<PeerInfo>>) {
+    let worker = Rc::clone(&inbound.worker);
+    let _hold = worker.hold(Work::Http);
+    let port = inbound.destination.port();
+    let server_name = peer.as_ref().and_then(|peer| peer.server_name.as_deref()).unwrap_or_default().into();
+    let own = worker.shared.identity.current();
+    let connection = Rc::new(Connection {
+        labels: Labels::of(&worker, port),
+        pool: worker.upstreams.app_pool(inbound.app.address),
+        xfcc: xfcc::element(own.as_ref().map(|own| own.id()), peer.as_deref()),
+        cluster: cluster_name(port).into(),
+        app: inbound.app.address.to_string().into(),
+        source: RefCell::new((None, source_labels(peer.as_deref(), None))),
+        inbound,
+        peer,
+        version,
+        server_name,
+    });
+    let handle = move |request| {
+        let connection = Rc::clone(&connection);
+        async move { connection.handle(request).await }
+    };
+    if let Err(error) = worker.server.serve(stream, version, &worker.shared.drain, handle).await {
+        tracing::debug!(%error, "connection of a caller ended");
+    }
+}
+
+/// Who calls: told by the peer's certificate and, over mutual TLS only, by its sidecar.
+pub(super) fn source_labels(peer: Option<&PeerInfo>, told: Option<&HeaderValue>) -> Arc<PeerLabels> {
+    match peer.and_then(|peer| peer.identity.as_ref()) {
+        Some(identity) => peer::decode(told, identity),
+        None => PeerLabels::unknown(),
+    }
+}
+
+// === impl Labels ===
+
+impl Labels {
+    pub(super) fn of(worker: &Worker, port: u16) -> Self {
+        let snapshot = worker.shared.snapshot();
+        let inbound = snapshot.inbound();
+        let service = inbound.and_then(|inbound| inbound.ports.get(&port)).and_then(|port| port.service.as_ref());
+        Self {
+            destination: inbound.map_or_else(|| Arc::clone(&worker.own_labels), |inbound| Arc::clone(&inbound.labels)),
+            service: service.map_or_else(ServiceLabels::unknown, |(host, _)| {
+                Arc::new(ServiceLabels::new(host.as_str(), "", ""))
+            }),
+        }
+    }
+}
+
+// === impl Connection ===
+
+impl Connection {
+    async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+        let worker = &self.inbound.worker;
+        let (mut parts, incoming) = request.into_parts();
+        let told = parts.headers.remove(X_MESH_PEER);
+        let mut exchange = Exchange::begin(worker, self.downstream(told), &parts);
+        exchange.upstream.cluster = Some(Rc::clone(&self.cluster));
+        exchange.upstream.host = Some(Rc::clone(&self.app));
+        let hop = take_hop_by_hop(&mut parts.headers);
+        let snapshot = worker.shared.snapshot();
+        let protocol = self.protocol(&snapshot);
+        if parts.version == http::Version::HTTP_10 && protocol.is_http() {
+            return respond::fail(Reason::Http10Unsupported, "", exchange);
+        }
+        if let Err(reason) = self.authorise(&snapshot, &parts) {
+            return respond::fail(reason, "", exchange);
+        }
+        // The application gets the path that was allowed.
+        plan::normalise_path(&mut parts);
+        // This proxy answers it itself, when it reads the body.
+        parts.headers.remove(EXPECT);
+        parts.headers.remove(X_MESH_UNPROCESSED);
+        ensure_request_id(&mut parts.headers, &mut *worker.rng.borrow_mut());
+        exchange.set_request_id(parts.headers.get(X_REQUEST_ID));
+        xfcc::append(&mut parts.headers, self.xfcc.as_ref());
+        if !parts.headers.contains_key(X_FORWARDED_PROTO) {
+            let scheme = if self.peer.is_some() { "https" } else { "http" };
+            parts.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+        }
+        let call = AppCall {
+            pool: Rc::clone(&self.pool),
+            address: self.inbound.app.address,
+            dialer: self.inbound.dialer(),
+            version: self.app_version(protocol, &parts),
+            parts,
+            incoming,
+            hop,
+            exchange,
+        };
+        call_app(worker, call).await
+    }
+
+    fn authorise(&self, snapshot: &Snapshot, parts: &Parts) -> Result<(), Reason> {
+        let caller: Caller<'_> = self.inbound.caller(self.peer.as_deref());
+        let mode = plan::inbound_connection(snapshot, self.inbound.destination.port()).map(|port| port.mtls);
+        // The mode may have changed since the connection was accepted.
+        match (mode, &self.peer) {
+            (None, _) => return Err(Reason::NotConfigured),
+            (Some(MtlsMode::Strict), None) => return Err(Reason::PlaintextRefused),
+            (Some(MtlsMode::Disable), Some(_)) => return Err(Reason::MutualTlsDisabled),
+            _ => {}
+        }
+        let verdict = plan::inbound_http(snapshot, &caller, parts);
+        if verdict.allowed { Ok(()) } else { Err(verdict.reason.unwrap_or(Reason::AuthorizationDenied)) }
+    }
+
+    fn protocol(&self, snapshot: &Snapshot) -> Protocol {
+        let ports = snapshot.inbound().map(|inbound| &inbound.ports);
+        ports.and_then(|ports| ports.get(&self.inbound.destination.port())).map_or(Protocol::Auto, |port| port.protocol)
+    }
+
+    // Istio: a declared protocol says what the application speaks; otherwise what the caller does.
+    fn app_version(&self, protocol: Protocol, parts: &Parts) -> Version {
+        match protocol {
+            Protocol::Http2 | Protocol::Grpc => Version::Http2,
+            Protocol::Http if !mesh_proxy_core::filter::is_grpc(&parts.headers) => Version::Http1,
+            _ => self.version,
+        }
+    }
+
+    fn downstream(&self, told: Option<HeaderValue>) -> Downstream {
+        let mut source = self.source.borrow_mut();
+        if told.is_some() && source.0 != told {
+            source.1 = source_labels(self.peer.as_deref(), told.as_ref());
+            source.0 = told;
+        }
+        Downstream {
+            reporter: Reporter::Destination,
+            source: Arc::clone(&source.1),
+            destination: Arc::clone(&self.labels.destination),
+            service: Arc::clone(&self.labels.service),
+            security: security(self.peer.as_deref()),
+            local: Some(self.inbound.local),
+            remote: Some(self.inbound.remote),
+            server_name: Rc::clone(&self.server_name),
+        }
+    }
+}

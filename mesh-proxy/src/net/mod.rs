@@ -1,0 +1,16 @@
+//! Sockets: the one place that knows how they are opened, bound, read and joined.
+
+mod connect;
+mod listen;
+mod orig_dst;
+mod relay;
+mod stream;
+
+pub use connect::{ConnectError, Dialer, connect, lookup};
+pub use listen::{Acceptor, bind, bind_shared};
+pub use orig_dst::original_destination;
+pub use relay::{Ending, RelayLimits, RelayMeter, relay};
+pub use stream::{Stream, reset};
+// So that no other module names the runtime's sockets.
+pub use std::net::TcpListener as StdTcpListener;
+pub use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};

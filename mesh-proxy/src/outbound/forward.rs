@@ -1,0 +1,310 @@
+//! One planned request: fault, tries, answer.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::request::Parts;
+use http::{HeaderMap, Response};
+use hyper::upgrade::OnUpgrade;
+use mesh_api::Hostname;
+use mesh_proxy_core::balance::Outcome;
+use mesh_proxy_core::ir::{Cluster, Protocol};
+use mesh_proxy_core::plan::{self, ForwardPlan, HttpAction, HttpPlan};
+use mesh_proxy_core::resilience::{AttemptOutcome, Deadline, Decision, Stop, Tries};
+use mesh_proxy_core::{Reason, ResponseFlags};
+
+use super::{mirror, passthrough};
+use crate::clock;
+use crate::http::headers::{Hop, X_MESH_PEER, X_MESH_UNPROCESSED};
+use crate::http::{BodySource, Exchange, ResponseBody, Version, respond};
+use crate::upstream::{Answer, Delivery, DialError, Failed, Member, Origin, Pick, Secure, Sending, Target, Tracking};
+use crate::worker::Worker;
+
+/// A request on its way, without the fields of its last hop.
+pub(crate) struct Call {
+    /// The head.
+    pub(crate) parts: Parts,
+    /// The body; `None` if there is none.
+    pub(crate) body: Option<BodySource>,
+    /// What the hop-by-hop fields said.
+    pub(crate) hop: Hop,
+    /// The record.
+    pub(crate) exchange: Box<Exchange>,
+    /// The client's side of an upgrade, if it asks for one.
+    pub(crate) upgrade: Option<OnUpgrade>,
+    /// What the client speaks.
+    pub(crate) client: Version,
+    /// Host that the client asked for.
+    pub(crate) host: Hostname,
+    /// Port that the client asked for.
+    pub(crate) port: u16,
+    /// Where the connection was going, if it was captured.
+    pub(crate) original: Option<SocketAddr>,
+}
+
+/// A response that may go to the client.
+struct Got {
+    answer: Answer,
+    tracking: Tracking,
+}
+
+/// A try without a response.
+struct Missed {
+    reason: Reason,
+    outcome: AttemptOutcome,
+    detail: String,
+}
+
+/// Does what the plan says.
+pub(crate) async fn act(worker: &Rc<Worker>, plan: &HttpPlan, mut call: Call) -> Response<ResponseBody> {
+    call.exchange.upstream.route = plan.route.as_ref().map(|route| Arc::clone(&route.name));
+    if let Some(delay) = plan.fault.delay {
+        call.exchange.flag(ResponseFlags::DELAY_INJECTED);
+        tokio::time::sleep(delay).await;
+    }
+    if let Some(abort) = plan.fault.response(call.exchange.is_grpc()) {
+        return edited(plan, respond::send(abort, call.exchange));
+    }
+    match &plan.action {
+        HttpAction::Respond(answer) => respond::send(Box::as_ref(answer).clone(), call.exchange),
+        HttpAction::Passthrough { host, port } => passthrough::http(worker, host, *port, call).await,
+        HttpAction::Forward(forward) => self::forward(worker, plan, forward, call).await,
+    }
+}
+
+async fn forward(
+    worker: &Rc<Worker>,
+    plan: &HttpPlan,
+    forward: &ForwardPlan,
+    mut call: Call,
+) -> Response<ResponseBody> {
+    plan::apply_request(forward, &mut call.parts);
+    call.exchange.downstream.service = Arc::clone(&forward.cluster.service);
+    for cluster in &forward.mirrors {
+        mirror::send(worker, cluster, &call);
+    }
+    let target = match worker.upstreams.target(&forward.cluster).await {
+        Ok(target) => target,
+        Err(error) => {
+            call.exchange.upstream.failure = Some(error.to_string());
+            return edited(plan, respond::fail(error.reason(), "", call.exchange));
+        }
+    };
+    call.exchange.upstream.cluster = Some(Rc::clone(target.name()));
+    let now = clock::monotonic();
+    let deadline = Deadline::new(forward.timeout, call.exchange.began());
+    let mut tries = target.tries(forward.retry.clone(), deadline, now);
+    loop {
+        let result = attempt(worker, &target, &forward.cluster, &mut tries, &mut call).await;
+        let outcome = match &result {
+            Ok(got) => AttemptOutcome::of_response(got.answer.response.status(), got.answer.response.headers()),
+            Err(missed) => missed.outcome,
+        };
+        match decide(worker, &target, &mut tries, &outcome, &call) {
+            Decision::Retry { after } => {
+                worker.shared.telemetry.stages.retries.inc();
+                // The answer's connection is used again only if nothing of the answer is left.
+                drop(result);
+                tokio::time::sleep(after).await;
+            }
+            Decision::Stop(stop) => {
+                if stop == Stop::Exhausted && tries.retries() > 0 {
+                    call.exchange.flag(ResponseFlags::RETRY_LIMIT_EXCEEDED);
+                }
+                return match result {
+                    Ok(Got { answer, tracking }) => {
+                        let Call { exchange, upgrade, .. } = call;
+                        let delivery =
+                            Delivery { exchange, upgrade, tracking, deadline: deadline.end().map(Into::into) };
+                        delivery.respond(worker, answer, |parts| plan::apply_response(plan, parts))
+                    }
+                    Err(missed) => {
+                        call.exchange.upstream.failure = Some(missed.detail).filter(|detail| !detail.is_empty());
+                        edited(plan, respond::fail(missed.reason, "", call.exchange))
+                    }
+                };
+            }
+        }
+    }
+}
+
+fn decide(
+    worker: &Worker,
+    target: &Target,
+    tries: &mut Tries,
+    outcome: &AttemptOutcome,
+    call: &Call,
+) -> Decision {
+    let success = matches!(outcome, AttemptOutcome::Response { status, grpc_status, .. }
+        if !status.is_server_error() && !status.is_client_error() && grpc_status.is_none_or(|status| status == 0));
+    if success {
+        return Decision::Stop(Stop::NotRetriable);
+    }
+    if call.body.as_ref().is_some_and(BodySource::client_failed) {
+        return Decision::Stop(Stop::BodyConsumed);
+    }
+    let replayable = call.upgrade.is_none() && call.body.as_ref().is_none_or(BodySource::can_replay);
+    let mut rng = worker.rng.borrow_mut();
+    target.decide(|budget| tries.decide(outcome, replayable, budget, clock::monotonic(), &mut *rng))
+}
+
+async fn attempt(
+    worker: &Rc<Worker>,
+    target: &Rc<Target>,
+    cluster: &Cluster,
+    tries: &mut Tries,
+    call: &mut Call,
+) -> Result<Got, Missed> {
+    let now = clock::monotonic();
+    let limit = tries.try_deadline(now);
+    if limit.is_some_and(|(end, _)| end <= now) {
+        return Err(timed_out(limit));
+    }
+    let picked = {
+        let mut rng = worker.rng.borrow_mut();
+        target.pick((&call.host, call.port), tries.exclude(), &mut *rng, now)
+    };
+    let Ok(Pick { member, tracking }) = picked else {
+        // No other endpoint will be there for another try.
+        return Err(Missed {
+            reason: Reason::NoHealthyEndpoint,
+            outcome: AttemptOutcome::Overflow,
+            detail: String::new(),
+        });
+    };
+    tries.tried(&member.endpoint.uid);
+    call.exchange.upstream.host = Some(Rc::clone(&member.host));
+    call.exchange.downstream.destination = Arc::clone(&member.endpoint.labels);
+    let over_mesh = prepare(worker, &member, &mut call.parts.headers);
+    call.exchange.downstream.security = security(over_mesh);
+    let sending = Sending {
+        worker,
+        pool: &member.pool,
+        origin: Origin::Endpoint(&member, cluster.connect_timeout),
+        version: version(cluster.protocol, call),
+        repeatable: call.parts.method.is_idempotent() && call.upgrade.is_none(),
+        head: &call.parts,
+        body: call.body.as_ref(),
+        hop: &call.hop,
+    };
+    let sent = match limit {
+        None => Ok(sending.send().await),
+        Some((end, _)) => tokio::time::timeout_at(end.into(), sending.send()).await,
+    };
+    let result = match sent {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(failed)) => Err(missed(failed, call.body.as_ref())),
+        Err(_) => Err(timed_out(limit)),
+    };
+    let latency = clock::monotonic().duration_since(now);
+    settle(result, tracking, latency, over_mesh, call)
+}
+
+// Tells the balancer, and takes out what only proxies tell each other.
+fn settle(
+    result: Result<Answer, Missed>,
+    mut tracking: Tracking,
+    latency: Duration,
+    over_mesh: bool,
+    call: &mut Call,
+) -> Result<Got, Missed> {
+    let mut answer = match result {
+        Ok(answer) => answer,
+        Err(missed) => {
+            match missed.outcome {
+                AttemptOutcome::ConnectFailure => tracking.failed_with(Outcome::ConnectFailure),
+                AttemptOutcome::PerTryTimeout | AttemptOutcome::RequestTimeout => {
+                    tracking.failed_with(Outcome::Timeout);
+                }
+                _ if missed.reason == Reason::DownstreamDisconnected => drop(tracking),
+                _ => tracking.failed_with(Outcome::Reset),
+            }
+            return Err(missed);
+        }
+    };
+    let headers = answer.response.headers_mut();
+    headers.remove(X_MESH_PEER);
+    // Only a mesh peer can vouch for it.
+    if headers.remove(X_MESH_UNPROCESSED).is_some() && over_mesh {
+        tracking.failed_with(Outcome::ConnectFailure);
+        return Err(Missed {
+            reason: Reason::UpstreamConnectFailure,
+            outcome: AttemptOutcome::ConnectFailure,
+            detail: "the endpoint's proxy could not reach its application".to_owned(),
+        });
+    }
+    tracking.answered(Outcome::of_status(answer.response.status()), latency);
+    call.exchange.upstream.service_time = Some(latency);
+    call.exchange.upstream.local = answer.lease.local;
+    Ok(Got { answer, tracking })
+}
+
+// Labels of this workload go to mesh peers only. Returns whether the endpoint is one.
+fn prepare(worker: &Worker, member: &Member, headers: &mut HeaderMap) -> bool {
+    let over_mesh = matches!(member.secure, Secure::Mesh { .. });
+    match worker.own_header.as_ref().filter(|_| over_mesh) {
+        Some(own) => {
+            headers.insert(X_MESH_PEER, own.clone());
+        }
+        None => {
+            headers.remove(X_MESH_PEER);
+        }
+    }
+    over_mesh
+}
+
+fn security(over_mesh: bool) -> mesh_proxy_core::labels::SecurityPolicy {
+    use mesh_proxy_core::labels::SecurityPolicy;
+    if over_mesh { SecurityPolicy::MutualTls } else { SecurityPolicy::None }
+}
+
+// What a port declares wins; otherwise servers are spoken to as the client speaks.
+fn version(protocol: Protocol, call: &Call) -> Version {
+    match protocol {
+        _ if call.upgrade.is_some() => Version::Http1,
+        Protocol::Http2 | Protocol::Grpc => Version::Http2,
+        _ => call.client,
+    }
+}
+
+fn timed_out(limit: Option<(Instant, bool)>) -> Missed {
+    let own = limit.is_some_and(|(_, own)| own);
+    let (reason, outcome) = match own {
+        true => (Reason::PerTryTimeout, AttemptOutcome::PerTryTimeout),
+        false => (Reason::RequestTimeout, AttemptOutcome::RequestTimeout),
+    };
+    Missed { reason, outcome, detail: String::new() }
+}
+
+fn missed(failed: Failed, body: Option<&BodySource>) -> Missed {
+    match failed {
+        Failed::Send(_) if body.is_some_and(BodySource::client_failed) => Missed {
+            reason: Reason::DownstreamDisconnected,
+            outcome: AttemptOutcome::Overflow,
+            detail: String::new(),
+        },
+        Failed::Dial(error) => dial_missed(&error),
+        Failed::Send(failed) => Missed {
+            reason: failed.reason(),
+            outcome: if failed.is_refused() {
+                AttemptOutcome::RefusedStream
+            } else {
+                AttemptOutcome::Reset { request_started: failed.unsent.is_none() }
+            },
+            detail: failed.error.to_string(),
+        },
+    }
+}
+
+fn dial_missed(error: &DialError) -> Missed {
+    Missed { reason: error.reason(), outcome: AttemptOutcome::ConnectFailure, detail: error.to_string() }
+}
+
+/// What the proxy makes up for a route gets the route's edits, as Envoy's does.
+fn edited(plan: &HttpPlan, response: Response<ResponseBody>) -> Response<ResponseBody> {
+    let (mut parts, body) = response.into_parts();
+    plan::apply_response(plan, &mut parts);
+    Response::from_parts(parts, body)
+}

@@ -1,0 +1,89 @@
+//! Whether the proxy serves.
+
+use std::fmt;
+
+use mesh_api::ResourceName;
+use tokio::sync::watch;
+
+use crate::control::Store;
+use crate::drain::Drain;
+use crate::identity::IdentityHandle;
+use crate::settings::ProxyKind;
+
+/// Answers whether the proxy serves: it has a certificate and a first configuration, and does
+/// not drain. Cheap to clone.
+#[derive(Clone)]
+pub struct Readiness {
+    kind: ProxyKind,
+    store: Store,
+    identity: IdentityHandle,
+    drain: Drain,
+}
+
+/// What keeps the proxy from serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// No certificate yet.
+    Certificate,
+    /// No configuration yet.
+    Configuration,
+    /// It drains.
+    Draining,
+}
+
+// === impl Readiness ===
+
+impl Readiness {
+    pub(crate) fn new(kind: ProxyKind, store: Store, identity: IdentityHandle, drain: Drain) -> Self {
+        Self { kind, store, identity, drain }
+    }
+
+    /// What is missing; nothing if the proxy is ready.
+    pub fn missing(&self) -> Vec<Missing> {
+        let snapshot = self.store.load();
+        let own = match self.kind {
+            ProxyKind::Sidecar => ResourceName::Inbound,
+            ProxyKind::Gateway => ResourceName::Gateway,
+        };
+        let configured = snapshot.holds(&ResourceName::Mesh) && snapshot.holds(&own);
+        let checks = [
+            (self.identity.current().is_some(), Missing::Certificate),
+            (configured, Missing::Configuration),
+            (!self.drain.is_draining(), Missing::Draining),
+        ];
+        checks.into_iter().filter(|(there, _)| !there).map(|(_, missing)| missing).collect()
+    }
+
+    /// Whether the proxy serves.
+    pub fn is_ready(&self) -> bool {
+        self.missing().is_empty()
+    }
+
+    /// Waits until the proxy serves. Never returns if it stops before.
+    pub async fn wait(&self) {
+        let mut epoch = self.store.epoch();
+        let mut generation = self.identity.generation();
+        while !self.is_ready() {
+            tokio::select! {
+                () = changed(&mut epoch) => {}
+                () = changed(&mut generation) => {}
+            }
+        }
+    }
+}
+
+async fn changed(receiver: &mut watch::Receiver<u64>) {
+    if receiver.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Certificate => "no certificate yet",
+            Self::Configuration => "no configuration yet",
+            Self::Draining => "draining",
+        })
+    }
+}

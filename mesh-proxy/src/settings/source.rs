@@ -1,0 +1,103 @@
+//! Settings as they are written.
+
+/// Settings as they stand on the command line or in the environment (`MESH_*`), unchecked.
+/// `Settings::try_from` checks them and names every error at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct SettingsSource {
+    /// The workload: <namespace>/<name>
+    #[arg(long, env = "MESH_WORKLOAD", value_name = "NS/NAME")]
+    pub workload: Option<String>,
+    /// sidecar or gateway [default: sidecar]
+    #[arg(long, env = "MESH_KIND")]
+    pub kind: Option<String>,
+    /// Service account of the workload [default: default]
+    #[arg(long, env = "MESH_SERVICE_ACCOUNT", value_name = "NAME")]
+    pub service_account: Option<String>,
+    /// Labels of the workload: key=value, several separated by commas
+    #[arg(long, env = "MESH_LABELS", value_name = "K=V,…", value_delimiter = ',')]
+    pub labels: Vec<String>,
+    /// IP addresses that the workload answers on, separated by commas
+    #[arg(long, env = "MESH_ADDRESSES", value_name = "IP,…", value_delimiter = ',')]
+    pub addresses: Vec<String>,
+    /// region/zone/subzone
+    #[arg(long, env = "MESH_LOCALITY")]
+    pub locality: Option<String>,
+    /// Cluster name in metrics [default: Kubernetes]
+    #[arg(long, env = "MESH_CLUSTER", value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// Control plane: unix:///path/to.sock or https://host:port
+    #[arg(long, env = "MESH_CONTROL", value_name = "ADDRESS")]
+    pub control: Option<String>,
+    /// Certificate authority [default: the control plane]
+    #[arg(long, env = "MESH_CA", value_name = "ADDRESS")]
+    pub ca: Option<String>,
+    /// DNS name in the control plane's certificate [default: meshd]
+    #[arg(long, env = "MESH_CONTROL_NAME", value_name = "NAME")]
+    pub control_name: Option<String>,
+    /// PEM file with the roots to trust at the start
+    #[arg(long, env = "MESH_ROOTS", value_name = "FILE")]
+    pub roots: Option<String>,
+    /// File with the join token
+    #[arg(long, env = "MESH_TOKEN", value_name = "FILE")]
+    pub token: Option<String>,
+    /// Directory for the last snapshot
+    #[arg(long, env = "MESH_STATE", value_name = "DIRECTORY")]
+    pub state: Option<String>,
+    /// Explicit proxy (HTTP and SOCKS5) for the workload's calls: ip:port
+    #[arg(long, env = "MESH_EXPLICIT", value_name = "IP:PORT")]
+    pub explicit: Option<String>,
+    /// Transparent proxy for captured outgoing connections: ip:port
+    #[arg(long, env = "MESH_OUTBOUND", value_name = "IP:PORT")]
+    pub outbound: Option<String>,
+    /// Ports of the workload: port=listen=app, several separated by commas
+    #[arg(long, env = "MESH_INBOUND", value_name = "PORT=LISTEN=APP,…", value_delimiter = ',')]
+    pub inbound: Vec<String>,
+    /// Transparent proxy for captured incoming connections: ip:port
+    #[arg(long, env = "MESH_INBOUND_TRANSPARENT", value_name = "IP:PORT")]
+    pub inbound_transparent: Option<String>,
+    /// Address that a gateway listens on [default: 0.0.0.0]
+    #[arg(long, env = "MESH_GATEWAY_LISTEN", value_name = "IP")]
+    pub gateway_listen: Option<String>,
+    /// Added to a gateway's ports to get the ports that it binds [default: 0]
+    #[arg(long, env = "MESH_GATEWAY_PORT_OFFSET", value_name = "N")]
+    pub gateway_port_offset: Option<String>,
+    /// Admin endpoint: loopback-ip:port
+    #[arg(long, env = "MESH_ADMIN", value_name = "IP:PORT")]
+    pub admin: Option<String>,
+    /// Admin endpoint: path of a Unix socket
+    #[arg(long, env = "MESH_ADMIN_SOCKET", value_name = "PATH")]
+    pub admin_socket: Option<String>,
+    /// Metrics and readiness for scrapers: ip:port
+    #[arg(long, env = "MESH_METRICS", value_name = "IP:PORT")]
+    pub metrics: Option<String>,
+    /// Number of data threads [default: 2, at most the cores]
+    #[arg(long, env = "MESH_CONCURRENCY", value_name = "N")]
+    pub concurrency: Option<String>,
+    /// Access log: off, stdout or a path [default: off]
+    #[arg(long, env = "MESH_ACCESS_LOG", value_name = "WHERE")]
+    pub access_log: Option<String>,
+    /// Access log format: text or json [default: text]
+    #[arg(long, env = "MESH_ACCESS_LOG_FORMAT", value_name = "FORMAT")]
+    pub access_log_format: Option<String>,
+    /// How long connections may finish at the end: 500ms, 5s, 1m [default: 5s]
+    #[arg(long, env = "MESH_DRAIN", value_name = "DURATION")]
+    pub drain: Option<String>,
+    /// How long a request waits for configuration on demand [default: 5s]
+    #[arg(long, env = "MESH_NEED_TIMEOUT", value_name = "DURATION")]
+    pub need_timeout: Option<String>,
+    /// How long an unused destination is kept [default: 10m]
+    #[arg(long, env = "MESH_LEASE", value_name = "DURATION")]
+    pub lease: Option<String>,
+    /// How long a first byte is awaited for protocol detection [default: 5s]
+    #[arg(long, env = "MESH_DETECT_TIMEOUT", value_name = "DURATION")]
+    pub detect_timeout: Option<String>,
+    /// Wished lifetime of the certificate [default: the authority's]
+    #[arg(long, env = "MESH_CERTIFICATE_TTL", value_name = "DURATION")]
+    pub certificate_ttl: Option<String>,
+    /// Packet mark for the proxy's own connections (needs CAP_NET_ADMIN)
+    #[arg(long, env = "MESH_OWN_MARK", value_name = "N")]
+    pub own_mark: Option<String>,
+    /// Print `ready {json}` on standard output once the proxy serves
+    #[arg(long, env = "MESH_ON_READY")]
+    pub on_ready: bool,
+}

@@ -1,0 +1,117 @@
+use super::*;
+
+fn valid() -> SettingsSource {
+    SettingsSource {
+        workload: Some("default/reviews-v1".into()),
+        control: Some("unix:///run/meshd.sock".into()),
+        roots: Some("/run/root.pem".into()),
+        explicit: Some("127.0.0.1:0".into()),
+        ..SettingsSource::default()
+    }
+}
+
+#[test]
+fn defaults() {
+    let settings = Settings::try_from(valid()).unwrap();
+    assert_eq!(settings.kind, ProxyKind::Sidecar);
+    assert_eq!(settings.ca, settings.control);
+    assert_eq!(settings.control_name, "meshd");
+    assert_eq!(settings.cluster, "Kubernetes");
+    assert_eq!(settings.drain, Duration::from_secs(5));
+    assert_eq!(settings.inbound, InboundMode::Explicit(vec![]));
+    assert_eq!(settings.access_log, AccessLog { sink: LogSink::Off, format: LogFormat::Text });
+    assert!((1..=2).contains(&settings.concurrency.get()));
+}
+
+#[test]
+fn reads_everything() {
+    let settings = Settings::try_from(SettingsSource {
+        labels: vec!["app=reviews".into(), "version=v1".into()],
+        addresses: vec!["127.77.3.5".into(), "::1".into()],
+        ca: Some("https://ca.example:15012".into()),
+        inbound: vec!["9080=127.77.3.5:9080=127.0.0.1:4000".into()],
+        admin: Some("127.0.0.1:15000".into()),
+        access_log: Some("/var/log/access".into()),
+        access_log_format: Some("json".into()),
+        drain: Some("250ms".into()),
+        certificate_ttl: Some("24h".into()),
+        own_mark: Some("0x539".into()),
+        concurrency: Some("3".into()),
+        ..valid()
+    })
+    .unwrap();
+    assert_eq!(settings.labels["version"], "v1");
+    assert_eq!(settings.addresses.len(), 2);
+    assert_eq!(settings.ca, ControlAddress::Tcp { host: "ca.example".into(), port: 15012 });
+    assert_eq!(
+        settings.inbound,
+        InboundMode::Explicit(vec![InboundBinding {
+            port: 9080,
+            listen: "127.77.3.5:9080".parse().unwrap(),
+            app: "127.0.0.1:4000".parse().unwrap(),
+        }])
+    );
+    assert_eq!(settings.access_log.sink, LogSink::File("/var/log/access".into()));
+    assert_eq!(settings.drain, Duration::from_millis(250));
+    assert_eq!(settings.certificate_ttl, Duration::from_secs(86_400));
+    assert_eq!(settings.own_mark, Some(0x539));
+    assert_eq!(settings.concurrency.get(), 3);
+    assert_eq!(settings.node().admin_address, "http://127.0.0.1:15000");
+}
+
+#[test]
+fn all_errors_at_once() {
+    let errors = Settings::try_from(SettingsSource {
+        kind: Some("other".into()),
+        control: Some("http://localhost:1".into()),
+        labels: vec!["novalue".into()],
+        admin: Some("0.0.0.0:15000".into()),
+        drain: Some("5".into()),
+        inbound: vec!["9080".into()],
+        inbound_transparent: Some("0.0.0.0:15006".into()),
+        concurrency: Some("0".into()),
+        ..SettingsSource::default()
+    })
+    .unwrap_err();
+    let text = errors.to_string();
+    for name in ["kind", "control", "workload", "roots", "admin", "inbound"] {
+        assert!(text.contains(&format!("--{name}")), "{name} in:\n{text}");
+    }
+    assert!(text.contains("exclude each other"), "{text}");
+}
+
+#[test]
+fn later_fields_are_checked_too() {
+    let errors = Settings::try_from(SettingsSource {
+        drain: Some("5".into()),
+        labels: vec!["=x".into()],
+        concurrency: Some("0".into()),
+        control_name: Some("not a name".into()),
+        own_mark: Some("0".into()),
+        ..valid()
+    })
+    .unwrap_err();
+    assert_eq!(errors.0.len(), 5, "{errors}");
+}
+
+#[test]
+fn kinds_and_listeners_must_agree() {
+    for (source, wrong) in [
+        (valid(), false),
+        (SettingsSource { explicit: None, ..valid() }, true),
+        (SettingsSource { kind: Some("gateway".into()), ..valid() }, true),
+        (SettingsSource { kind: Some("gateway".into()), explicit: None, ..valid() }, false),
+    ] {
+        assert_eq!(Settings::try_from(source.clone()).is_err(), wrong, "{source:?}");
+    }
+}
+
+#[test]
+fn control_addresses() {
+    for text in ["unix:///run/a.sock", "https://meshd:15012", "https://127.0.0.1:1", "https://[::1]:15012"] {
+        assert_eq!(text.parse::<ControlAddress>().unwrap().to_string(), text);
+    }
+    for text in ["", "unix://relative", "http://a:1", "https://a", "https://a:0", "https://:1", "https://*:1"] {
+        assert!(text.parse::<ControlAddress>().is_err(), "{text}");
+    }
+}

@@ -1,0 +1,86 @@
+//! What every worker sees.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mesh_api::{ResourceName, SpiffeId};
+use mesh_proxy_core::{ClientInfo, Snapshot};
+use tokio::sync::watch;
+
+use crate::control::{NeedError, Store};
+use crate::drain::Drain;
+use crate::identity::{Identity, IdentityHandle};
+use crate::settings::Settings;
+use crate::telemetry::Telemetry;
+use crate::tls::Originator;
+
+/// What the control side gives to the data path. Kept in one `Arc`, the same for all workers.
+pub struct Shared {
+    /// The snapshot in force, the demands for more and the leases.
+    pub store: Store,
+    /// The workload's certificate and the roots to trust: TLS configurations by purpose.
+    pub identity: IdentityHandle,
+    /// TLS to servers outside of the mesh.
+    pub originator: Originator,
+    /// Whether to go on.
+    pub drain: Drain,
+    /// How the proxy was started.
+    pub settings: Arc<Settings>,
+    /// Metrics and access log; `telemetry.recorder()` gives each worker its own shard.
+    pub telemetry: Telemetry,
+    /// Who this proxy is, for routes that match on the source.
+    pub client: Arc<ClientInfo>,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// The snapshot in force. Load once for each decision.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.store.load()
+    }
+
+    /// Changes after every switch of the snapshot: long connections check authorization again
+    /// and gateways open and close listeners.
+    pub fn epoch(&self) -> watch::Receiver<u64> {
+        self.store.epoch()
+    }
+
+    /// Subscribes to `name` and waits until a snapshot holds it.
+    ///
+    /// # Errors
+    /// [`NeedError`] if it did not come in [`Settings::need_timeout`], if what came was
+    /// refused, or if the proxy stops.
+    pub async fn need(&self, name: &ResourceName) -> Result<Arc<Snapshot>, NeedError> {
+        self.need_until(name, crate::clock::monotonic() + self.settings.need_timeout).await
+    }
+
+    /// As [`Self::need`], with a deadline of the caller's.
+    ///
+    /// # Errors
+    /// As [`Self::need`].
+    pub async fn need_until(&self, name: &ResourceName, deadline: Instant) -> Result<Arc<Snapshot>, NeedError> {
+        self.store.need(name, deadline).await
+    }
+
+    /// Renews the lease of a destination. Call it for every request or connection: it is a
+    /// hash look-up and one relaxed load, and never blocks.
+    pub fn touch(&self, name: &ResourceName) {
+        self.store.touch(name);
+    }
+}
+
+/// Who the proxy works for. Before the first certificate its identity is taken from its
+/// settings, if an earlier snapshot tells the trust domain.
+pub(crate) fn client_info(settings: &Settings, identity: Option<&Identity>, snapshot: &Snapshot) -> ClientInfo {
+    let expected = || {
+        let domain = snapshot.holds(&ResourceName::Mesh).then(|| &snapshot.mesh().trust_domain)?;
+        SpiffeId::new(domain, settings.workload.namespace(), &settings.service_account).ok()
+    };
+    ClientInfo {
+        workload: settings.workload.clone(),
+        identity: identity.map(|identity| identity.id().clone()).or_else(expected),
+        labels: settings.labels.clone(),
+        cluster: settings.cluster.clone(),
+    }
+}

@@ -1,0 +1,109 @@
+//! Metrics, access log and the live table of edges.
+//!
+//! Each worker records through its own [`Recorder`]: counters that only it writes and a log
+//! buffer that only it fills. A scrape adds the shards up.
+
+mod access_log;
+mod edges;
+mod histogram;
+mod istio;
+mod log_writer;
+mod record;
+mod recorder;
+mod series;
+mod stages;
+mod tracing_log;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::registry::Registry;
+
+use crate::settings::AccessLog;
+
+pub use edges::{Edge, EdgePeer, ResponseClass};
+pub use log_writer::LogError;
+pub use record::{FlowRecord, RequestRecord, TcpRecord};
+pub use recorder::{Recorder, TcpCounters};
+pub use stages::{Listener, ListenerLabel, OpenConnection, ReasonLabel, Stages, TlsLabel, TlsResult, TlsSide};
+pub use tracing_log::{InvalidLevel, LogLevel, install as install_tracing};
+
+use log_writer::LogHub;
+use series::Shard;
+
+/// Metrics and access log of one proxy. Cheap to clone.
+#[derive(Clone)]
+pub struct Telemetry {
+    shared: Arc<Hub>,
+    /// The proxy's own metrics, `mesh_*`, by stage.
+    pub stages: Stages,
+}
+
+struct Hub {
+    registry: Mutex<Registry>,
+    shards: Mutex<Vec<Arc<Shard>>>,
+    log: LogHub,
+}
+
+// === impl Telemetry ===
+
+impl Telemetry {
+    /// Opens the access log and starts its thread.
+    ///
+    /// # Errors
+    /// If the log file cannot be opened.
+    pub fn new(log: &AccessLog) -> Result<Self, LogError> {
+        let mut registry = Registry::default();
+        let stages = Stages::register(&mut registry);
+        let log = LogHub::start(log, stages.access_log_dropped.clone())?;
+        let shared = Arc::new(Hub { registry: Mutex::new(registry), shards: Mutex::default(), log });
+        let collector = istio::Collector::new(&shared);
+        lock(&shared.registry).register_collector(Box::new(collector));
+        Ok(Self { shared, stages })
+    }
+
+    /// A worker's own way to record. Call it once on each worker.
+    pub fn recorder(&self) -> Recorder {
+        let shard = Arc::new(Shard::new(self.stages.series_overflow.clone()));
+        lock(&self.shared.shards).push(Arc::clone(&shard));
+        Recorder::new(shard, self.shared.log.producer())
+    }
+
+    /// All metrics in the OpenMetrics text format.
+    pub fn metrics(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &lock(&self.shared.registry));
+        text
+    }
+
+    /// Who called whom so far, with what result and how fast.
+    pub fn edges(&self) -> Vec<Edge> {
+        edges::summarise(&self.shared.merged())
+    }
+
+    /// Opens the access log file again: after a rotation (SIGUSR1).
+    pub fn reopen_log(&self) {
+        self.shared.log.reopen();
+    }
+
+    /// Writes what is buffered and ends the log's thread.
+    pub fn close(&self) {
+        self.shared.log.close();
+    }
+}
+
+// === impl Hub ===
+
+impl Hub {
+    fn merged(&self) -> series::Merged {
+        series::merge(&lock(&self.shards))
+    }
+}
+
+/// A poisoned lock here guards counters and lists that are whole at every step.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

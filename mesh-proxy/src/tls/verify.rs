@@ -1,0 +1,259 @@
+//! Checks of certificates: the chain by rustls' own code, the names here, because rustls knows
+//! no URI names.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, SignatureScheme,
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::leaf::{Leaf, LeafError};
+use super::mesh::{Expect, Trust};
+
+/// A certificate of the mesh that is not the expected one.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NameError {
+    #[error(transparent)]
+    Leaf(#[from] LeafError),
+    #[error("the peer is {found}, expected is {expected}")]
+    Other { found: String, expected: String },
+    #[error("the peer is {found}, which is of another trust domain than {domains:?}")]
+    Foreign { found: String, domains: Vec<String> },
+    #[error("the server has none of the names {0:?}")]
+    NoneOf(Vec<String>),
+}
+
+/// What the names of an originated connection's server must be.
+#[derive(Debug, Clone)]
+pub(super) enum Names {
+    /// The name that was asked for.
+    Asked,
+    /// One of these, as DNS or URI names.
+    Any(Vec<String>),
+    /// Anything, and any chain.
+    Unchecked,
+}
+
+/// Checks a mesh server: its chain and its identity.
+#[derive(Debug)]
+pub(super) struct MeshServerVerifier {
+    trust: Arc<Trust>,
+    expect: Expect,
+    provider: Arc<CryptoProvider>,
+}
+
+/// Checks a mesh client: its chain, and that its identity is of a known trust domain.
+#[derive(Debug)]
+pub(super) struct MeshClientVerifier {
+    trust: Arc<Trust>,
+    chain: Arc<dyn ClientCertVerifier>,
+}
+
+/// Checks a server outside of the mesh.
+#[derive(Debug)]
+pub(super) struct ForeignServerVerifier {
+    pub(super) roots: Arc<RootCertStore>,
+    pub(super) names: Names,
+    pub(super) provider: Arc<CryptoProvider>,
+}
+
+fn refused(error: NameError) -> Error {
+    let boxed: Arc<dyn std::error::Error + Send + Sync> = Arc::new(error);
+    match boxed.downcast_ref::<NameError>() {
+        Some(NameError::Leaf(LeafError::Encoding)) => Error::InvalidCertificate(CertificateError::BadEncoding),
+        _ => Error::InvalidCertificate(CertificateError::Other(OtherError(boxed))),
+    }
+}
+
+impl Expect {
+    fn check(&self, der: &[u8], trust: &Trust) -> Result<(), NameError> {
+        let identity = Leaf::parse(der)?.identity()?;
+        let other = |expected: String| NameError::Other { found: identity.to_string(), expected };
+        match self {
+            Self::Identity(expected) if *expected == identity => Ok(()),
+            Self::Identity(expected) => Err(other(expected.to_string())),
+            Self::AnyOf(names) if names.iter().any(|name| name == identity.as_str()) => Ok(()),
+            Self::AnyOf(names) => Err(other(names.join(" or "))),
+            Self::Mesh => trust.check_domain(&identity),
+        }
+    }
+}
+
+impl Trust {
+    fn check_domain(&self, identity: &mesh_api::SpiffeId) -> Result<(), NameError> {
+        if self.domains.iter().any(|domain| domain == identity.trust_domain()) {
+            Ok(())
+        } else {
+            Err(NameError::Foreign { found: identity.to_string(), domains: self.domains.clone() })
+        }
+    }
+}
+
+// === impl MeshServerVerifier ===
+
+impl MeshServerVerifier {
+    pub(super) fn new(trust: Arc<Trust>, expect: Expect, provider: Arc<CryptoProvider>) -> Self {
+        Self { trust, expect, provider }
+    }
+}
+
+impl ServerCertVerifier for MeshServerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        let parsed = ParsedCertificate::try_from(end_entity)?;
+        verify_server_cert_signed_by_trust_anchor(&parsed, &self.trust.roots, intermediates, now, algorithms)?;
+        self.expect.check(end_entity, &self.trust).map_err(refused)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+// === impl MeshClientVerifier ===
+
+impl MeshClientVerifier {
+    pub(super) fn new(
+        trust: Arc<Trust>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, rustls::server::VerifierBuilderError> {
+        let roots = Arc::clone(&trust.roots);
+        // No hints: a client of the mesh has one certificate, and they would cost bytes.
+        let chain = WebPkiClientVerifier::builder_with_provider(roots, provider).clear_root_hint_subjects().build()?;
+        Ok(Self { trust, chain })
+    }
+}
+
+impl ClientCertVerifier for MeshClientVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
+        let identity = Leaf::parse(end_entity).and_then(|leaf| leaf.identity());
+        identity
+            .map_err(NameError::from)
+            .and_then(|identity| self.trust.check_domain(&identity))
+            .map_err(refused)?;
+        Ok(verified)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chain.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chain.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chain.supported_verify_schemes()
+    }
+}
+
+// === impl ForeignServerVerifier ===
+
+impl ForeignServerVerifier {
+    fn check_names(&self, parsed: &ParsedCertificate<'_>, der: &[u8], asked: &ServerName<'_>) -> Result<(), Error> {
+        let names = match &self.names {
+            Names::Unchecked => return Ok(()),
+            Names::Asked => return verify_server_name(parsed, asked),
+            Names::Any(names) => names,
+        };
+        let uris = Leaf::parse(der).map_err(|error| refused(error.into()))?.uris;
+        let found = names.iter().any(|name| {
+            uris.contains(name)
+                || ServerName::try_from(name.as_str()).is_ok_and(|name| verify_server_name(parsed, &name).is_ok())
+        });
+        if found { Ok(()) } else { Err(refused(NameError::NoneOf(names.clone()))) }
+    }
+}
+
+impl ServerCertVerifier for ForeignServerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if !matches!(self.names, Names::Unchecked) {
+            let algorithms = self.provider.signature_verification_algorithms.all;
+            let parsed = ParsedCertificate::try_from(end_entity)?;
+            verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms)?;
+            self.check_names(&parsed, end_entity, server_name)?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

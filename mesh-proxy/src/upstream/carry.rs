@@ -1,0 +1,169 @@
+//! Opaque bytes between a client and a server, recorded.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use mesh_proxy_core::labels::{
+    ConnectionLabels, PeerLabels, Reporter, RequestProtocol, SecurityPolicy, ServiceLabels,
+};
+use mesh_proxy_core::{Reason, ResponseFlags};
+
+use crate::clock;
+use crate::net::{Ending, RelayLimits, RelayMeter, Stream, relay, reset};
+use crate::telemetry::{FlowRecord, TcpRecord};
+use crate::worker::Worker;
+
+/// Silence after which a connection is given up (Envoy's `idle_timeout` of the TCP proxy).
+pub const LIMITS: RelayLimits =
+    RelayLimits { idle: Duration::from_secs(3600), half_closed: Duration::from_secs(600) };
+
+// Long connections show their bytes in the metrics before they end.
+const PROGRESS: Duration = Duration::from_secs(10);
+
+/// One connection of opaque bytes, from its acceptance to its end.
+pub struct Carriage {
+    worker: Rc<Worker>,
+    start: SystemTime,
+    began: Instant,
+    /// Which side this proxy is on.
+    pub reporter: Reporter,
+    /// Who calls.
+    pub source: Arc<PeerLabels>,
+    /// Who is called.
+    pub destination: Arc<PeerLabels>,
+    /// Which service is called.
+    pub service: Arc<ServiceLabels>,
+    /// How the connection between the proxies is secured.
+    pub security: SecurityPolicy,
+    /// Address that the caller connected to.
+    pub local: Option<SocketAddr>,
+    /// Address of the caller.
+    pub remote: Option<SocketAddr>,
+    /// Server name of the caller's TLS; may be empty.
+    pub server_name: String,
+    /// Name of the route; may be empty.
+    pub route: String,
+    /// Name of the cluster; may be empty.
+    pub cluster: String,
+    /// Address of the endpoint; may be empty.
+    pub host: String,
+}
+
+// === impl Carriage ===
+
+impl Carriage {
+    /// Begins with an accepted connection.
+    pub fn begin(worker: &Rc<Worker>, reporter: Reporter, client: &Stream) -> Self {
+        Self {
+            worker: Rc::clone(worker),
+            start: clock::wall(),
+            began: clock::monotonic(),
+            reporter,
+            source: PeerLabels::unknown(),
+            destination: PeerLabels::unknown(),
+            service: ServiceLabels::unknown(),
+            security: SecurityPolicy::None,
+            local: client.local_addr(),
+            remote: client.peer_addr(),
+            server_name: String::new(),
+            route: String::new(),
+            cluster: String::new(),
+            host: String::new(),
+        }
+    }
+
+    /// Carries bytes until the connection ends or `cut` gives a reason to end it.
+    pub async fn carry(self, mut client: Stream, mut server: Stream, cut: impl Future<Output = Reason>) {
+        let upstream_local = server.local_addr();
+        let mut labels = self.labels(ResponseFlags::NONE);
+        let mut counters = self.worker.recorder.tcp_opened(&labels);
+        let meter = RelayMeter::default();
+        let mut cause = None;
+        let ending = {
+            let cancelled = async {
+                let mut cut = pin!(cut);
+                loop {
+                    tokio::select! {
+                        reason = &mut cut => {
+                            cause = Some(reason);
+                            return;
+                        }
+                        () = tokio::time::sleep(PROGRESS) => {
+                            counters.progress(meter.from_client(), meter.from_server());
+                        }
+                    }
+                }
+            };
+            relay(&mut client, &mut server, LIMITS, &meter, cancelled).await
+        };
+        let failure = match &ending {
+            Ending::Server(error) => error.to_string(),
+            _ => String::new(),
+        };
+        let (reason, broken) = match ending {
+            Ending::Closed => (None, false),
+            Ending::Idle => (Some(Reason::IdleTimeout), false),
+            Ending::Cancelled => (cause, true),
+            Ending::Client(_) => (Some(Reason::DownstreamDisconnected), true),
+            Ending::Server(_) => (Some(Reason::UpstreamConnectionClosed), true),
+        };
+        if broken {
+            // Whoever is still there learns that this was no orderly end.
+            reset(client);
+            reset(server);
+        }
+        if let Some(reason) = reason {
+            self.worker.shared.telemetry.stages.reason(reason);
+        }
+        labels.flags = reason.map_or(ResponseFlags::NONE, Reason::flags);
+        let flow = FlowRecord {
+            reason,
+            upstream_failure: &failure,
+            bytes_received: meter.from_client(),
+            bytes_sent: meter.from_server(),
+            upstream_local,
+            ..self.flow()
+        };
+        self.worker.recorder.record_tcp(counters, &TcpRecord { labels: &labels, flow });
+    }
+
+    /// The connection was refused, or no server could be reached: it is reset.
+    pub fn refuse(self, client: Stream, reason: Reason, failure: &str) {
+        tracing::debug!(%reason, failure, remote = ?self.remote, local = ?self.local, "connection refused");
+        reset(client);
+        self.worker.shared.telemetry.stages.reason(reason);
+        let labels = self.labels(reason.flags());
+        let counters = self.worker.recorder.tcp_opened(&labels);
+        let flow = FlowRecord { reason: Some(reason), upstream_failure: failure, ..self.flow() };
+        self.worker.recorder.record_tcp(counters, &TcpRecord { labels: &labels, flow });
+    }
+
+    fn labels(&self, flags: ResponseFlags) -> ConnectionLabels {
+        ConnectionLabels {
+            reporter: self.reporter,
+            source: Arc::clone(&self.source),
+            destination: Arc::clone(&self.destination),
+            service: Arc::clone(&self.service),
+            protocol: RequestProtocol::Tcp,
+            flags,
+            security: self.security,
+        }
+    }
+
+    fn flow(&self) -> FlowRecord<'_> {
+        let duration = clock::monotonic().duration_since(self.began);
+        FlowRecord {
+            upstream_host: &self.host,
+            upstream_cluster: &self.cluster,
+            downstream_local: self.local,
+            downstream_remote: self.remote,
+            server_name: &self.server_name,
+            route: &self.route,
+            ..FlowRecord::new(self.start, duration)
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Opening the connection to one endpoint: its address, TCP, TLS.
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mesh_proxy_core::Reason;
+use mesh_proxy_core::ir::EndpointAddress;
+use tokio_rustls::client::TlsStream;
+
+use super::resolve::Resolver;
+use crate::clock;
+use crate::net::{self, ConnectError, Dialer, Stream};
+use crate::shared::Shared;
+use crate::telemetry::{TlsResult, TlsSide};
+use crate::tls::{self, Alpn, Expect, Origination, OriginationError, PeerInfo, TlsError};
+
+/// How a connection is secured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secure {
+    /// Not at all.
+    Plain,
+    /// By the mesh's mutual TLS.
+    Mesh {
+        /// Server name to present.
+        sni: Arc<str>,
+        /// Who the server must be.
+        expect: Expect,
+    },
+    /// By TLS with files (SIMPLE, MUTUAL).
+    Files {
+        /// Server name to present and, unless other names are given, to expect.
+        sni: Arc<str>,
+        /// What to present and to trust. The protocol is set for each connection.
+        origination: Box<Origination>,
+    },
+}
+
+/// Opens connections for one worker.
+pub struct Connector {
+    shared: Arc<Shared>,
+    resolver: Resolver,
+    dialer: Dialer,
+    turn: Cell<usize>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The name has no address.
+    #[error("{host} cannot be resolved: {source}")]
+    Name {
+        /// The name.
+        host: String,
+        /// What the resolver says.
+        source: io::Error,
+    },
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// No TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// TLS cannot even be tried.
+    #[error(transparent)]
+    Origination(#[from] OriginationError),
+    /// rustls refuses the mesh's own certificate or roots.
+    #[error("TLS: {0}")]
+    Config(rustls::Error),
+    /// The proxy has no certificate yet.
+    #[error("the proxy has no certificate yet")]
+    NoCertificate,
+    /// HTTP/2 could not begin.
+    #[error("HTTP with the endpoint: {0}")]
+    Http(#[from] hyper::Error),
+}
+
+// === impl Connector ===
+
+impl Connector {
+    /// A connector with the sockets' options of the proxy's own connections.
+    pub fn new(shared: Arc<Shared>, resolver: Resolver) -> Self {
+        let dialer = Dialer { mark: shared.settings.own_mark, source: None };
+        Self { shared, resolver, dialer, turn: Cell::new(0) }
+    }
+
+    /// Opens a connection, with all its handshakes within `timeout`.
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub async fn dial(
+        &self,
+        address: &EndpointAddress,
+        secure: &Secure,
+        alpn: Alpn,
+        timeout: Duration,
+    ) -> Result<Stream, DialError> {
+        let deadline = clock::monotonic() + timeout;
+        let stream = self.open(address, deadline).await?;
+        let left = || deadline.saturating_duration_since(clock::monotonic());
+        match secure {
+            Secure::Plain => Ok(stream),
+            Secure::Mesh { sni, expect } => {
+                let identity = self.shared.identity.current().ok_or(DialError::NoCertificate)?;
+                let config = identity.client(alpn, expect).map_err(DialError::Config)?;
+                self.finish(TlsSide::Client, tls::connect(stream, config, sni, left()).await)
+            }
+            Secure::Files { sni, origination } => {
+                let mut origination = Origination::clone(origination);
+                origination.alpn = alpn;
+                let config = self.shared.originator.client(&origination)?;
+                self.finish(TlsSide::Origination, tls::connect(stream, config, sni, left()).await)
+            }
+        }
+    }
+
+    /// Opens a plain connection from a given source address (the way to the application in
+    /// transparent mode).
+    ///
+    /// # Errors
+    /// [`DialError::Connect`].
+    pub async fn dial_from(&self, to: SocketAddr, dialer: Dialer, timeout: Duration) -> Result<Stream, DialError> {
+        Ok(net::connect(to, timeout, dialer).await?.into())
+    }
+
+    fn finish(
+        &self,
+        side: TlsSide,
+        result: Result<(TlsStream<Stream>, PeerInfo), TlsError>,
+    ) -> Result<Stream, DialError> {
+        let outcome = if result.is_ok() { TlsResult::Ok } else { TlsResult::Failed };
+        self.shared.telemetry.stages.handshake(side, outcome);
+        Ok(result?.0.into())
+    }
+
+    async fn open(&self, address: &EndpointAddress, deadline: Instant) -> Result<Stream, DialError> {
+        let left = || deadline.saturating_duration_since(clock::monotonic());
+        match address {
+            EndpointAddress::Ip(ip) => Ok(net::connect(*ip, left(), self.dialer).await?.into()),
+            EndpointAddress::Unix(path) => Ok(Dialer::connect_unix(Path::new(&**path), left()).await?.into()),
+            EndpointAddress::Name { host, port } => {
+                let name_error = |source| DialError::Name { host: host.to_string(), source };
+                let found = tokio::time::timeout(left(), self.resolver.lookup(host, *port)).await;
+                let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(name_error)?;
+                let turn = self.turn.get();
+                self.turn.set(turn.wrapping_add(1));
+                let mut last = ConnectError::Timeout { to: host.to_string() };
+                // All addresses are used in turn; one that does not answer is passed over.
+                for step in 0..found.len() {
+                    let Some(ip) = found.get((turn + step) % found.len()) else { break };
+                    match net::connect(*ip, left(), self.dialer).await {
+                        Ok(stream) => return Ok(stream.into()),
+                        Err(error) => last = error,
+                    }
+                    if left().is_zero() {
+                        break;
+                    }
+                }
+                Err(last.into())
+            }
+        }
+    }
+}
+
+// === impl DialError ===
+
+impl DialError {
+    /// The cause, as clients, logs and metrics are told.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Name { .. } => Reason::UpstreamNameUnresolved,
+            Self::Connect(ConnectError::Timeout { .. }) => Reason::UpstreamConnectTimeout,
+            Self::Connect(ConnectError::Failed { .. }) => Reason::UpstreamConnectFailure,
+            Self::Tls(TlsError::Timeout) => Reason::UpstreamConnectTimeout,
+            Self::Tls(error) if is_wrong_identity(error) => Reason::UpstreamIdentityMismatch,
+            Self::Tls(_) | Self::Origination(_) | Self::Config(_) => Reason::UpstreamTlsFailure,
+            Self::NoCertificate => Reason::NoCertificate,
+            Self::Http(_) => Reason::UpstreamConnectFailure,
+        }
+    }
+}
+
+// This side refused the server's certificate.
+fn is_wrong_identity(error: &TlsError) -> bool {
+    let TlsError::Handshake(io) = error else { return matches!(error, TlsError::Leaf(_)) };
+    let inner = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(_))))
+}

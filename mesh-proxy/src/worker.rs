@@ -1,0 +1,223 @@
+//! One data thread: it accepts, owns every connection, and ends when the drain does.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use mesh_proxy_core::labels::PeerLabels;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use tokio::task::LocalSet;
+use tokio_util::task::TaskTracker;
+
+use crate::clock;
+use crate::drain::Work;
+use crate::http::{Server, peer};
+use crate::inbound::{self, Arrival};
+use crate::net::{Acceptor, Stream, StdTcpListener, reset};
+use crate::runtime::Listeners;
+use crate::settings::ProxyKind;
+use crate::shared::Shared;
+use crate::telemetry::{Listener, Recorder};
+use crate::upstream::Upstreams;
+use crate::{gateway, outbound};
+
+/// Connections that one worker serves at a time; more are reset.
+const MAX_CONNECTIONS: usize = 16 * 1024;
+
+/// How long a draining worker goes on accepting: clients that have not heard of the drain yet
+/// get an answer with `connection: close`. Longer than
+/// [`crate::upstream::MAX_IDLE_UNREPEATABLE`], so that no mesh peer sends a request that it
+/// must not repeat on a connection that is closed at the end of it.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(2);
+
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What all connections of a worker share.
+pub struct Worker {
+    /// What all workers share.
+    pub shared: Arc<Shared>,
+    /// HTTP toward clients.
+    pub server: Server,
+    /// Endpoints, their load, and the connections to them.
+    pub upstreams: Rc<Upstreams>,
+    /// Metrics and access log.
+    pub recorder: Rc<Recorder>,
+    /// Everything that runs.
+    pub tasks: TaskTracker,
+    /// Chance. Never borrowed across an await.
+    pub rng: RefCell<SmallRng>,
+    /// Labels of this proxy's workload, for metrics.
+    pub own_labels: Arc<PeerLabels>,
+    /// The same, for the sidecars of called workloads.
+    pub own_header: Option<HeaderValue>,
+    connections: Cell<usize>,
+    refused: Cell<u64>,
+}
+
+/// Serves `listeners` until the drain of `shared` has ended. Everything that it starts has
+/// ended, too, when it returns.
+pub async fn run(shared: Arc<Shared>, listeners: Listeners) {
+    // Tasks of this thread need no `Send`; nested in a caller's set this is one more queue.
+    LocalSet::new().run_until(serve(shared, listeners)).await;
+}
+
+async fn serve(shared: Arc<Shared>, listeners: Listeners) {
+    let worker = Worker::new(shared);
+    if let Some(listener) = listeners.explicit {
+        worker.accept(Listener::Explicit, listener, |worker, stream| outbound::explicit(worker, stream));
+    }
+    if let Some(listener) = listeners.outbound {
+        worker.accept(Listener::Outbound, listener, |worker, stream| outbound::transparent(worker, stream));
+    }
+    for (binding, listener) in listeners.inbound {
+        let serve = move |worker, stream| inbound::serve(worker, stream, Arrival::Explicit(binding));
+        worker.accept(Listener::Inbound, listener, serve);
+    }
+    if let Some(listener) = listeners.inbound_transparent {
+        let serve = |worker, stream| inbound::serve(worker, stream, Arrival::Transparent);
+        worker.accept(Listener::Inbound, listener, serve);
+    }
+    if worker.shared.settings.kind == ProxyKind::Gateway {
+        worker.tasks.spawn_local(gateway::listen(Rc::clone(&worker)));
+    }
+    worker.tasks.spawn_local(sweep(Rc::clone(&worker)));
+
+    worker.shared.drain.started().await;
+    worker.tasks.close();
+    tokio::select! {
+        () = worker.tasks.wait() => {}
+        () = worker.shared.drain.closed() => {}
+    }
+}
+
+// Ends with the drain, so that it does not keep the worker alive.
+async fn sweep(worker: Rc<Worker>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut started = pin!(worker.shared.drain.started());
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => worker.upstreams.sweep(clock::monotonic()),
+            () = &mut started => return,
+        }
+    }
+}
+
+// === impl Worker ===
+
+impl Worker {
+    /// A worker of `shared`. Must be called on the thread that it works on.
+    pub fn new(shared: Arc<Shared>) -> Rc<Self> {
+        let tasks = TaskTracker::new();
+        let own_labels = Arc::new(shared.client.peer());
+        Rc::new(Self {
+            server: Server::new(tasks.clone()),
+            upstreams: Upstreams::new(Arc::clone(&shared), tasks.clone()),
+            recorder: Rc::new(shared.telemetry.recorder()),
+            rng: RefCell::new(SmallRng::from_rng(&mut clock::rng())),
+            own_header: peer::encode(&own_labels),
+            own_labels,
+            connections: Cell::new(0),
+            refused: Cell::new(0),
+            tasks,
+            shared,
+        })
+    }
+
+    /// Accepts on a listener until draining is well under way, each connection a task.
+    pub fn accept<F>(
+        self: &Rc<Self>,
+        kind: Listener,
+        listener: StdTcpListener,
+        handle: impl Fn(Rc<Self>, Stream) -> F + 'static,
+    )
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let drain = self.shared.drain.clone();
+        self.accept_until(kind, listener, handle, async move {
+            drain.started().await;
+            tokio::time::sleep(DRAIN_GRACE).await;
+        });
+    }
+
+    /// Accepts on a listener until `end`, each connection a task. What the kernel has accepted
+    /// by then is still served.
+    pub fn accept_until<F>(
+        self: &Rc<Self>,
+        kind: Listener,
+        listener: StdTcpListener,
+        handle: impl Fn(Rc<Self>, Stream) -> F + 'static,
+        end: impl Future<Output = ()> + 'static,
+    ) where
+        F: Future<Output = ()> + 'static,
+    {
+        let worker = Rc::clone(self);
+        self.tasks.spawn_local(async move {
+            let acceptor = match Acceptor::new(listener) {
+                Ok(acceptor) => acceptor,
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept connections");
+                    return;
+                }
+            };
+            let mut end = pin!(end);
+            loop {
+                let (stream, peer) = tokio::select! {
+                    biased;
+                    accepted = acceptor.accept() => accepted,
+                    () = &mut end => return,
+                };
+                worker.take(kind, stream.into(), peer, &handle);
+            }
+        });
+    }
+
+    fn take<F>(
+        self: &Rc<Self>,
+        kind: Listener,
+        stream: Stream,
+        peer: SocketAddr,
+        handle: &impl Fn(Rc<Self>, Stream) -> F,
+    )
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        if self.connections.get() >= MAX_CONNECTIONS {
+            let refused = self.refused.get() + 1;
+            self.refused.set(refused);
+            if refused.is_power_of_two() {
+                tracing::warn!(%peer, refused, limit = MAX_CONNECTIONS, "too many connections, reset");
+            }
+            reset(stream);
+            return;
+        }
+        self.connections.set(self.connections.get() + 1);
+        let worker = Rc::clone(self);
+        let open = self.shared.telemetry.stages.accepted(kind);
+        let task = handle(Rc::clone(self), stream);
+        self.tasks.spawn_local(async move {
+            let _counted = (Counted(worker), open);
+            task.await;
+        });
+    }
+
+    /// Counts a connection in the drain until the result is dropped.
+    pub fn hold(&self, work: Work) -> crate::drain::Hold {
+        self.shared.drain.hold(work)
+    }
+}
+
+struct Counted(Rc<Worker>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.set(self.0.connections.get().saturating_sub(1));
+    }
+}

@@ -1,0 +1,86 @@
+//! Opaque bytes.
+
+use mesh_api::v1::{MtlsMode, Protocol};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::config::{Config, service};
+use crate::explicit::{connect, socks};
+use crate::peers::App;
+use crate::proxy::{PORT, proxy, vacant};
+
+// Reads to the end, then answers: needs half-close.
+async fn counting() -> App {
+    App::raw(|mut stream| async move {
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.unwrap();
+        stream.write_all(all.len().to_string().as_bytes()).await.unwrap();
+    })
+    .await
+}
+
+async fn greeting() -> App {
+    App::raw(|mut stream| async move {
+        stream.write_all(b"220 hello\r\n").await.unwrap();
+        let mut line = [0; 4];
+        stream.read_exact(&mut line).await.unwrap();
+        stream.write_all(b"bye").await.unwrap();
+    })
+    .await
+}
+
+#[tokio::test]
+async fn half_close_passes_through_two_proxies_and_tls() {
+    let app = counting().await;
+    let server_config = Config::default().inbound(PORT, Protocol::Tcp, MtlsMode::Strict);
+    let server = proxy(server_config).account("server").app(app.address).start();
+    let config = Config::default().service(service("app", 7, Protocol::Tcp).mesh(server.served(), "server"));
+    let client = proxy(config).account("client").start();
+    let mut tunnel = connect(&client, "app:7").await;
+    tunnel.send(&"x".repeat(1 << 20)).await;
+    tunnel.0.shutdown().await.unwrap();
+    assert_eq!(tunnel.rest().await.unwrap(), (1 << 20).to_string());
+}
+
+#[tokio::test]
+async fn servers_may_speak_first_on_undeclared_ports() {
+    let app = greeting().await;
+    let server_config = Config::default().inbound(PORT, Protocol::Auto, MtlsMode::Permissive);
+    let server = proxy(server_config).account("server").app(app.address).start();
+    // Plain text and over the mesh's TLS, through all protocol detection there is.
+    let config = Config::default()
+        .service(service("plain", 25, Protocol::Auto).plain(server.served()))
+        .service(service("mesh", 25, Protocol::Auto).mesh(server.served(), "server"));
+    let client = proxy(config).account("client").start();
+    for host in ["plain", "mesh"] {
+        let (mut tunnel, _) = socks(&client, host, 25).await;
+        let mut greeting = [0; 11];
+        crate::peers::within(tunnel.0.read_exact(&mut greeting)).await.unwrap();
+        assert_eq!(&greeting, b"220 hello\r\n", "{host}");
+        tunnel.send("QUIT").await;
+        assert_eq!(tunnel.rest().await.unwrap(), "bye", "{host}");
+    }
+}
+
+#[tokio::test]
+async fn another_endpoint_is_tried_before_the_first_byte() {
+    let app = counting().await;
+    let dead = vacant();
+    let config =
+        Config::default().service(service("app", 7, Protocol::Tcp).plain(dead.address).plain(app.address));
+    let proxy = proxy(config).start();
+    for _ in 0..4 {
+        let mut tunnel = connect(&proxy, "app:7").await;
+        tunnel.send("abc").await;
+        tunnel.0.shutdown().await.unwrap();
+        assert_eq!(tunnel.rest().await.unwrap(), "3");
+    }
+}
+
+#[tokio::test]
+async fn unreachable_servers_reset_the_client() {
+    let dead = vacant();
+    let proxy = proxy(Config::default().service(service("app", 7, Protocol::Tcp).plain(dead.address))).start();
+    let mut tunnel = connect(&proxy, "app:7").await;
+    tunnel.rest().await.unwrap_err();
+    assert!(proxy.telemetry.metrics().contains("response_flags=\"UF\""));
+}

@@ -1,0 +1,75 @@
+//! The live table.
+
+use std::collections::VecDeque;
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+use mesh_proxy::telemetry::Edge;
+use tokio::sync::{mpsc, watch};
+
+use super::EdgeTable;
+use crate::call::Admin;
+use crate::mesh::Notice;
+use crate::output::{complain, say};
+use crate::state::MeshRecord;
+
+const TERMINAL_PAUSE: Duration = Duration::from_secs(1);
+const FILE_PAUSE: Duration = Duration::from_secs(5);
+/// Notices that stay below the table.
+const NOTICES: usize = 6;
+
+/// Shows who calls whom until it is dropped: a table that renews itself on a terminal, else a
+/// line now and then. `head` stands above the table, notices below it.
+pub async fn show_live(
+    record: watch::Receiver<MeshRecord>,
+    head: String,
+    mut notices: mpsc::UnboundedReceiver<Notice>,
+) {
+    let terminal = std::io::stdout().is_terminal();
+    let pause = if terminal { TERMINAL_PAUSE } else { FILE_PAUSE };
+    let mut kept: VecDeque<String> = VecDeque::new();
+    let (mut before, mut since) = (edges(&record).await, Instant::now());
+    let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + pause, pause);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {
+                let (now, elapsed) = (edges(&record).await, since.elapsed());
+                if terminal {
+                    draw(&head, &now.render(&before, elapsed).to_string(), &kept);
+                } else {
+                    say(now.summary(&before, elapsed));
+                }
+                (before, since) = (now, Instant::now());
+            }
+            Some(notice) = notices.recv() => {
+                if terminal {
+                    kept.push_back(notice.to_string());
+                    kept.drain(..kept.len().saturating_sub(NOTICES));
+                } else {
+                    match &notice {
+                        Notice::Info(_) => say(&notice),
+                        Notice::Warning(_) => complain(&notice),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What all proxies that answer have counted.
+async fn edges(record: &watch::Receiver<MeshRecord>) -> EdgeTable {
+    let proxies = record.borrow().workloads.clone();
+    let mut edges = Vec::new();
+    for proxy in proxies {
+        let admin = Admin::new(format!("the proxy of {}", proxy.name), &proxy.admin);
+        // One that just starts again is left out this time.
+        edges.extend(admin.get::<Vec<Edge>>("/v1/edges").await.unwrap_or_default());
+    }
+    EdgeTable::new(edges)
+}
+
+fn draw(head: &str, table: &str, notices: &VecDeque<String>) {
+    let notices = notices.iter().map(|notice| format!("\n{notice}")).collect::<String>();
+    // To the upper left corner, then clear what is left of the old picture.
+    say(format_args!("\x1b[H\x1b[2J{head}\n\n{table}\n{notices}"));
+}

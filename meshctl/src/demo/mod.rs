@@ -1,0 +1,34 @@
+//! Bookinfo, embedded: the mesh, its configuration, its traffic, a live table of who calls whom,
+//! and a tour that proves each feature.
+
+mod edges;
+mod live;
+mod live_config;
+mod sample;
+mod tour;
+mod traffic;
+
+use std::net::SocketAddr;
+
+use tokio::sync::watch;
+
+use crate::state::{MeshRecord, WorkloadKind, WorkloadRecord};
+
+pub use edges::{EdgeRow, EdgeTable};
+pub use live::show_live;
+pub use live_config::{ApplyError, LiveConfig};
+pub use sample::{Sample, SampleError};
+pub use tour::Tour;
+pub use traffic::{Target, Targets, Traffic};
+
+/// Where the sample's gateway listens on this machine.
+pub fn gateway_address(record: &watch::Receiver<MeshRecord>) -> Option<SocketAddr> {
+    let record = record.borrow();
+    let gateway = record.workloads.iter().find(|workload| workload.kind == WorkloadKind::Gateway)?;
+    gateway.ports.first().map(|port| port.listen)
+}
+
+/// A workload of the sample, which has all its names.
+fn workload(record: &watch::Receiver<MeshRecord>, name: &str) -> anyhow::Result<WorkloadRecord> {
+    Ok(record.borrow().workload(name)?.clone())
+}

@@ -1,0 +1,51 @@
+//! Tells what the control plane makes of the configuration, whenever that changes.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mesh_api::v1::{ControlPlaneStatus, Problem, ProblemList};
+use meshd_core::ProblemLine;
+
+use super::Notices;
+use super::names::Names;
+use crate::call::Admin;
+
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Runs until it is dropped.
+pub(super) async fn watch_configuration(socket: PathBuf, mut names: Names, notices: Notices) {
+    let admin = Admin::new("the control plane", &socket);
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    let mut last = None;
+    loop {
+        // While the control plane is away there is nothing to tell.
+        if let Ok(status) = admin.get::<ControlPlaneStatus>("/v1/status").await {
+            let now = (status.revision, status.errors, status.warnings);
+            if last != Some(now)
+                && let Ok(list) = admin.get::<ProblemList>("/v1/problems").await
+            {
+                let problems = list.problems.iter().map(line).collect::<BTreeSet<_>>();
+                tell(&known, &problems, &notices);
+                known = problems;
+                names.refresh(&admin, &notices).await;
+                last = Some(now);
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn line(problem: &Problem) -> String {
+    ProblemLine(problem).to_string()
+}
+
+fn tell(before: &BTreeSet<String>, now: &BTreeSet<String>, notices: &Notices) {
+    for problem in now.difference(before) {
+        notices.warning(problem);
+    }
+    let solved = before.difference(now).count();
+    if solved > 0 && now.is_empty() {
+        notices.info("the configuration has no problems any more");
+    }
+}

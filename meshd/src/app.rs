@@ -1,0 +1,470 @@
+//! The composition root.
+
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use mesh_api::SpiffeId;
+use mesh_ca::listen::{Access, BoundAddress, ListenAddress, ListenError, Listener};
+use mesh_ca::tls::{Incoming, IncomingOptions, ServerTls, TlsError};
+use mesh_ca::{
+    Authority, AuthorityError, AuthorityOptions, CertificateAuthority, FileError, JoinTokens,
+    RenewError, ServerName, keep_renewed,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use crate::admin::{self, Admin, AdminListener};
+use crate::authority::{ExternalAuthorityError, ExternalIdentity};
+use crate::clock;
+use crate::discovery::{DiscoveryService, Shared};
+use crate::logging::LogControl;
+use crate::metrics::{DiscoveryMetrics, Metrics, Sources};
+use crate::publish::{ConfigHandle, Message, Published, Publisher};
+use crate::registry::Registry;
+use crate::revision::{RevisionError, Revisions};
+use crate::settings::{AuthoritySettings, Settings};
+use crate::source::{Scanner, SourceError, Watcher};
+
+/// How long open calls may take at the end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Why a control plane cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The state directory cannot be used.
+    #[error("cannot use the state directory {path}: {source}")]
+    State {
+        /// The directory.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Another control plane uses the state directory.
+    #[error(
+        "another control plane runs on the state directory {path}: stop it, or give another --state-dir"
+    )]
+    StateTaken {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The number of the last revision cannot be read.
+    #[error(transparent)]
+    Revision(#[from] RevisionError),
+    /// The authority cannot be opened.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The token key cannot be opened.
+    #[error(transparent)]
+    Tokens(#[from] FileError),
+    /// The server's own certificate cannot be issued.
+    #[error("cannot certify the control plane itself: {0}")]
+    Certificate(#[from] RenewError),
+    /// Another server does not certify us.
+    #[error(transparent)]
+    External(#[from] ExternalAuthorityError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The configuration cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// An address is taken or invalid.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The operating system does not say where we listen.
+    #[error("cannot find out where the control plane listens: {0}")]
+    Address(io::Error),
+    /// A setting does not fit.
+    #[error("{0}")]
+    Setting(String),
+    /// The first load failed.
+    #[error("loading the configuration failed: {0}")]
+    Load(#[from] tokio::task::JoinError),
+}
+
+/// Why a control plane stopped before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// gRPC failed.
+    #[error("discovery failed: {0}")]
+    Discovery(#[from] tonic::transport::Error),
+    /// HTTP failed.
+    #[error("the operator's interface failed: {0}")]
+    Admin(#[from] io::Error),
+    /// A task panicked.
+    #[error("a task of the control plane failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// A control plane.
+#[derive(Debug)]
+pub struct App;
+
+/// A control plane that has loaded its configuration and is bound to its addresses.
+pub struct Bound {
+    /// Where discovery and certificates are served, in the order of the settings.
+    pub discovery_addrs: Vec<BoundAddress>,
+    /// Where the operator's interface is served, in the order of the settings.
+    pub admin_addrs: Vec<BoundAddress>,
+    discovery: Vec<Listener>,
+    admin: Vec<Listener>,
+    tls: ServerTls,
+    identity: Identity,
+    config: ConfigHandle,
+    messages: mpsc::Receiver<Message>,
+    publisher: Publisher,
+    published: watch::Receiver<Arc<Published>>,
+    watcher: Option<(Watcher, Scanner)>,
+    log: Option<LogControl>,
+    _lock: File,
+}
+
+enum Identity {
+    Own {
+        authority: Arc<Authority>,
+        tokens: Arc<JoinTokens>,
+        name: ServerName,
+        renew_at: SystemTime,
+    },
+    External(Box<ExternalIdentity>),
+}
+
+// === impl App ===
+
+impl App {
+    /// Opens the state, loads the configuration and listens. Connections wait until
+    /// [`Bound::run`].
+    ///
+    /// # Errors
+    /// A [`BuildError`] that names the file or address, and what to do.
+    pub async fn build(settings: Settings) -> Result<Bound, BuildError> {
+        let lock = open_state(&settings.state_dir)?;
+        let revisions = Revisions::open(&settings.state_dir)?;
+        let (identity, tls) = Identity::open(&settings).await?;
+        let scanner = Scanner::new(&settings.config)?;
+        // Watch first, look second: so nothing between is lost.
+        let watcher = (!settings.config.is_empty()).then(|| Watcher::new(&scanner));
+        let mut mesh = settings.mesh.clone();
+        mesh.roots_der = identity.roots_der().to_vec();
+        let (publisher, published, scanner) = tokio::task::spawn_blocking(move || {
+            let mut scanner = scanner;
+            let scan = scanner.scan(clock::instant(), &Default::default());
+            let (publisher, published) = Publisher::new(mesh, revisions, scan.changes);
+            (publisher, published, scanner)
+        })
+        .await?;
+        let (config, messages) = ConfigHandle::channel();
+        let discovery = bind(&settings.discovery, Access::Anybody).await?;
+        let admin = bind(&settings.admin, Access::Owner).await?;
+        Ok(Bound {
+            discovery_addrs: addresses(&discovery)?,
+            admin_addrs: addresses(&admin)?,
+            discovery,
+            admin,
+            tls,
+            identity,
+            config,
+            messages,
+            publisher,
+            published,
+            watcher: watcher.map(|watcher| (watcher, scanner)),
+            log: None,
+            _lock: lock,
+        })
+    }
+}
+
+/// Makes the state directory and takes it for us alone.
+fn open_state(path: &Path) -> Result<File, BuildError> {
+    let failed = |source| BuildError::State {
+        path: path.to_owned(),
+        source,
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(failed)?;
+    let lock = File::options()
+        .create(true)
+        .append(true)
+        .open(path.join("meshd.lock"))
+        .map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(BuildError::StateTaken {
+            path: path.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+async fn bind(addresses: &[ListenAddress], access: Access) -> Result<Vec<Listener>, ListenError> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        listeners.push(Listener::bind(address, access).await?);
+    }
+    Ok(listeners)
+}
+
+fn addresses(listeners: &[Listener]) -> Result<Vec<BoundAddress>, BuildError> {
+    listeners
+        .iter()
+        .map(Listener::address)
+        .collect::<Result<_, _>>()
+        .map_err(BuildError::Address)
+}
+
+// === impl Identity ===
+
+impl Identity {
+    async fn open(settings: &Settings) -> Result<(Self, ServerTls), BuildError> {
+        match &settings.authority {
+            AuthoritySettings::Own {
+                dir,
+                default_ttl,
+                max_ttl,
+            } => {
+                let dir = dir.clone().unwrap_or_else(|| settings.state_dir.join("ca"));
+                let options = AuthorityOptions {
+                    trust_domain: settings.trust_domain().clone(),
+                    default_ttl: *default_ttl,
+                    max_ttl: *max_ttl,
+                    ..AuthorityOptions::default()
+                };
+                let authority = Arc::new(Authority::open(&dir, &options)?);
+                let tokens = Arc::new(JoinTokens::open(&dir)?);
+                let tls = ServerTls::new(authority.roots_der())?;
+                let identity = SpiffeId::new(
+                    settings.trust_domain(),
+                    &settings.mesh.root_namespace,
+                    "meshd",
+                )
+                .map_err(|error| BuildError::Setting(error.to_string()))?;
+                let mut dns_names = vec!["meshd".to_owned(), "localhost".to_owned()];
+                dns_names.extend(settings.dns_names.iter().cloned());
+                let name = ServerName {
+                    identity,
+                    dns_names,
+                };
+                let renew_at = name.present(&authority, &tls)?;
+                Ok((
+                    Self::Own {
+                        authority,
+                        tokens,
+                        name,
+                        renew_at,
+                    },
+                    tls,
+                ))
+            }
+            AuthoritySettings::External(external) => {
+                let identity = ExternalIdentity::join(external.clone()).await?;
+                let tls = ServerTls::new(identity.roots_der())?;
+                identity.present(&tls)?;
+                Ok((Self::External(Box::new(identity)), tls))
+            }
+        }
+    }
+
+    fn roots_der(&self) -> &[Vec<u8>] {
+        match self {
+            Self::Own { authority, .. } => authority.roots_der(),
+            Self::External(identity) => identity.roots_der(),
+        }
+    }
+}
+
+// === impl Bound ===
+
+impl Bound {
+    /// Lets the operator change what is logged, by `POST /log`.
+    #[must_use]
+    pub fn with_log_control(mut self, log: LogControl) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// Feeds configuration from this program. Edits wait until [`Bound::run`].
+    pub fn config(&self) -> ConfigHandle {
+        self.config.clone()
+    }
+
+    /// What is in force, now and whenever it changes.
+    pub fn published(&self) -> watch::Receiver<Arc<Published>> {
+        self.published.clone()
+    }
+
+    /// The roots that peers trust, DER.
+    pub fn roots_der(&self) -> &[Vec<u8>] {
+        self.identity.roots_der()
+    }
+
+    /// The authority and its tokens, if they are in this process.
+    pub fn authority(&self) -> Option<(&Arc<Authority>, &Arc<JoinTokens>)> {
+        match &self.identity {
+            Identity::Own {
+                authority, tokens, ..
+            } => Some((authority, tokens)),
+            Identity::External(_) => None,
+        }
+    }
+
+    /// Serves until `shutdown`, then ends the streams, so that proxies connect elsewhere, and
+    /// answers what it has begun, for 5 s at most.
+    ///
+    /// # Errors
+    /// If serving fails before.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
+        let (config, published) = (self.config.clone(), self.published.clone());
+        let registry = Registry::new();
+        let discovery_metrics = Arc::new(DiscoveryMetrics::new());
+        let mut chores = JoinSet::new();
+        let certificates = self.identity.serve(&self.tls, &config, &mut chores);
+        let metrics = Metrics::new(Sources {
+            published: published.clone(),
+            registry: registry.clone(),
+            discovery: Arc::clone(&discovery_metrics),
+            issue: certificates.as_ref().map(CertificateAuthority::counters),
+        });
+        let service = DiscoveryService::new(Shared {
+            published: published.clone(),
+            registry: registry.clone(),
+            metrics: discovery_metrics,
+            shutdown: shutdown.clone(),
+        });
+        let admin = Admin {
+            published,
+            registry,
+            metrics,
+            log: self.log,
+            shutdown: shutdown.clone(),
+        };
+
+        let (publisher, messages) = (self.publisher, self.messages);
+        let publishing = tokio::task::spawn_blocking(move || publisher.run(messages));
+        if let Some((watcher, scanner)) = self.watcher {
+            chores.spawn(watcher.run(scanner, config.clone()));
+        }
+        let mut servers = JoinSet::new();
+        for listener in self.discovery {
+            let incoming = Incoming::new(listener, self.tls.clone(), IncomingOptions::default());
+            let stop = shutdown.clone();
+            let router = Server::builder()
+                // A proxy that vanished without a word is noticed within 20 s.
+                .http2_keepalive_interval(Some(Duration::from_secs(10)))
+                .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+                .max_concurrent_streams(64)
+                .add_service(service.clone().into_server())
+                .add_optional_service(certificates.clone().map(CertificateAuthority::into_server));
+            servers.spawn(async move {
+                router
+                    .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+                    .await
+                    .map_err(RunError::from)
+            });
+        }
+        let router = admin::router(admin);
+        for listener in self.admin {
+            let (router, stop) = (router.clone(), shutdown.clone());
+            servers.spawn(async move {
+                let serving = axum::serve(AdminListener(listener), router);
+                serving
+                    .with_graceful_shutdown(stop.cancelled_owned())
+                    .await
+                    .map_err(RunError::from)
+            });
+        }
+        let result = wait(servers, &shutdown).await;
+        // Chores hold nothing that must be finished.
+        chores.shutdown().await;
+        if config.send(Message::Stop).await.is_ok() {
+            publishing.await?;
+        }
+        result
+    }
+}
+
+/// Waits for all servers; after `shutdown`, for a while.
+async fn wait(
+    mut servers: JoinSet<Result<(), RunError>>,
+    shutdown: &CancellationToken,
+) -> Result<(), RunError> {
+    let overdue = async {
+        shutdown.cancelled().await;
+        sleep(DRAIN).await;
+    };
+    tokio::pin!(overdue);
+    loop {
+        tokio::select! {
+            done = servers.join_next() => match done {
+                Some(result) => result??,
+                None => {
+                    // Without a listener there is nothing to wait for but the end.
+                    shutdown.cancelled().await;
+                    return Ok(());
+                }
+            },
+            () = &mut overdue => {
+                tracing::warn!("some calls did not end in time");
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Identity {
+    /// Begins to renew the certificate, and gives the service if certificates are served here.
+    fn serve(
+        self,
+        tls: &ServerTls,
+        config: &ConfigHandle,
+        chores: &mut JoinSet<()>,
+    ) -> Option<CertificateAuthority> {
+        match self {
+            Self::Own {
+                authority,
+                tokens,
+                name,
+                renew_at,
+            } => {
+                chores.spawn(keep_renewed(
+                    name,
+                    Arc::clone(&authority),
+                    tls.clone(),
+                    renew_at,
+                ));
+                chores.spawn(forget_tokens(Arc::clone(&tokens)));
+                Some(CertificateAuthority::new(authority, tokens))
+            }
+            Self::External(identity) => {
+                chores.spawn(identity.keep_renewed(tls.clone(), config.clone()));
+                None
+            }
+        }
+    }
+}
+
+async fn forget_tokens(tokens: Arc<JoinTokens>) {
+    const EVERY: Duration = Duration::from_secs(10 * 60);
+    loop {
+        sleep(EVERY).await;
+        tokens.forget_expired(clock::now());
+    }
+}
+
+impl std::fmt::Debug for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bound")
+            .field("discovery_addrs", &self.discovery_addrs)
+            .field("admin_addrs", &self.admin_addrs)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,299 @@
+//! The command line, for the binary here and for programs that carry it along.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use mesh_api::v1::OutboundPolicy;
+use mesh_api::{TrustDomain, WorkloadName};
+use mesh_ca::listen::ListenAddress;
+use mesh_ca::{OutputFormat, parse_duration};
+use meshd_core::MeshSettings;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, BuildError, RunError};
+use crate::authority::ExternalAuthority;
+use crate::logging::LogControl;
+use crate::settings::{AuthoritySettings, Settings};
+
+/// Subcommands of `meshd`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs the control plane
+    #[command(
+        after_help = "Examples:\n  meshd run --config ./config --state-dir ./state\n  meshd run --config ./config --state-dir ./state --listen 127.0.0.1:15012 --admin 127.0.0.1:15014\n  meshd run --config ./config --state-dir ./state --ca https://ca:15012 --ca-roots root.pem --ca-token token"
+    )]
+    Run(Box<RunArgs>),
+    /// Makes a join token for one workload
+    #[command(
+        after_help = "Examples:\n  meshd token --state-dir ./state --workload default/reviews-v1 --service-account reviews\n  meshd token --state-dir ./state --workload default/web -o json"
+    )]
+    Token(TokenArgs),
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// File or directory of configuration (*.yaml, *.yml, *.json); may be given more than once
+    #[arg(long, env = "MESHD_CONFIG", value_delimiter = ',', value_name = "PATH")]
+    pub config: Vec<PathBuf>,
+    /// Directory for what must outlive the process
+    #[arg(long, env = "MESHD_STATE_DIR", value_name = "DIR")]
+    pub state_dir: PathBuf,
+    /// Where to serve discovery and certificates over TLS: host:port or unix:///path; may be given
+    /// more than once [default: unix://<state-dir>/meshd.sock]
+    #[arg(
+        long,
+        env = "MESHD_LISTEN",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
+    pub listen: Vec<ListenAddress>,
+    /// Where to serve the operator's HTTP interface; may be given more than once
+    /// [default: unix://<state-dir>/meshd-admin.sock]
+    #[arg(
+        long,
+        env = "MESHD_ADMIN",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
+    pub admin: Vec<ListenAddress>,
+    /// Trust domain of the mesh
+    #[arg(
+        long,
+        env = "MESHD_TRUST_DOMAIN",
+        default_value = "cluster.local",
+        value_name = "NAME"
+    )]
+    pub trust_domain: TrustDomain,
+    /// Another name of the same trust domain; may be given more than once
+    #[arg(long = "trust-domain-alias", value_name = "NAME")]
+    pub trust_domain_aliases: Vec<TrustDomain>,
+    /// Namespace whose policies hold for the whole mesh
+    #[arg(long, default_value = "istio-system", value_name = "NAME")]
+    pub root_namespace: String,
+    /// Suffix of the names of services
+    #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
+    pub cluster_domain: String,
+    /// What happens to destinations that nobody declared
+    #[arg(long, default_value = "ALLOW_ANY", value_name = "POLICY")]
+    pub outbound_policy: OutboundMode,
+    /// Do not give addresses to services that have none
+    #[arg(long)]
+    pub no_allocate_addresses: bool,
+    /// Directory of the authority's keys and certificates [default: <state-dir>/ca]
+    #[arg(long, conflicts_with = "ca", value_name = "DIR")]
+    pub ca_dir: Option<PathBuf>,
+    /// Life of a certificate whose caller asks for none
+    #[arg(long, default_value = "24h", value_parser = parse_duration, value_name = "TIME")]
+    pub certificate_ttl: Duration,
+    /// Longest life of a certificate
+    #[arg(long, default_value = "90d", value_parser = parse_duration, value_name = "TIME")]
+    pub max_certificate_ttl: Duration,
+    /// Certificate authority in another process, instead of one in this
+    #[arg(
+        long,
+        requires = "ca_roots",
+        requires = "ca_token",
+        value_name = "ADDRESS"
+    )]
+    pub ca: Option<ListenAddress>,
+    /// File with the roots to trust that authority by, PEM
+    #[arg(long, requires = "ca", value_name = "FILE")]
+    pub ca_roots: Option<PathBuf>,
+    /// File with a join token of that authority for the service account meshd in istio-system
+    #[arg(long, requires = "ca", value_name = "FILE")]
+    pub ca_token: Option<PathBuf>,
+    /// A further DNS name of this server, for its certificate; may be given more than once
+    #[arg(long = "dns-name", value_name = "NAME")]
+    pub dns_names: Vec<String>,
+    /// Print a line `ready {json}` on stdout once everything is bound
+    #[arg(long)]
+    pub print_ready: bool,
+}
+
+/// What happens to destinations that nobody declared (Istio: outboundTrafficPolicy.mode).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutboundMode {
+    /// Passed to where they were going
+    #[value(name = "ALLOW_ANY")]
+    AllowAny,
+    /// Refused
+    #[value(name = "REGISTRY_ONLY")]
+    RegistryOnly,
+}
+
+/// Arguments of `token`.
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// State directory of the control plane
+    #[arg(long, env = "MESHD_STATE_DIR", value_name = "DIR")]
+    pub state_dir: PathBuf,
+    /// Directory of the authority's keys and certificates [default: <state-dir>/ca]
+    #[arg(long, value_name = "DIR")]
+    pub ca_dir: Option<PathBuf>,
+    /// The workload that may join
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub workload: WorkloadName,
+    /// Its service account, in the namespace of the workload
+    #[arg(long, default_value = "default", value_name = "NAME")]
+    pub service_account: String,
+    /// How long the token is good
+    #[arg(long, default_value = "1h", value_parser = parse_duration, value_name = "TIME")]
+    pub ttl: Duration,
+    /// Good for any number of joins, not for one key only
+    #[arg(long)]
+    pub reusable: bool,
+    /// Output format
+    #[arg(short, long, default_value = "text", value_name = "FORMAT")]
+    pub output: OutputFormat,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The control plane cannot start.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The control plane failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// No token was made.
+    #[error(transparent)]
+    Token(#[from] mesh_ca::CommandError),
+    /// The result cannot be printed.
+    #[error("cannot print the result: {0}")]
+    Print(#[from] std::io::Error),
+}
+
+// === impl Command ===
+
+impl Command {
+    /// Runs the command; `run` until `shutdown`.
+    ///
+    /// # Errors
+    /// A [`CommandError`] in words for the user.
+    pub async fn run(
+        self,
+        log: Option<LogControl>,
+        shutdown: CancellationToken,
+    ) -> Result<(), CommandError> {
+        match self {
+            Self::Run(args) => args.run(log, shutdown).await,
+            Self::Token(args) => args.run(&mut std::io::stdout()),
+        }
+    }
+}
+
+// === impl RunArgs ===
+
+impl RunArgs {
+    /// Runs the control plane until `shutdown`.
+    ///
+    /// # Errors
+    /// If it cannot start, or fails.
+    pub async fn run(
+        self,
+        log: Option<LogControl>,
+        shutdown: CancellationToken,
+    ) -> Result<(), CommandError> {
+        let print_ready = self.print_ready;
+        let mut bound = Box::pin(App::build(self.into())).await?;
+        if let Some(log) = log {
+            bound = bound.with_log_control(log);
+        }
+        for address in &bound.discovery_addrs {
+            tracing::info!(%address, "discovery listens");
+        }
+        for address in &bound.admin_addrs {
+            tracing::info!(%address, "the operator's interface listens");
+        }
+        if print_ready {
+            let texts = |addresses: &[mesh_ca::listen::BoundAddress]| -> Vec<String> {
+                addresses.iter().map(ToString::to_string).collect()
+            };
+            let line = serde_json::json!({
+                "discovery": texts(&bound.discovery_addrs),
+                "admin": texts(&bound.admin_addrs),
+                "revision": bound.published().borrow().revision,
+            });
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "ready {line}")?;
+            out.flush()?;
+        }
+        Ok(Box::pin(bound.run(shutdown)).await?)
+    }
+}
+
+impl From<RunArgs> for Settings {
+    fn from(args: RunArgs) -> Self {
+        let defaults = Self::new(args.state_dir);
+        let external = args.ca.zip(args.ca_roots).zip(args.ca_token);
+        Self {
+            config: args.config,
+            discovery: if args.listen.is_empty() {
+                defaults.discovery
+            } else {
+                args.listen
+            },
+            admin: if args.admin.is_empty() {
+                defaults.admin
+            } else {
+                args.admin
+            },
+            state_dir: defaults.state_dir,
+            mesh: MeshSettings {
+                trust_domain: args.trust_domain,
+                trust_domain_aliases: args.trust_domain_aliases,
+                root_namespace: args.root_namespace,
+                cluster_domain: args.cluster_domain,
+                outbound_policy: args.outbound_policy.into(),
+                roots_der: Vec::new(),
+                allocate_addresses: !args.no_allocate_addresses,
+            },
+            authority: match external {
+                Some(((address, roots), token)) => AuthoritySettings::External(ExternalAuthority {
+                    address,
+                    roots,
+                    token,
+                }),
+                None => AuthoritySettings::Own {
+                    dir: args.ca_dir,
+                    default_ttl: args.certificate_ttl,
+                    max_ttl: args.max_certificate_ttl,
+                },
+            },
+            dns_names: args.dns_names,
+        }
+    }
+}
+
+impl From<OutboundMode> for OutboundPolicy {
+    fn from(mode: OutboundMode) -> Self {
+        match mode {
+            OutboundMode::AllowAny => Self::AllowAny,
+            OutboundMode::RegistryOnly => Self::RegistryOnly,
+        }
+    }
+}
+
+// === impl TokenArgs ===
+
+impl TokenArgs {
+    /// Makes a token and prints it.
+    ///
+    /// # Errors
+    /// If there is no authority, or `out` cannot be written.
+    pub fn run(self, out: &mut impl Write) -> Result<(), CommandError> {
+        let args = mesh_ca::TokenArgs {
+            dir: self.ca_dir.unwrap_or_else(|| self.state_dir.join("ca")),
+            workload: self.workload,
+            service_account: self.service_account,
+            ttl: self.ttl,
+            reusable: self.reusable,
+            output: self.output,
+        };
+        Ok(args.run(out)?)
+    }
+}

@@ -1,0 +1,100 @@
+//! Who may ask for whose configuration.
+
+use std::time::SystemTime;
+
+use mesh_api::SpiffeId;
+use mesh_api::v1::Node;
+use mesh_ca::{PeerCertificates, PeerIdentityError};
+use meshd_core::{Scope, ScopeError, World};
+use tonic::{Code, Status};
+
+use crate::clock;
+
+/// An authenticated caller.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    pub(super) identity: SpiffeId,
+    pub(super) not_after: SystemTime,
+}
+
+/// Why a caller gets nothing. The reason stands in the metadata `mesh-refusal`, too.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error(transparent)]
+    Certificate(#[from] PeerIdentityError),
+    #[error("the certificate of this connection has expired: connect again with the current one")]
+    CertificateExpired,
+    #[error("the first request must carry `node`")]
+    NoNode,
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
+}
+
+// === impl Peer ===
+
+impl Peer {
+    /// The identity in the certificate of a connection.
+    pub(super) fn new(certificates: &PeerCertificates) -> Result<Self, Refusal> {
+        let (identity, not_after) = certificates.identity()?;
+        if not_after <= clock::now() {
+            return Err(Refusal::CertificateExpired);
+        }
+        Ok(Self {
+            identity,
+            not_after,
+        })
+    }
+
+    /// What the caller may see, if the node that it names is its own.
+    pub(super) fn admit(&self, world: &World, node: &Node) -> Result<Scope, Refusal> {
+        Ok(world.scope(node, &self.identity)?)
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// The name in snake case.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Certificate(PeerIdentityError::NoCertificate) => "no_certificate",
+            Self::Certificate(_) => "certificate_identity",
+            Self::CertificateExpired => "certificate_expired",
+            Self::NoNode => "no_node",
+            Self::Scope(ScopeError::Workload(_)) => "workload_name",
+            Self::Scope(ScopeError::Kind(_)) => "proxy_kind",
+            Self::Scope(ScopeError::Address(_)) => "address",
+            Self::Scope(ScopeError::TrustDomain(_)) => "trust_domain",
+            Self::Scope(ScopeError::Namespace { .. }) => "namespace_mismatch",
+            Self::Scope(ScopeError::ServiceAccount { .. }) => "service_account_mismatch",
+        }
+    }
+
+    fn code(&self) -> Code {
+        match self {
+            Self::Certificate(PeerIdentityError::NoCertificate) | Self::CertificateExpired => {
+                Code::Unauthenticated
+            }
+            Self::NoNode
+            | Self::Scope(ScopeError::Workload(_) | ScopeError::Kind(_) | ScopeError::Address(_)) => {
+                Code::InvalidArgument
+            }
+            Self::Certificate(_)
+            | Self::Scope(
+                ScopeError::TrustDomain(_)
+                | ScopeError::Namespace { .. }
+                | ScopeError::ServiceAccount { .. },
+            ) => Code::PermissionDenied,
+        }
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let mut status = Self::new(refusal.code(), refusal.to_string());
+        if let Ok(reason) = refusal.reason().parse() {
+            status.metadata_mut().insert("mesh-refusal", reason);
+        }
+        status
+    }
+}

@@ -1,0 +1,309 @@
+//! From changes of files to a published world: the one writer of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mesh_api::v1::{Origin, Problem, Severity};
+use meshd_core::{MeshSettings, ProblemLine, Store, World};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock;
+use crate::revision::Revisions;
+
+/// A world that is in force, with its number.
+#[derive(Clone)]
+pub struct Published {
+    /// The compiled configuration.
+    pub world: World,
+    /// Its number: rises whenever the digest changes, also over restarts.
+    pub revision: u64,
+    /// Digest of its content, hexadecimal.
+    pub digest: String,
+    /// Everything that is wrong with the configuration, sorted by place. They change also when
+    /// the revision does not: what is in quarantine changes nothing.
+    pub problems: Vec<Problem>,
+    /// When this revision was published.
+    pub(crate) at: Instant,
+}
+
+/// Feeds configuration from a program: texts of YAML under names, as if they were files.
+/// Cheap to clone.
+///
+/// The names stand in problems and origins. Take names that are no paths of files that the
+/// control plane reads itself.
+#[derive(Debug, Clone)]
+pub struct ConfigHandle(mpsc::Sender<Message>);
+
+/// Changes that belong together: they take effect in one revision.
+#[derive(Debug, Clone, Default)]
+pub struct Edit {
+    changes: Vec<Change>,
+}
+
+/// The control plane has stopped; the edit was not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the control plane has stopped")]
+pub struct Stopped;
+
+/// One change of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The file has this text now.
+    Set { path: String, text: String },
+    /// The file is gone.
+    Remove { path: String },
+    /// The file is there and cannot be used; what was read of it before stays.
+    Broken { path: String, message: String },
+}
+
+#[derive(Debug)]
+pub(crate) enum Message {
+    Edit {
+        edit: Edit,
+        done: Option<oneshot::Sender<Arc<Published>>>,
+    },
+    Roots(Vec<Vec<u8>>),
+    Stop,
+}
+
+/// Owns the store. Runs on a thread of its own: compiling takes its time.
+pub(crate) struct Publisher {
+    store: Store,
+    settings: MeshSettings,
+    broken: BTreeMap<String, Problem>,
+    revisions: Revisions,
+    published: watch::Sender<Arc<Published>>,
+    known_problems: BTreeSet<String>,
+}
+
+// === impl Edit ===
+
+impl Edit {
+    /// Changes nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives a name this text: YAML or JSON, any number of objects.
+    #[must_use]
+    pub fn set(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.changes.push(Change::Set {
+            path: name.into(),
+            text: text.into(),
+        });
+        self
+    }
+
+    /// Removes everything under a name.
+    #[must_use]
+    pub fn remove(mut self, name: impl Into<String>) -> Self {
+        self.changes.push(Change::Remove { path: name.into() });
+        self
+    }
+}
+
+impl From<Vec<Change>> for Edit {
+    fn from(changes: Vec<Change>) -> Self {
+        Self { changes }
+    }
+}
+
+// === impl ConfigHandle ===
+
+impl ConfigHandle {
+    /// A handle, and what receives from it.
+    pub(crate) fn channel() -> (Self, mpsc::Receiver<Message>) {
+        let (sender, receiver) = mpsc::channel(64);
+        (Self(sender), receiver)
+    }
+
+    /// Applies an edit and returns what is published with it. Objects with errors are in
+    /// quarantine then; look at the problems.
+    ///
+    /// # Errors
+    /// If the control plane has stopped.
+    pub async fn apply(&self, edit: Edit) -> Result<Arc<Published>, Stopped> {
+        let (done, published) = oneshot::channel();
+        self.send(Message::Edit {
+            edit,
+            done: Some(done),
+        })
+        .await?;
+        published.await.map_err(|_| Stopped)
+    }
+
+    pub(crate) async fn send(&self, message: Message) -> Result<(), Stopped> {
+        self.0.send(message).await.map_err(|_| Stopped)
+    }
+}
+
+// === impl Publisher ===
+
+impl Publisher {
+    /// Publishes a first world of these changes.
+    pub(crate) fn new(
+        settings: MeshSettings,
+        revisions: Revisions,
+        first: Vec<Change>,
+    ) -> (Self, watch::Receiver<Arc<Published>>) {
+        let mut store = Store::new();
+        let mut broken = BTreeMap::new();
+        for change in first {
+            take(&mut store, &mut broken, change);
+        }
+        let world = store.world(&settings);
+        let nothing = Published {
+            digest: String::new(),
+            problems: Vec::new(),
+            revision: 0,
+            at: clock::instant(),
+            world: world.clone(),
+        };
+        let (published, receiver) = watch::channel(Arc::new(nothing));
+        let mut publisher = Self {
+            store,
+            settings,
+            broken,
+            revisions,
+            published,
+            known_problems: BTreeSet::new(),
+        };
+        publisher.publish(world);
+        (publisher, receiver)
+    }
+
+    /// Takes messages until `Stop`. Blocks.
+    pub(crate) fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        while let Some(message) = messages.blocking_recv() {
+            let mut waiting = Vec::new();
+            let mut next = Some(message);
+            // What has piled up meanwhile goes into the same revision.
+            while let Some(message) = next {
+                match message {
+                    Message::Edit { edit, done } => {
+                        for change in edit.changes {
+                            take(&mut self.store, &mut self.broken, change);
+                        }
+                        waiting.extend(done);
+                    }
+                    Message::Roots(roots) => self.settings.roots_der = roots,
+                    Message::Stop => return,
+                }
+                next = messages.try_recv().ok();
+            }
+            let world = self.store.world(&self.settings);
+            let published = self.publish(world);
+            for done in waiting {
+                // Who has gone away does not want to know.
+                let _ = done.send(Arc::clone(&published));
+            }
+        }
+    }
+
+    fn publish(&mut self, world: World) -> Arc<Published> {
+        let before = self.published.borrow().clone();
+        let mut problems: Vec<Problem> = world.problems().to_vec();
+        problems.extend(self.broken.values().cloned());
+        problems.sort_by(|a, b| {
+            place(a)
+                .cmp(&place(b))
+                .then_with(|| a.message.cmp(&b.message))
+        });
+        self.log_problems(&problems);
+        if world.digest() == before.digest {
+            if problems == before.problems {
+                return before;
+            }
+            let published = Published {
+                problems,
+                ..(*before).clone()
+            };
+            return self.announce(published);
+        }
+        let revision = self.revisions.next().unwrap_or_else(|error| {
+            // Better a number that a later process may use again than a change that is lost.
+            tracing::error!(%error, "the number of this revision cannot be remembered");
+            self.revisions.next_unsaved()
+        });
+        let digest = world.digest().to_owned();
+        tracing::info!(revision, %digest, problems = problems.len(), "published");
+        self.announce(Published {
+            world,
+            revision,
+            digest,
+            problems,
+            at: clock::instant(),
+        })
+    }
+
+    fn announce(&self, published: Published) -> Arc<Published> {
+        let published = Arc::new(published);
+        self.published.send_replace(Arc::clone(&published));
+        published
+    }
+
+    /// Logs each problem once when it appears and once when it is gone.
+    fn log_problems(&mut self, problems: &[Problem]) {
+        let mut now = BTreeSet::new();
+        for problem in problems {
+            let line = ProblemLine(problem).to_string();
+            if !self.known_problems.contains(&line) && !now.contains(&line) {
+                match problem.severity() {
+                    Severity::Error => tracing::error!("{line}"),
+                    Severity::Warning => tracing::warn!("{line}"),
+                    _ => tracing::info!("{line}"),
+                }
+            }
+            now.insert(line);
+        }
+        for line in self.known_problems.difference(&now) {
+            tracing::info!("resolved: {line}");
+        }
+        self.known_problems = now;
+    }
+}
+
+fn take(store: &mut Store, broken: &mut BTreeMap<String, Problem>, change: Change) {
+    match change {
+        Change::Set { path, text } => {
+            broken.remove(&path);
+            store.set_file(&path, &text);
+        }
+        Change::Remove { path } => {
+            broken.remove(&path);
+            store.remove_file(&path);
+        }
+        Change::Broken { path, message } => {
+            let origin = Origin {
+                source: path.clone(),
+                ..Origin::default()
+            };
+            let mut problem = Problem {
+                origin: Some(origin),
+                message,
+                code: "FileUnreadable".to_owned(),
+                ..Problem::default()
+            };
+            problem.set_severity(Severity::Error);
+            broken.insert(path, problem);
+        }
+    }
+}
+
+fn place(problem: &Problem) -> (&str, u32, u32) {
+    problem.origin.as_ref().map_or(("", 0, 0), |origin| {
+        (origin.source.as_str(), origin.line, origin.column)
+    })
+}
+
+impl fmt::Debug for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Published")
+            .field("revision", &self.revision)
+            .field("digest", &self.digest)
+            .field("problems", &self.problems.len())
+            .finish_non_exhaustive()
+    }
+}

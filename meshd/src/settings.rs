@@ -1,0 +1,83 @@
+//! What a control plane needs to know.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mesh_api::TrustDomain;
+use mesh_ca::AuthorityOptions;
+use mesh_ca::listen::ListenAddress;
+use meshd_core::MeshSettings;
+
+use crate::authority::ExternalAuthority;
+
+/// Everything that a control plane is told at its start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Files and directories of configuration; directories are read with all below them.
+    pub config: Vec<PathBuf>,
+    /// Directory for what must outlive the process. Made if it is not there.
+    pub state_dir: PathBuf,
+    /// Where discovery and certificates are served, over TLS.
+    pub discovery: Vec<ListenAddress>,
+    /// Where the operator's HTTP interface is served.
+    pub admin: Vec<ListenAddress>,
+    /// Mesh-wide settings. The roots in it are replaced by those of the authority.
+    pub mesh: MeshSettings,
+    /// Who certifies.
+    pub authority: AuthoritySettings,
+    /// Further DNS names of this server, besides `meshd` and `localhost`.
+    pub dns_names: Vec<String>,
+}
+
+/// Who certifies.
+#[derive(Debug, Clone)]
+pub enum AuthoritySettings {
+    /// This process.
+    Own {
+        /// Directory of keys and certificates; `ca` in the state directory if it is not given.
+        dir: Option<PathBuf>,
+        /// Life of a certificate whose caller asks for none.
+        default_ttl: Duration,
+        /// Longest life of a certificate.
+        max_ttl: Duration,
+    },
+    /// Another server.
+    External(ExternalAuthority),
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// A control plane on Unix sockets in its state directory, with its own authority.
+    pub fn new(state_dir: PathBuf) -> Self {
+        Self {
+            config: Vec::new(),
+            discovery: vec![ListenAddress::Unix(state_dir.join("meshd.sock"))],
+            admin: vec![ListenAddress::Unix(state_dir.join("meshd-admin.sock"))],
+            state_dir,
+            mesh: MeshSettings::default(),
+            authority: AuthoritySettings::default(),
+            dns_names: Vec::new(),
+        }
+    }
+
+    /// The trust domain of the mesh.
+    pub fn trust_domain(&self) -> &TrustDomain {
+        &self.mesh.trust_domain
+    }
+}
+
+impl Default for AuthoritySettings {
+    fn default() -> Self {
+        let AuthorityOptions {
+            default_ttl,
+            max_ttl,
+            ..
+        } = AuthorityOptions::default();
+        Self::Own {
+            dir: None,
+            default_ttl,
+            max_ttl,
+        }
+    }
+}
