@@ -12,11 +12,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use crate::authority::{Authority, AuthorityError, AuthorityOptions};
-use crate::clock;
 use crate::counters::IssueCounters;
 use crate::issue::Refusal;
 use crate::listen::{Access, BoundAddress, ListenAddress, ListenError, Listener};
-use crate::renewal::{RenewError, ServerName, keep_renewed};
+use crate::renewal::{RenewError, ServerName, keep_forgetting, keep_renewed};
 use crate::service::CertificateAuthority;
 use crate::storage::FileError;
 use crate::tls::{Incoming, IncomingOptions, ServerTls, TlsError};
@@ -178,7 +177,7 @@ impl Bound {
             self.tls,
             self.renew_at,
         ));
-        chores.spawn(forget_tokens(self.tokens));
+        chores.spawn(keep_forgetting(self.tokens));
         let overdue = async {
             shutdown.cancelled().await;
             sleep(DRAIN).await;
@@ -203,12 +202,4 @@ impl Bound {
 fn own_identity(authority: &Authority, service_account: &str) -> Result<SpiffeId, RenewError> {
     SpiffeId::new(authority.trust_domain(), "istio-system", service_account)
         .map_err(|_| RenewError::Refused(Refusal::Internal))
-}
-
-async fn forget_tokens(tokens: Arc<JoinTokens>) {
-    const EVERY: Duration = Duration::from_secs(10 * 60);
-    loop {
-        sleep(EVERY).await;
-        tokens.forget_expired(clock::now());
-    }
 }

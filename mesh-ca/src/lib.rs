@@ -52,7 +52,7 @@ pub use counters::{IssueCounters, RefusalReason};
 pub use duration::{InvalidDuration, parse_duration};
 pub use issue::{Issue, Issued, Refusal};
 pub use peer::{PeerCertificates, PeerIdentityError, certificate_identity};
-pub use renewal::{RenewError, ServerName, keep_renewed};
+pub use renewal::{RenewError, ServerName, keep_forgetting, keep_renewed};
 pub use secret_key::{KeyError, SecretKey};
 pub use service::CertificateAuthority;
 pub use storage::FileError;

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::issue::{Issue, Issued, Refusal};
 use crate::secret_key::SecretKey;
 use crate::tls::{ServerTls, TlsError};
+use crate::tokens::JoinTokens;
 
 /// What a server of the control plane is called.
 #[derive(Debug, Clone)]
@@ -92,5 +93,14 @@ pub async fn keep_renewed(
                 clock::now() + RETRY
             }
         };
+    }
+}
+
+/// Forgets used tokens that have expired, now and then. Runs until dropped.
+pub async fn keep_forgetting(tokens: Arc<JoinTokens>) {
+    const EVERY: Duration = Duration::from_secs(10 * 60);
+    loop {
+        sleep(EVERY).await;
+        tokens.forget_expired(clock::now());
     }
 }

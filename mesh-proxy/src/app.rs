@@ -130,17 +130,26 @@ impl App {
             readiness: Readiness::new(kind, store.clone(), identity.clone(), listener),
             store,
             identity,
-            writers: Writers { snapshot, demands, identity: publisher },
+            writers: Writers {
+                snapshot,
+                demands,
+                identity: publisher,
+            },
             log_level: None,
         })
     }
 }
 
 async fn cached(settings: &Settings) -> Snapshot {
-    let Some(directory) = &settings.state else { return Snapshot::empty() };
+    let Some(directory) = &settings.state else {
+        return Snapshot::empty();
+    };
     match Cache::new(directory, &settings.workload).load().await {
         Ok(Some(snapshot)) => {
-            info!(revision = snapshot.revision(), "serving the snapshot of an earlier run until the control plane answers");
+            info!(
+                revision = snapshot.revision(),
+                "serving the snapshot of an earlier run until the control plane answers"
+            );
             snapshot
         }
         Ok(None) => Snapshot::empty(),
@@ -211,16 +220,19 @@ impl Bound {
         // Whoever drops this future ends the proxy, too; the caller's token stays as it is.
         let shutdown = shutdown.child_token();
         let _end = shutdown.clone().drop_guard();
-        let thread = thread::Builder::new().name("control".to_owned()).spawn(move || {
-            let outcome = runtime::single_threaded()
-                .map_err(RunError::from)
-                .and_then(|runtime| {
-                    let (control, serving) = Control::new(self, &shutdown);
-                    runtime.block_on(Box::pin(control.run(serving)))
-                });
-            // The receiver may be gone: then nobody waits.
-            let _ = done.send(outcome);
-        })?;
+        let thread = thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(move || {
+                let outcome =
+                    runtime::single_threaded()
+                        .map_err(RunError::from)
+                        .and_then(|runtime| {
+                            let (control, serving) = Control::new(self, &shutdown);
+                            runtime.block_on(Box::pin(control.run(serving)))
+                        });
+                // The receiver may be gone: then nobody waits.
+                let _ = done.send(outcome);
+            })?;
         let outcome = result.await.unwrap_or(Err(RunError::Control));
         // It has sent its result: nothing is waited for here.
         if thread.join().is_err() {
@@ -231,8 +243,12 @@ impl Bound {
 
     // The line that tells a parent process where everything is.
     fn ready_line(&self) -> String {
-        let inbound: Vec<_> =
-            self.addresses.inbound.iter().map(|(port, address)| json!({ "port": port, "address": address })).collect();
+        let inbound: Vec<_> = self
+            .addresses
+            .inbound
+            .iter()
+            .map(|(port, address)| json!({ "port": port, "address": address }))
+            .collect();
         let ready = json!({
             "workload": self.settings.workload.to_string(),
             "pid": std::process::id(),
@@ -292,11 +308,25 @@ impl Handle {
 impl Control {
     fn new(bound: Bound, shutdown: &CancellationToken) -> (Self, Serving) {
         let ready_line = bound.settings.on_ready.then(|| bound.ready_line());
-        let Bound { settings, telemetry, drain, store, identity, writers, .. } = bound;
+        let Bound {
+            settings,
+            telemetry,
+            drain,
+            store,
+            identity,
+            writers,
+            ..
+        } = bound;
         let stages = telemetry.stages.clone();
-        let (manager, rotate) = Manager::new(&settings, store.clone(), writers.identity, stages.clone());
-        let (client, control) =
-            Client::new(&settings, writers.snapshot, writers.demands, identity.clone(), stages);
+        let (manager, rotate) =
+            Manager::new(&settings, store.clone(), writers.identity, stages.clone());
+        let (client, control) = Client::new(
+            &settings,
+            writers.snapshot,
+            writers.demands,
+            identity.clone(),
+            stages,
+        );
         let quit = shutdown.child_token();
         let serving = Serving {
             settings: Arc::clone(&settings),
@@ -319,7 +349,17 @@ impl Control {
             quit,
             log_level: bound.log_level,
         };
-        (Self { settings, client, manager, listeners: bound.admin, admin, ready_line }, serving)
+        (
+            Self {
+                settings,
+                client,
+                manager,
+                listeners: bound.admin,
+                admin,
+                ready_line,
+            },
+            serving,
+        )
     }
 
     async fn run(self, serving: Serving) -> Result<(), RunError> {
@@ -337,14 +377,18 @@ impl Control {
                 print_line(&line);
             });
         }
-        let (drain, telemetry) = (self.admin.drain.clone(), self.admin.telemetry.clone());
+        let (quit, telemetry) = (self.admin.quit.clone(), self.admin.telemetry.clone());
         let end = CancellationToken::new();
         let mut admin = tokio::spawn(self.listeners.serve(self.admin, end.clone()));
         let mut serving = std::pin::pin!(serving.run());
         let result = tokio::select! {
             result = &mut serving => result,
+            () = panicked(&mut tasks) => {
+                quit.cancel();
+                serving.await.and(Err(RunError::Control))
+            }
             Ok(Err(error)) = &mut admin => {
-                drain.close();
+                quit.cancel();
                 serving.await.and(Err(error.into()))
             }
         };
@@ -358,10 +402,24 @@ impl Control {
     }
 }
 
+// A proxy whose control side is half dead would serve ever older configuration in silence.
+async fn panicked(tasks: &mut JoinSet<()>) {
+    while let Some(result) = tasks.join_next().await {
+        if result.is_err() {
+            error!("a task of the control thread panicked");
+            return;
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
 fn print_line(line: &str) {
     use io::Write;
     let mut stdout = io::stdout().lock();
-    if let Err(error) = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush()) {
+    if let Err(error) = stdout
+        .write_all(line.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         warn!(%error, "cannot say on standard output that the proxy is ready");
     }
 }

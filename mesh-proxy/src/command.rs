@@ -56,9 +56,15 @@ impl Command {
     pub fn execute(self) -> anyhow::Result<()> {
         match self {
             Self::Run(args) => run(*args),
-            Self::Capture(CaptureCommand::Install(args)) => Ok(capture::run(&args, Operation::Install)?),
-            Self::Capture(CaptureCommand::Remove(args)) => Ok(capture::run(&args, Operation::Remove)?),
-            Self::Capture(CaptureCommand::Print(args)) => Ok(capture::run(&args, Operation::Print)?),
+            Self::Capture(CaptureCommand::Install(args)) => {
+                Ok(capture::run(&args, Operation::Install)?)
+            }
+            Self::Capture(CaptureCommand::Remove(args)) => {
+                Ok(capture::run(&args, Operation::Remove)?)
+            }
+            Self::Capture(CaptureCommand::Print(args)) => {
+                Ok(capture::run(&args, Operation::Print)?)
+            }
         }
     }
 }
@@ -68,21 +74,26 @@ fn run(args: RunArgs) -> anyhow::Result<()> {
     let level = install_tracing(&args.log, args.log_json)?;
     // Every configuration names its provider; this is for libraries that do not.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    runtime::single_threaded().context("cannot make a runtime")?.block_on(async {
-        let mut bound = App::build(settings).await?;
-        bound.set_log_level(level);
-        let shutdown = CancellationToken::new();
-        let signals = signals(shutdown.clone(), bound.handle())?;
-        let signals = tokio::spawn(signals);
-        let result = bound.run(shutdown).await;
-        signals.abort();
-        Ok(result?)
-    })
+    runtime::single_threaded()
+        .context("cannot make a runtime")?
+        .block_on(async {
+            let mut bound = App::build(settings).await?;
+            bound.set_log_level(level);
+            let shutdown = CancellationToken::new();
+            let signals = signals(shutdown.clone(), bound.handle())?;
+            let signals = tokio::spawn(signals);
+            let result = bound.run(shutdown).await;
+            signals.abort();
+            Ok(result?)
+        })
 }
 
 /// The first SIGTERM or SIGINT drains and ends, the second cuts; SIGUSR1 opens the access log
 /// again.
-fn signals(shutdown: CancellationToken, handle: Handle) -> anyhow::Result<impl Future<Output = ()>> {
+fn signals(
+    shutdown: CancellationToken,
+    handle: Handle,
+) -> anyhow::Result<impl Future<Output = ()>> {
     let listen = |kind| signal(kind).context("cannot listen to signals");
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;

@@ -133,7 +133,11 @@ async fn either_speaks(
 async fn read_until_clear(stream: &mut Stream) -> io::Result<First> {
     loop {
         if stream.fill().await? == 0 {
-            return Ok(if stream.unread().is_empty() { First::Closed } else { First::Client(Detected::Opaque) });
+            return Ok(if stream.unread().is_empty() {
+                First::Closed
+            } else {
+                First::Client(Detected::Opaque)
+            });
         }
         if let Some(known) = classify(stream) {
             return Ok(First::Client(known));
@@ -179,13 +183,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence_and_scraps_end_at_the_deadline() {
         let (mut client, mut near) = pair();
-        assert!(matches!(first_bytes(&mut near, LONG).await.unwrap(), First::Silent));
+        assert!(matches!(
+            first_bytes(&mut near, LONG).await.unwrap(),
+            First::Silent
+        ));
         client.write_all(b"G").await.unwrap();
-        assert!(matches!(first_bytes(&mut near, LONG).await.unwrap(), First::Client(Detected::Opaque)));
+        assert!(matches!(
+            first_bytes(&mut near, LONG).await.unwrap(),
+            First::Client(Detected::Opaque)
+        ));
         drop(client);
         let mut rest = Vec::new();
         near.read_to_end(&mut rest).await.unwrap();
-        assert!(matches!(first_bytes(&mut near, LONG).await.unwrap(), First::Closed));
+        assert!(matches!(
+            first_bytes(&mut near, LONG).await.unwrap(),
+            First::Closed
+        ));
     }
 
     #[tokio::test(start_paused = true)]
@@ -193,27 +206,43 @@ mod tests {
         let (_client, mut near) = pair();
         let (mut server, far) = pair();
         server.write_all(b"220 ready\r\n").await.unwrap();
-        let raced = race(&mut near, LONG, async { Ok::<_, ()>(far) }).await.unwrap();
-        let Race::Server(server) = raced else { panic!("{raced:?}") };
+        let raced = race(&mut near, LONG, async { Ok::<_, ()>(far) })
+            .await
+            .unwrap();
+        let Race::Server(server) = raced else {
+            panic!("{raced:?}")
+        };
         assert_eq!(server.unread(), b"220 ready\r\n");
     }
 
     #[tokio::test]
     async fn a_client_that_speaks_first_dials_nothing() {
         let (mut client, mut near) = pair();
-        client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-        let dial = async { Err::<Stream, _>(panic!("must not dial")) };
-        let raced = race::<()>(&mut near, LONG, dial).await.unwrap();
+        client
+            .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            .await
+            .unwrap();
+        let dialed = std::cell::Cell::new(false);
+        let dial = async {
+            dialed.set(true);
+            Err::<Stream, ()>(())
+        };
+        let raced = race(&mut near, LONG, dial).await.unwrap();
         assert!(matches!(raced, Race::First(First::Client(Detected::Http2))));
+        assert!(!dialed.get());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failed_dial_leaves_the_word_to_the_client() {
         let (mut client, mut near) = pair();
-        let raced = race(&mut near, LONG, async { Err::<Stream, _>("refused") }).await.unwrap();
+        let raced = race(&mut near, LONG, async { Err::<Stream, _>("refused") })
+            .await
+            .unwrap();
         assert!(matches!(raced, Race::Failed("refused")));
         client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-        let raced = race(&mut near, LONG, async { Err::<Stream, _>("refused") }).await.unwrap();
+        let raced = race(&mut near, LONG, async { Err::<Stream, _>("refused") })
+            .await
+            .unwrap();
         assert!(matches!(raced, Race::First(First::Client(Detected::Http1))));
     }
 }

@@ -71,7 +71,16 @@ struct Held {
 pub fn channel() -> (DrainSignal, Drain) {
     let (sender, receiver) = watch::channel(Stage::Serving);
     let held = Arc::new(Held::default());
-    (DrainSignal { stage: sender, held: Arc::clone(&held) }, Drain { stage: receiver, held })
+    (
+        DrainSignal {
+            stage: sender,
+            held: Arc::clone(&held),
+        },
+        Drain {
+            stage: receiver,
+            held,
+        },
+    )
 }
 
 // === impl Drain ===
@@ -100,7 +109,10 @@ impl Drain {
     /// Counts a connection until the result is dropped.
     pub fn hold(&self, work: Work) -> Hold {
         self.held.counter(work).fetch_add(1, Ordering::Relaxed);
-        Hold { held: Arc::clone(&self.held), work }
+        Hold {
+            held: Arc::clone(&self.held),
+            work,
+        }
     }
 
     /// What runs now.
@@ -151,7 +163,10 @@ impl DrainSignal {
 
     /// Another listener to the same signal.
     pub fn subscribe(&self) -> Drain {
-        Drain { stage: self.stage.subscribe(), held: Arc::clone(&self.held) }
+        Drain {
+            stage: self.stage.subscribe(),
+            held: Arc::clone(&self.held),
+        }
     }
 
     fn advance(&self, stage: Stage) {
@@ -185,7 +200,10 @@ impl Held {
     }
 
     fn running(&self) -> Running {
-        Running { http: self.http.load(Ordering::Acquire), tcp: self.tcp.load(Ordering::Acquire) }
+        Running {
+            http: self.http.load(Ordering::Acquire),
+            tcp: self.tcp.load(Ordering::Acquire),
+        }
     }
 }
 

@@ -34,8 +34,18 @@ pub enum Missing {
 // === impl Readiness ===
 
 impl Readiness {
-    pub(crate) fn new(kind: ProxyKind, store: Store, identity: IdentityHandle, drain: Drain) -> Self {
-        Self { kind, store, identity, drain }
+    pub(crate) fn new(
+        kind: ProxyKind,
+        store: Store,
+        identity: IdentityHandle,
+        drain: Drain,
+    ) -> Self {
+        Self {
+            kind,
+            store,
+            identity,
+            drain,
+        }
     }
 
     /// What is missing; nothing if the proxy is ready.
@@ -51,7 +61,11 @@ impl Readiness {
             (configured, Missing::Configuration),
             (!self.drain.is_draining(), Missing::Draining),
         ];
-        checks.into_iter().filter(|(there, _)| !there).map(|(_, missing)| missing).collect()
+        checks
+            .into_iter()
+            .filter(|(there, _)| !there)
+            .map(|(_, missing)| missing)
+            .collect()
     }
 
     /// Whether the proxy serves.

@@ -76,24 +76,34 @@ pub fn listen(settings: &Settings) -> Result<(Vec<Listeners>, Addresses), Listen
     if let Some(address) = settings.explicit {
         let bound = bind("explicit", address, workers)?;
         addresses.explicit = bound.address;
-        all.iter_mut().zip(bound.sockets).for_each(|(one, socket)| one.explicit = Some(socket));
+        all.iter_mut()
+            .zip(bound.sockets)
+            .for_each(|(one, socket)| one.explicit = Some(socket));
     }
     if let Some(address) = settings.outbound {
         let bound = bind("outbound", address, workers)?;
         addresses.outbound = bound.address;
-        all.iter_mut().zip(bound.sockets).for_each(|(one, socket)| one.outbound = Some(socket));
+        all.iter_mut()
+            .zip(bound.sockets)
+            .for_each(|(one, socket)| one.outbound = Some(socket));
     }
     match &settings.inbound {
         InboundMode::Transparent(address) => {
             let bound = bind("inbound-transparent", *address, workers)?;
             addresses.inbound_transparent = bound.address;
-            all.iter_mut().zip(bound.sockets).for_each(|(one, socket)| one.inbound_transparent = Some(socket));
+            all.iter_mut()
+                .zip(bound.sockets)
+                .for_each(|(one, socket)| one.inbound_transparent = Some(socket));
         }
         InboundMode::Explicit(bindings) => {
             for binding in bindings {
                 let bound = bind("inbound", binding.listen, workers)?;
-                addresses.inbound.extend(bound.address.map(|address| (binding.port, address)));
-                all.iter_mut().zip(bound.sockets).for_each(|(one, socket)| one.inbound.push((*binding, socket)));
+                addresses
+                    .inbound
+                    .extend(bound.address.map(|address| (binding.port, address)));
+                all.iter_mut()
+                    .zip(bound.sockets)
+                    .for_each(|(one, socket)| one.inbound.push((*binding, socket)));
             }
         }
     }
@@ -105,9 +115,17 @@ struct BoundSockets {
     address: Option<SocketAddr>,
 }
 
-fn bind(option: &'static str, address: SocketAddr, workers: usize) -> Result<BoundSockets, ListenError> {
-    let sockets = crate::net::bind_shared(address, workers)
-        .map_err(|source| ListenError::Bind { option, address, source })?;
+fn bind(
+    option: &'static str,
+    address: SocketAddr,
+    workers: usize,
+) -> Result<BoundSockets, ListenError> {
+    let sockets =
+        crate::net::bind_shared(address, workers).map_err(|source| ListenError::Bind {
+            option,
+            address,
+            source,
+        })?;
     let address = sockets.first().and_then(|socket| socket.local_addr().ok());
     Ok(BoundSockets { sockets, address })
 }
@@ -126,11 +144,13 @@ impl Workers {
             let shared = Arc::clone(shared);
             let (ended, end) = oneshot::channel();
             let runtime = single_threaded()?;
-            let thread = thread::Builder::new().name(format!("data-{index}")).spawn(move || {
-                runtime.block_on(crate::worker::run(shared, listeners));
-                // The receiver may be gone: then nobody waits.
-                let _ = ended.send(());
-            })?;
+            let thread = thread::Builder::new()
+                .name(format!("data-{index}"))
+                .spawn(move || {
+                    runtime.block_on(crate::worker::run(shared, listeners));
+                    // The receiver may be gone: then nobody waits.
+                    let _ = ended.send(());
+                })?;
             threads.push(thread);
             running.push(end);
         }

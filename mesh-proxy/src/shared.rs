@@ -52,14 +52,19 @@ impl Shared {
     /// [`NeedError`] if it did not come in [`Settings::need_timeout`], if what came was
     /// refused, or if the proxy stops.
     pub async fn need(&self, name: &ResourceName) -> Result<Arc<Snapshot>, NeedError> {
-        self.need_until(name, crate::clock::monotonic() + self.settings.need_timeout).await
+        self.need_until(name, crate::clock::monotonic() + self.settings.need_timeout)
+            .await
     }
 
     /// As [`Self::need`], with a deadline of the caller's.
     ///
     /// # Errors
     /// As [`Self::need`].
-    pub async fn need_until(&self, name: &ResourceName, deadline: Instant) -> Result<Arc<Snapshot>, NeedError> {
+    pub async fn need_until(
+        &self,
+        name: &ResourceName,
+        deadline: Instant,
+    ) -> Result<Arc<Snapshot>, NeedError> {
         self.store.need(name, deadline).await
     }
 
@@ -72,14 +77,27 @@ impl Shared {
 
 /// Who the proxy works for. Before the first certificate its identity is taken from its
 /// settings, if an earlier snapshot tells the trust domain.
-pub(crate) fn client_info(settings: &Settings, identity: Option<&Identity>, snapshot: &Snapshot) -> ClientInfo {
+pub(crate) fn client_info(
+    settings: &Settings,
+    identity: Option<&Identity>,
+    snapshot: &Snapshot,
+) -> ClientInfo {
     let expected = || {
-        let domain = snapshot.holds(&ResourceName::Mesh).then(|| &snapshot.mesh().trust_domain)?;
-        SpiffeId::new(domain, settings.workload.namespace(), &settings.service_account).ok()
+        let domain = snapshot
+            .holds(&ResourceName::Mesh)
+            .then(|| &snapshot.mesh().trust_domain)?;
+        SpiffeId::new(
+            domain,
+            settings.workload.namespace(),
+            &settings.service_account,
+        )
+        .ok()
     };
     ClientInfo {
         workload: settings.workload.clone(),
-        identity: identity.map(|identity| identity.id().clone()).or_else(expected),
+        identity: identity
+            .map(|identity| identity.id().clone())
+            .or_else(expected),
         labels: settings.labels.clone(),
         cluster: settings.cluster.clone(),
     }

@@ -57,7 +57,9 @@ pub enum SocksError {
 /// If the client breaks the protocol, asks for what is not supported (it was told so), goes
 /// away, or takes longer than `timeout`.
 pub async fn accept(stream: &mut Stream, timeout: Duration) -> Result<(Hostname, u16), SocksError> {
-    tokio::time::timeout(timeout, handshake(stream)).await.map_err(|_| SocksError::Timeout)?
+    tokio::time::timeout(timeout, handshake(stream))
+        .await
+        .map_err(|_| SocksError::Timeout)?
 }
 
 /// Answers a client's wish.
@@ -66,7 +68,9 @@ pub async fn accept(stream: &mut Stream, timeout: Duration) -> Result<(Hostname,
 /// If the connection is broken.
 pub async fn reply(stream: &mut Stream, reply: Reply) -> io::Result<()> {
     // The bound address says nothing to the client: 0.0.0.0:0.
-    stream.write_all(&[VERSION, reply as u8, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
+    stream
+        .write_all(&[VERSION, reply as u8, 0, 1, 0, 0, 0, 0, 0, 0])
+        .await?;
     stream.flush().await
 }
 
@@ -130,7 +134,10 @@ async fn take_some(stream: &mut Stream, count: usize) -> Result<Vec<u8>, SocksEr
 
 /// The host and port as an address, if the host is one.
 pub fn as_address(host: &Hostname, port: u16) -> Option<SocketAddr> {
-    host.as_str().parse().ok().map(|ip| SocketAddr::new(ip, port))
+    host.as_str()
+        .parse()
+        .ok()
+        .map(|ip| SocketAddr::new(ip, port))
 }
 
 #[cfg(test)]
@@ -157,9 +164,21 @@ mod tests {
     async fn understands_names_and_addresses() {
         let greet = [5, 1, 0];
         let cases: [(&[u8], &str, u16); 3] = [
-            (&[5, 1, 0, 3, 7, b'r', b'e', b'v', b'i', b'e', b'w', b's', 0x23, 0x78], "reviews", 9080),
+            (
+                &[
+                    5, 1, 0, 3, 7, b'r', b'e', b'v', b'i', b'e', b'w', b's', 0x23, 0x78,
+                ],
+                "reviews",
+                9080,
+            ),
             (&[5, 1, 0, 1, 10, 0, 0, 1, 0, 80], "10.0.0.1", 80),
-            (&[5, 1, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 187], "::1", 443),
+            (
+                &[
+                    5, 1, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 187,
+                ],
+                "::1",
+                443,
+            ),
         ];
         for (request, host, port) in cases {
             let (result, told, rest) = run(&[&greet, request, b"payload"].concat()).await;
@@ -175,8 +194,14 @@ mod tests {
         let cases: [(&[u8], &[u8]); 5] = [
             (&[4, 1], &[]),
             (&[5, 1, 2], &[5, 0xff]),
-            (&[5, 1, 0, 5, 2, 0, 1, 1, 1, 1, 1, 0, 80], &[5, 0, 5, 7, 0, 1, 0, 0, 0, 0, 0, 0]),
-            (&[5, 1, 0, 5, 1, 0, 9], &[5, 0, 5, 8, 0, 1, 0, 0, 0, 0, 0, 0]),
+            (
+                &[5, 1, 0, 5, 2, 0, 1, 1, 1, 1, 1, 0, 80],
+                &[5, 0, 5, 7, 0, 1, 0, 0, 0, 0, 0, 0],
+            ),
+            (
+                &[5, 1, 0, 5, 1, 0, 9],
+                &[5, 0, 5, 8, 0, 1, 0, 0, 0, 0, 0, 0],
+            ),
             (&[5, 1], &[]),
         ];
         for (request, answer) in cases {

@@ -1,6 +1,8 @@
 //! A control plane for tests: discovery and certificates over TLS on a Unix socket, steered by
 //! the test step by step.
 
+mod root;
+
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -25,7 +27,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::net::{UnixListener, UnixStream};
 use crate::settings::{Settings, SettingsSource};
-use crate::tls::tests::{LeafSpec, REVIEWS, TestRoot};
+
+pub(crate) use root::{LeafSpec, RATINGS, REVIEWS, TestRoot};
 
 /// How long anything may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -76,10 +79,19 @@ impl Plane {
         let root = Arc::new(TestRoot::new());
         std::fs::write(directory.path().join("root.pem"), &root.pem).unwrap();
         std::fs::write(directory.path().join("token"), "the-token\n").unwrap();
-        let authority = Arc::new(Mutex::new(Authority { seconds: (-60, 3600), refuses: false }));
+        let authority = Arc::new(Mutex::new(Authority {
+            seconds: (-60, 3600),
+            refuses: false,
+        }));
         let (sender, events) = mpsc::unbounded_channel();
-        let mut plane =
-            Self { root, directory, authority, events, sender, server: tokio::spawn(std::future::ready(())) };
+        let mut plane = Self {
+            root,
+            directory,
+            authority,
+            events,
+            sender,
+            server: tokio::spawn(std::future::ready(())),
+        };
         plane.serve();
         plane
     }
@@ -126,7 +138,10 @@ impl Plane {
     }
 
     fn tls(&self) -> Arc<ServerConfig> {
-        let leaf = self.root.leaf(&LeafSpec { dns: &["meshd"], ..LeafSpec::default() });
+        let leaf = self.root.leaf(&LeafSpec {
+            dns: &["meshd"],
+            ..LeafSpec::default()
+        });
         let provider = crate::tls::provider();
         let roots = Arc::new(self.root.store());
         let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
@@ -159,7 +174,10 @@ impl Plane {
     }
 
     async fn event(&mut self) -> PlaneEvent {
-        tokio::time::timeout(DEADLINE, self.events.recv()).await.expect("the proxy does nothing").unwrap()
+        tokio::time::timeout(DEADLINE, self.events.recv())
+            .await
+            .expect("the proxy does nothing")
+            .unwrap()
     }
 
     /// The next stream, passing over everything else.
@@ -221,8 +239,14 @@ impl Discovery for Service {
 
 #[tonic::async_trait]
 impl CertificateService for Service {
-    async fn sign(&self, request: Request<v1::SignRequest>) -> Result<Response<v1::SignResponse>, Status> {
-        let token = request.metadata().get("authorization").map(|value| value.to_str().unwrap().to_owned());
+    async fn sign(
+        &self,
+        request: Request<v1::SignRequest>,
+    ) -> Result<Response<v1::SignResponse>, Status> {
+        let token = request
+            .metadata()
+            .get("authorization")
+            .map(|value| value.to_str().unwrap().to_owned());
         let _ = self.events.send(PlaneEvent::Signed { token });
         let (seconds, refuses) = {
             let authority = self.authority.lock().unwrap();
@@ -231,8 +255,14 @@ impl CertificateService for Service {
         if refuses {
             return Err(Status::resource_exhausted("not now"));
         }
-        let csr = CertificateSigningRequestParams::from_der(&request.get_ref().csr_der.as_slice().into()).unwrap();
-        let spec = LeafSpec { uris: &[REVIEWS], seconds, ..LeafSpec::default() };
+        let csr =
+            CertificateSigningRequestParams::from_der(&request.get_ref().csr_der.as_slice().into())
+                .unwrap();
+        let spec = LeafSpec {
+            uris: &[REVIEWS],
+            seconds,
+            ..LeafSpec::default()
+        };
         Ok(Response::new(v1::SignResponse {
             chain_der: vec![self.root.sign(&spec, &csr.public_key).to_vec()],
             roots_der: vec![self.root.der.to_vec()],
@@ -259,13 +289,21 @@ impl Connected for Io {
 }
 
 impl AsyncRead for Io {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Io {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 
@@ -312,7 +350,11 @@ pub(crate) fn undeclared(name: &str) -> v1::Resource {
 }
 
 fn resource(name: &str, version: &str, body: v1::resource::Body) -> v1::Resource {
-    v1::Resource { name: name.into(), version: version.into(), body: Some(body) }
+    v1::Resource {
+        name: name.into(),
+        version: version.into(),
+        body: Some(body),
+    }
 }
 
 /// A response with these resources.

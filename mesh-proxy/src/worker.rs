@@ -19,7 +19,7 @@ use crate::clock;
 use crate::drain::Work;
 use crate::http::{Server, peer};
 use crate::inbound::{self, Arrival};
-use crate::net::{Acceptor, Stream, StdTcpListener, reset};
+use crate::net::{Acceptor, StdTcpListener, Stream, reset};
 use crate::runtime::Listeners;
 use crate::settings::ProxyKind;
 use crate::shared::Shared;
@@ -48,8 +48,10 @@ pub struct Worker {
     pub upstreams: Rc<Upstreams>,
     /// Metrics and access log.
     pub recorder: Rc<Recorder>,
-    /// Everything that runs.
+    /// What has to finish before the worker ends.
     pub tasks: TaskTracker,
+    /// What ends with the worker: connections to servers, look-ups.
+    background: TaskTracker,
     /// Chance. Never borrowed across an await.
     pub rng: RefCell<SmallRng>,
     /// Labels of this proxy's workload, for metrics.
@@ -57,6 +59,8 @@ pub struct Worker {
     /// The same, for the sidecars of called workloads.
     pub own_header: Option<HeaderValue>,
     connections: Cell<usize>,
+    /// Mirrored requests under way.
+    pub mirrors: Cell<usize>,
     refused: Cell<u64>,
 }
 
@@ -69,14 +73,23 @@ pub async fn run(shared: Arc<Shared>, listeners: Listeners) {
 
 async fn serve(shared: Arc<Shared>, listeners: Listeners) {
     let worker = Worker::new(shared);
+    for listener in [&listeners.explicit, &listeners.outbound]
+        .into_iter()
+        .flatten()
+    {
+        if let Ok(address) = listener.local_addr() {
+            worker.upstreams.connector().avoid(address);
+        }
+    }
     if let Some(listener) = listeners.explicit {
-        worker.accept(Listener::Explicit, listener, |worker, stream| outbound::explicit(worker, stream));
+        worker.accept(Listener::Explicit, listener, outbound::explicit);
     }
     if let Some(listener) = listeners.outbound {
-        worker.accept(Listener::Outbound, listener, |worker, stream| outbound::transparent(worker, stream));
+        worker.accept(Listener::Outbound, listener, outbound::transparent);
     }
     for (binding, listener) in listeners.inbound {
-        let serve = move |worker, stream| inbound::serve(worker, stream, Arrival::Explicit(binding));
+        let serve =
+            move |worker, stream| inbound::serve(worker, stream, Arrival::Explicit(binding));
         worker.accept(Listener::Inbound, listener, serve);
     }
     if let Some(listener) = listeners.inbound_transparent {
@@ -84,9 +97,11 @@ async fn serve(shared: Arc<Shared>, listeners: Listeners) {
         worker.accept(Listener::Inbound, listener, serve);
     }
     if worker.shared.settings.kind == ProxyKind::Gateway {
-        worker.tasks.spawn_local(gateway::listen(Rc::clone(&worker)));
+        worker
+            .tasks
+            .spawn_local(gateway::listen(Rc::clone(&worker)));
     }
-    worker.tasks.spawn_local(sweep(Rc::clone(&worker)));
+    worker.background.spawn_local(sweep(Rc::clone(&worker)));
 
     worker.shared.drain.started().await;
     worker.tasks.close();
@@ -96,16 +111,12 @@ async fn serve(shared: Arc<Shared>, listeners: Listeners) {
     }
 }
 
-// Ends with the drain, so that it does not keep the worker alive.
 async fn sweep(worker: Rc<Worker>) {
     let mut ticks = tokio::time::interval(SWEEP);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut started = pin!(worker.shared.drain.started());
     loop {
-        tokio::select! {
-            _ = ticks.tick() => worker.upstreams.sweep(clock::monotonic()),
-            () = &mut started => return,
-        }
+        ticks.tick().await;
+        worker.upstreams.sweep(clock::monotonic());
     }
 }
 
@@ -114,11 +125,11 @@ async fn sweep(worker: Rc<Worker>) {
 impl Worker {
     /// A worker of `shared`. Must be called on the thread that it works on.
     pub fn new(shared: Arc<Shared>) -> Rc<Self> {
-        let tasks = TaskTracker::new();
+        let (tasks, background) = (TaskTracker::new(), TaskTracker::new());
         let own_labels = Arc::new(shared.client.peer());
         Rc::new(Self {
             server: Server::new(tasks.clone()),
-            upstreams: Upstreams::new(Arc::clone(&shared), tasks.clone()),
+            upstreams: Upstreams::new(Arc::clone(&shared), background.clone()),
             recorder: Rc::new(shared.telemetry.recorder()),
             rng: RefCell::new(SmallRng::from_rng(&mut clock::rng())),
             own_header: peer::encode(&own_labels),
@@ -126,6 +137,8 @@ impl Worker {
             connections: Cell::new(0),
             refused: Cell::new(0),
             tasks,
+            background,
+            mirrors: Cell::new(0),
             shared,
         })
     }
@@ -136,8 +149,7 @@ impl Worker {
         kind: Listener,
         listener: StdTcpListener,
         handle: impl Fn(Rc<Self>, Stream) -> F + 'static,
-    )
-    where
+    ) where
         F: Future<Output = ()> + 'static,
     {
         let drain = self.shared.drain.clone();
@@ -185,8 +197,7 @@ impl Worker {
         stream: Stream,
         peer: SocketAddr,
         handle: &impl Fn(Rc<Self>, Stream) -> F,
-    )
-    where
+    ) where
         F: Future<Output = ()> + 'static,
     {
         if self.connections.get() >= MAX_CONNECTIONS {
@@ -218,6 +229,8 @@ struct Counted(Rc<Worker>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.connections.set(self.0.connections.get().saturating_sub(1));
+        self.0
+            .connections
+            .set(self.0.connections.get().saturating_sub(1));
     }
 }

@@ -31,7 +31,9 @@ pub enum AddressError {
     #[error("the mesh has {0} workloads and gateways; one on a single machine may have 250")]
     TooMany(usize),
     /// No free network.
-    #[error("no free network in 127.64.0.0/10 after 64 tries: {0}; stop meshes that you do not need (`meshctl down`)")]
+    #[error(
+        "no free network in 127.64.0.0/10 after 64 tries: {0}; stop meshes that you do not need (`meshctl down`)"
+    )]
     NoNetwork(io::Error),
     /// A port that must be free is not.
     #[error("cannot listen on {address} ({owner}): {source}; {advice}")]
@@ -64,7 +66,12 @@ impl Network {
             let prefix = prefix(seed.wrapping_add(attempt));
             let [a, b, c] = prefix;
             match TcpListener::bind((Ipv4Addr::new(a, b, c, 1), CLAIM_PORT)) {
-                Ok(claim) => return Ok(Self { prefix, _claim: claim }),
+                Ok(claim) => {
+                    return Ok(Self {
+                        prefix,
+                        _claim: claim,
+                    });
+                }
                 Err(error) => last = error,
             }
         }
@@ -80,7 +87,10 @@ impl Network {
             return Err(AddressError::TooMany(count));
         }
         let [a, b, c] = self.prefix;
-        Ok((FIRST_HOST..).take(count).map(|host| IpAddr::V4(Ipv4Addr::new(a, b, c, host))).collect())
+        Ok((FIRST_HOST..)
+            .take(count)
+            .map(|host| IpAddr::V4(Ipv4Addr::new(a, b, c, host)))
+            .collect())
     }
 }
 
@@ -102,16 +112,22 @@ fn hash(bytes: &[u8]) -> u64 {
 /// # Errors
 /// If somebody does, or the address cannot be listened on.
 pub fn check_free(address: SocketAddr, owner: &str) -> Result<(), AddressError> {
-    TcpListener::bind(address).map(drop).map_err(|source| AddressError::Taken {
-        address,
-        owner: owner.to_owned(),
-        advice: match source.kind() {
-            io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: map another one with `listen`",
-            io::ErrorKind::AddrInUse => "see who has it with `ss -ltnp`, or choose another port",
-            _ => "choose another address",
-        },
-        source,
-    })
+    TcpListener::bind(address)
+        .map(drop)
+        .map_err(|source| AddressError::Taken {
+            address,
+            owner: owner.to_owned(),
+            advice: match source.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "ports below 1024 need a privilege: map another one with `listen`"
+                }
+                io::ErrorKind::AddrInUse => {
+                    "see who has it with `ss -ltnp`, or choose another port"
+                }
+                _ => "choose another address",
+            },
+            source,
+        })
 }
 
 /// Chooses free ports of 127.0.0.1 for applications.
@@ -137,7 +153,11 @@ impl PortPicker {
     pub fn pick(&mut self) -> Result<u16, AddressError> {
         for _ in APP_PORTS {
             let port = self.next;
-            self.next = if port + 1 < APP_PORTS.end { port + 1 } else { APP_PORTS.start };
+            self.next = if port + 1 < APP_PORTS.end {
+                port + 1
+            } else {
+                APP_PORTS.start
+            };
             if self.taken.insert(port) && TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
                 return Ok(port);
             }
@@ -175,8 +195,13 @@ mod tests {
     fn a_taken_port_is_named() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let error = check_free(address, "listen port of a gateway").unwrap_err().to_string();
-        assert!(error.contains(&address.to_string()) && error.contains("gateway"), "{error}");
+        let error = check_free(address, "listen port of a gateway")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(&address.to_string()) && error.contains("gateway"),
+            "{error}"
+        );
     }
 
     #[test]

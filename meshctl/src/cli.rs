@@ -187,7 +187,9 @@ pub struct ExecArgs {
 
 /// `status`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  meshctl status\n  meshctl status -o json | jq '.proxies[].ackedRevision'")]
+#[command(
+    after_help = "Examples:\n  meshctl status\n  meshctl status -o json | jq '.proxies[].ackedRevision'"
+)]
 pub struct StatusArgs {
     /// Which mesh.
     #[command(flatten)]
@@ -242,7 +244,12 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "MESH.yaml", requires = "config")]
     pub mesh: Option<PathBuf>,
     /// Method
-    #[arg(short = 'X', long = "request", default_value = "GET", value_name = "METHOD")]
+    #[arg(
+        short = 'X',
+        long = "request",
+        default_value = "GET",
+        value_name = "METHOD"
+    )]
     pub method: http::Method,
     /// Header; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = parse_header)]
@@ -315,7 +322,9 @@ pub struct TokenArgs {
 
 /// `completions`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  source <(meshctl completions bash)\n  meshctl completions fish > ~/.config/fish/completions/meshctl.fish")]
+#[command(
+    after_help = "Examples:\n  source <(meshctl completions bash)\n  meshctl completions fish > ~/.config/fish/completions/meshctl.fish"
+)]
 pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,
@@ -372,8 +381,14 @@ pub enum Internal {
 
 fn parse_header(text: &str) -> Result<(http::HeaderName, http::HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("write it as 'name: value'")?;
-    let name = name.trim().parse().map_err(|_| format!("`{}` is no header name", name.trim()))?;
-    let value = value.trim().parse().map_err(|_| "the value has characters that no header may have".to_owned())?;
+    let name = name
+        .trim()
+        .parse()
+        .map_err(|_| format!("`{}` is no header name", name.trim()))?;
+    let value = value
+        .trim()
+        .parse()
+        .map_err(|_| "the value has characters that no header may have".to_owned())?;
     Ok((name, value))
 }
 
@@ -389,7 +404,9 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         "h" => Some(3_600_000),
         _ => None,
     };
-    let milliseconds = milliseconds.and_then(|unit| number.checked_mul(unit)).ok_or_else(wrong)?;
+    let milliseconds = milliseconds
+        .and_then(|unit| number.checked_mul(unit))
+        .ok_or_else(wrong)?;
     Ok(Duration::from_millis(milliseconds))
 }
 

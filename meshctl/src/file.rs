@@ -16,7 +16,12 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     // No `.yaml` at the end: a watcher of the directory must not read it.
     name.push(".new");
     let temporary = path.with_file_name(name);
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)?;
     file.write_all(content)?;
     drop(file);
     fs::rename(&temporary, path)

@@ -10,8 +10,23 @@ fn main() -> ExitCode {
     match command::run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            output::complain(format_args!("error: {error:#}"));
+            output::complain(format_args!("error: {}", chain(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes, without those that it has told itself already.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = if text.is_empty() {
+                cause
+            } else {
+                format!("{text}: {cause}")
+            };
+        }
+    }
+    text
 }

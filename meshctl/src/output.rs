@@ -29,5 +29,9 @@ pub fn json(value: &impl Serialize) -> serde_json::Result<()> {
 /// `1 error`, `2 errors`.
 pub fn count(number: impl Into<u64>, noun: &str) -> String {
     let number = number.into();
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
 }

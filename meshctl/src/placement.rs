@@ -15,11 +15,25 @@ const EXPLICIT_PROXY_PORT: u16 = 15080;
 ///
 /// # Errors
 /// If a port is taken, with its owner's name.
-pub fn explicit(mesh: &MeshFile, state: &StateDir, network: &Network) -> Result<Vec<WorkloadRecord>, AddressError> {
+pub fn explicit(
+    mesh: &MeshFile,
+    state: &StateDir,
+    network: &Network,
+) -> Result<Vec<WorkloadRecord>, AddressError> {
     let hosts = network.hosts(mesh.workloads.len() + mesh.gateways.len())?;
-    let (apps, gateways) = hosts.split_at_checked(mesh.workloads.len()).unwrap_or_default();
-    let fixed = mesh.workloads.iter().flat_map(|w| &w.ports).filter_map(|port| port.app_port);
-    let listens = mesh.gateways.iter().flat_map(|g| &g.ports).map(|port| port.listen.port());
+    let (apps, gateways) = hosts
+        .split_at_checked(mesh.workloads.len())
+        .unwrap_or_default();
+    let fixed = mesh
+        .workloads
+        .iter()
+        .flat_map(|w| &w.ports)
+        .filter_map(|port| port.app_port);
+    let listens = mesh
+        .gateways
+        .iter()
+        .flat_map(|g| &g.ports)
+        .map(|port| port.listen.port());
     let taken: BTreeSet<u16> = fixed.chain(listens).collect();
     let mut picker = PortPicker::new(state.root(), taken);
     let mut placed = Vec::new();
@@ -40,7 +54,10 @@ fn place(
 ) -> Result<WorkloadRecord, AddressError> {
     let mut ports = Vec::new();
     for port in &workload.ports {
-        check_free(SocketAddr::new(address, port.number), &format!("port of {}", workload.name))?;
+        check_free(
+            SocketAddr::new(address, port.number),
+            &format!("port of {}", workload.name),
+        )?;
         let app_port = match port.app_port {
             // An application that its user starts may listen already.
             Some(fixed) if workload.command.is_empty() => fixed,
@@ -52,16 +69,33 @@ fn place(
             None => picker.pick()?,
         };
         let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), app_port);
-        ports.push(PortRecord { name: port.name.clone(), port: port.number, listen });
+        ports.push(PortRecord {
+            name: port.name.clone(),
+            port: port.number,
+            listen,
+        });
     }
     let explicit_proxy = SocketAddr::new(address, EXPLICIT_PROXY_PORT);
-    check_free(explicit_proxy, &format!("explicit proxy of {}", workload.name))?;
-    Ok(WorkloadRecord { explicit_proxy: Some(explicit_proxy), ..sidecar(workload, address, ports, state) })
+    check_free(
+        explicit_proxy,
+        &format!("explicit proxy of {}", workload.name),
+    )?;
+    Ok(WorkloadRecord {
+        explicit_proxy: Some(explicit_proxy),
+        ..sidecar(workload, address, ports, state)
+    })
 }
 
-fn place_gateway(gateway: &Gateway, address: IpAddr, state: &StateDir) -> Result<WorkloadRecord, AddressError> {
+fn place_gateway(
+    gateway: &Gateway,
+    address: IpAddr,
+    state: &StateDir,
+) -> Result<WorkloadRecord, AddressError> {
     for port in &gateway.ports {
-        check_free(port.listen, &format!("listen port of the gateway {}", gateway.name))?;
+        check_free(
+            port.listen,
+            &format!("listen port of the gateway {}", gateway.name),
+        )?;
     }
     Ok(gateway_record(gateway, address, state))
 }
@@ -69,7 +103,9 @@ fn place_gateway(gateway: &Gateway, address: IpAddr, state: &StateDir) -> Result
 /// Places all workloads, then all gateways, on these addresses for transparent capture: each has
 /// its own network, in which every port is free.
 pub fn transparent(mesh: &MeshFile, state: &StateDir, hosts: &[IpAddr]) -> Vec<WorkloadRecord> {
-    let (apps, gateways) = hosts.split_at_checked(mesh.workloads.len()).unwrap_or_default();
+    let (apps, gateways) = hosts
+        .split_at_checked(mesh.workloads.len())
+        .unwrap_or_default();
     let mut placed = Vec::new();
     for (workload, address) in mesh.workloads.iter().zip(apps) {
         let port = |p: &crate::mesh_file::Port| PortRecord {
@@ -77,7 +113,12 @@ pub fn transparent(mesh: &MeshFile, state: &StateDir, hosts: &[IpAddr]) -> Vec<W
             port: p.number,
             listen: SocketAddr::new(*address, p.number),
         };
-        placed.push(sidecar(workload, *address, workload.ports.iter().map(port).collect(), state));
+        placed.push(sidecar(
+            workload,
+            *address,
+            workload.ports.iter().map(port).collect(),
+            state,
+        ));
     }
     for (gateway, address) in mesh.gateways.iter().zip(gateways) {
         placed.push(gateway_record(gateway, *address, state));
@@ -85,7 +126,12 @@ pub fn transparent(mesh: &MeshFile, state: &StateDir, hosts: &[IpAddr]) -> Vec<W
     placed
 }
 
-fn sidecar(workload: &Workload, address: IpAddr, ports: Vec<PortRecord>, state: &StateDir) -> WorkloadRecord {
+fn sidecar(
+    workload: &Workload,
+    address: IpAddr,
+    ports: Vec<PortRecord>,
+    state: &StateDir,
+) -> WorkloadRecord {
     WorkloadRecord {
         name: workload.name.to_string(),
         kind: WorkloadKind::Sidecar,
@@ -135,7 +181,10 @@ mod tests {
 
     fn mesh(text: &str) -> MeshFile {
         let head = "apiVersion: mesh.dev/v1alpha1\nkind: Mesh\nmetadata: {name: test}\nspec:\n";
-        let spec = text.lines().map(|line| format!("  {line}\n")).collect::<String>();
+        let spec = text
+            .lines()
+            .map(|line| format!("  {line}\n"))
+            .collect::<String>();
         MeshFile::parse(Path::new("mesh.yaml"), &(head.to_owned() + &spec)).unwrap()
     }
 
@@ -150,7 +199,11 @@ mod tests {
         let placed = explicit(&mesh, &state, &network).unwrap();
         let addresses = placed.iter().map(|w| w.address).collect::<BTreeSet<_>>();
         assert_eq!(addresses.len(), 3);
-        let apps = placed.iter().flat_map(|w| &w.ports).map(|p| p.listen).collect::<BTreeSet<_>>();
+        let apps = placed
+            .iter()
+            .flat_map(|w| &w.ports)
+            .map(|p| p.listen)
+            .collect::<BTreeSet<_>>();
         assert_eq!(apps.len(), 2);
         assert_eq!(placed[2].kind, WorkloadKind::Gateway);
         assert_eq!(placed[0].explicit_proxy.unwrap().ip(), placed[0].address);
@@ -164,11 +217,24 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         for (text, owner) in [
-            (format!("gateways:\n- {{name: g, ports: [{{port: 80, listen: {port}}}]}}\n"), "istio-system/g"),
-            (format!("workloads:\n- {{name: a, command: [x], ports: [{{port: 80, appPort: {port}}}]}}\n"), "default/a"),
+            (
+                format!("gateways:\n- {{name: g, ports: [{{port: 80, listen: {port}}}]}}\n"),
+                "istio-system/g",
+            ),
+            (
+                format!(
+                    "workloads:\n- {{name: a, command: [x], ports: [{{port: 80, appPort: {port}}}]}}\n"
+                ),
+                "default/a",
+            ),
         ] {
-            let error = explicit(&mesh(&text), &state, &network).unwrap_err().to_string();
-            assert!(error.contains(owner) && error.contains(&port.to_string()), "{error}");
+            let error = explicit(&mesh(&text), &state, &network)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(owner) && error.contains(&port.to_string()),
+                "{error}"
+            );
         }
     }
 }

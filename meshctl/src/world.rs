@@ -27,13 +27,19 @@ pub enum Health {
 
 /// The `WorkloadEntry` of a workload.
 pub fn workload_entry(workload: &WorkloadRecord, health: Health) -> String {
-    let (namespace, name) = workload.name.split_once('/').unwrap_or(("default", &workload.name));
+    let (namespace, name) = workload
+        .name
+        .split_once('/')
+        .unwrap_or(("default", &workload.name));
     let mut labels = workload.labels.clone();
     let mut spec = serde_json::Map::new();
     spec.insert("address".to_owned(), json!(workload.address.to_string()));
     if workload.kind == WorkloadKind::Sidecar {
         labels.insert(TLS_MODE.to_owned(), "istio".to_owned());
-        let ports = workload.ports.iter().map(|port| (port.name.clone(), json!(port.port)));
+        let ports = workload
+            .ports
+            .iter()
+            .map(|port| (port.name.clone(), json!(port.port)));
         let ports = ports.collect::<serde_json::Map<_, _>>();
         if !ports.is_empty() {
             spec.insert("ports".to_owned(), Value::Object(ports));
@@ -63,16 +69,23 @@ pub fn services(workloads: &[WorkloadRecord]) -> String {
     let mut services: BTreeMap<(&str, &str), BTreeMap<u16, &str>> = BTreeMap::new();
     let mut accounts: BTreeSet<(&str, &str)> = BTreeSet::new();
     for workload in workloads {
-        let Some((namespace, _)) = workload.name.split_once('/') else { continue };
+        let Some((namespace, _)) = workload.name.split_once('/') else {
+            continue;
+        };
         accounts.insert((namespace, &workload.service_account));
         let app = service_name(&workload.labels).filter(|_| !workload.ports.is_empty());
         if let Some(app) = app.filter(|_| workload.kind == WorkloadKind::Sidecar) {
-            let ports = workload.ports.iter().map(|port| (port.port, port.name.as_str()));
+            let ports = workload
+                .ports
+                .iter()
+                .map(|port| (port.port, port.name.as_str()));
             services.entry((namespace, app)).or_default().extend(ports);
         }
     }
     for ((namespace, app), ports) in services {
-        let ports = ports.iter().map(|(port, name)| json!({"name": name, "port": port, "targetPort": port}));
+        let ports = ports
+            .iter()
+            .map(|(port, name)| json!({"name": name, "port": port, "targetPort": port}));
         documents.push(json!({
             "apiVersion": "v1",
             "kind": "Service",
@@ -165,14 +178,22 @@ fn write_child(value: &Value, depth: usize, out: &mut String) {
 
 /// Plain where no YAML reader could take the text for anything but a string.
 fn scalar(value: &Value) -> String {
-    let Value::String(text) = value else { return value.to_string() };
+    let Value::String(text) = value else {
+        return value.to_string();
+    };
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/'))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/'))
         && !matches!(
             text.to_ascii_lowercase().as_str(),
             "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n" | "null"
         );
-    if plain { text.clone() } else { value.to_string() }
+    if plain {
+        text.clone()
+    } else {
+        value.to_string()
+    }
 }
 
 #[cfg(test)]
@@ -187,7 +208,9 @@ mod tests {
             name: "default/reviews-v1".to_owned(),
             kind: WorkloadKind::Sidecar,
             service_account: "bookinfo-reviews".to_owned(),
-            labels: [("app", "reviews"), ("version", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            labels: [("app", "reviews"), ("version", "1")]
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into(),
             address: "127.77.3.5".parse().unwrap(),
             ports: vec![PortRecord {
                 name: "http".to_owned(),
@@ -232,12 +255,18 @@ status:
     status: \"False\"
     reason: ApplicationDown
 ";
-        assert_eq!(workload_entry(&reviews(), Health::Unhealthy), format!("{want}{}", down.replace("\"False\"", "\"False\"")));
+        assert_eq!(
+            workload_entry(&reviews(), Health::Unhealthy),
+            format!("{want}{}", down.replace("\"False\"", "\"False\""))
+        );
     }
 
     #[test]
     fn workloads_of_one_app_share_a_service() {
-        let second = WorkloadRecord { name: "default/reviews-v2".to_owned(), ..reviews() };
+        let second = WorkloadRecord {
+            name: "default/reviews-v2".to_owned(),
+            ..reviews()
+        };
         let want = "\
 apiVersion: v1
 kind: Service
@@ -267,7 +296,10 @@ metadata:
 
     #[test]
     fn gateways_have_no_service_and_take_no_mutual_tls() {
-        let gateway = WorkloadRecord { kind: WorkloadKind::Gateway, ..reviews() };
+        let gateway = WorkloadRecord {
+            kind: WorkloadKind::Gateway,
+            ..reviews()
+        };
         assert!(!workload_entry(&gateway, Health::Healthy).contains("tlsMode"));
         assert!(!services(&[gateway]).contains("kind: Service\n"));
     }

@@ -12,7 +12,7 @@ use mesh_ca::listen::{Access, BoundAddress, ListenAddress, ListenError, Listener
 use mesh_ca::tls::{Incoming, IncomingOptions, ServerTls, TlsError};
 use mesh_ca::{
     Authority, AuthorityError, AuthorityOptions, CertificateAuthority, FileError, JoinTokens,
-    RenewError, ServerName, keep_renewed,
+    RenewError, ServerName, keep_forgetting, keep_renewed,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -441,7 +441,7 @@ impl Identity {
                     tls.clone(),
                     renew_at,
                 ));
-                chores.spawn(forget_tokens(Arc::clone(&tokens)));
+                chores.spawn(keep_forgetting(Arc::clone(&tokens)));
                 Some(CertificateAuthority::new(authority, tokens))
             }
             Self::External(identity) => {
@@ -449,14 +449,6 @@ impl Identity {
                 None
             }
         }
-    }
-}
-
-async fn forget_tokens(tokens: Arc<JoinTokens>) {
-    const EVERY: Duration = Duration::from_secs(10 * 60);
-    loop {
-        sleep(EVERY).await;
-        tokens.forget_expired(clock::now());
     }
 }
 

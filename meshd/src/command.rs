@@ -42,7 +42,7 @@ pub struct RunArgs {
     #[arg(long, env = "MESHD_STATE_DIR", value_name = "DIR")]
     pub state_dir: PathBuf,
     /// Where to serve discovery and certificates over TLS: host:port or unix:///path; may be given
-    /// more than once [default: unix://<state-dir>/meshd.sock]
+    /// more than once [default: meshd.sock in the state directory]
     #[arg(
         long,
         env = "MESHD_LISTEN",
@@ -51,7 +51,7 @@ pub struct RunArgs {
     )]
     pub listen: Vec<ListenAddress>,
     /// Where to serve the operator's HTTP interface; may be given more than once
-    /// [default: unix://<state-dir>/meshd-admin.sock]
+    /// [default: meshd-admin.sock in the state directory]
     #[arg(
         long,
         env = "MESHD_ADMIN",
@@ -82,7 +82,7 @@ pub struct RunArgs {
     /// Do not give addresses to services that have none
     #[arg(long)]
     pub no_allocate_addresses: bool,
-    /// Directory of the authority's keys and certificates [default: <state-dir>/ca]
+    /// Directory of the authority's keys and certificates [default: ca in the state directory]
     #[arg(long, conflicts_with = "ca", value_name = "DIR")]
     pub ca_dir: Option<PathBuf>,
     /// Life of a certificate whose caller asks for none
@@ -102,7 +102,8 @@ pub struct RunArgs {
     /// File with the roots to trust that authority by, PEM
     #[arg(long, requires = "ca", value_name = "FILE")]
     pub ca_roots: Option<PathBuf>,
-    /// File with a join token of that authority for the service account meshd in istio-system
+    /// File with a join token of that authority for the service account meshd in istio-system. It
+    /// must be good at every start: make it with --reusable
     #[arg(long, requires = "ca", value_name = "FILE")]
     pub ca_token: Option<PathBuf>,
     /// A further DNS name of this server, for its certificate; may be given more than once
@@ -130,7 +131,7 @@ pub struct TokenArgs {
     /// State directory of the control plane
     #[arg(long, env = "MESHD_STATE_DIR", value_name = "DIR")]
     pub state_dir: PathBuf,
-    /// Directory of the authority's keys and certificates [default: <state-dir>/ca]
+    /// Directory of the authority's keys and certificates [default: ca in the state directory]
     #[arg(long, value_name = "DIR")]
     pub ca_dir: Option<PathBuf>,
     /// The workload that may join

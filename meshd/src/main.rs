@@ -1,5 +1,7 @@
 //! The control plane of the mesh.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use meshd::{Command, LogControl, LogFormat};
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,8 +34,17 @@ struct Cli {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+async fn main() -> ExitCode {
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
     let log = LogControl::start(&cli.log, cli.log_format)?;
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -47,4 +58,14 @@ async fn main() -> anyhow::Result<()> {
     tracing::info!("stopping");
     shutdown.cancel();
     Ok(command.await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
 }

@@ -10,7 +10,7 @@ use mesh_ca::{Authority, AuthorityOptions, Issue, JoinTokens};
 use mesh_proxy_core::authz::Caller;
 use mesh_proxy_core::detect::{self, Detected};
 use mesh_proxy_core::plan::{self, HttpAction, Step};
-use mesh_proxy_core::{ClientInfo, Snapshot};
+use mesh_proxy_core::Snapshot;
 use meshd_core::{MeshSettings, Store};
 use prost::Message;
 use rand::SeedableRng;
@@ -121,9 +121,8 @@ pub fn decode_plan(data: &[u8]) {
     let Ok(request) = builder.body(()) else { return };
     let (mut parts, ()) = request.into_parts();
     let mut rng = SmallRng::seed_from_u64(7);
-    let (Ok(workload), Ok(host)) = ("default/client".parse(), "a".parse::<Hostname>()) else { return };
-    let client = ClientInfo { workload, identity: None, labels: Default::default(), cluster: String::new() };
-    let step = plan::outbound_http(&snapshot, &client, &host, 80, &parts, &mut rng);
+    let Ok(host) = "a".parse::<Hostname>() else { return };
+    let step = plan::outbound_http(&snapshot, &host, 80, &parts, &mut rng);
     let _ = plan::gateway_http(&snapshot, 80, &parts, &mut rng);
     let caller = Caller {
         identity: None,

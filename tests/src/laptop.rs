@@ -105,7 +105,7 @@ impl LaptopMesh {
         let deadline = Instant::now() + LIMIT;
         let next = before + 1;
         loop {
-            let answer = self.meshd(&format!("/v1/wait?revision={next}&timeout=10s")).await;
+            let answer = self.meshd(&format!("/v1/wait?revision={next}&timeout=10")).await;
             match answer {
                 Ok(status) => return Ok(revision_of(&status)),
                 Err(error) if Instant::now() > deadline => return Err(error.context("the change never arrived")),

@@ -909,7 +909,8 @@ pub struct RouteTable {
     /// What is spoken there.
     #[prost(enumeration = "Protocol", tag = "3")]
     pub protocol: i32,
-    /// HTTP routes. Ends with a default route to the service unless a route before matches all.
+    /// HTTP routes. The default route to the service stands here only if no VirtualService
+    /// applies; a request that nothing matches is answered 404, as Istio does.
     #[prost(message, repeated, tag = "4")]
     pub http: ::prost::alloc::vec::Vec<HttpRoute>,
     /// Routes by server name for TLS that is passed through.

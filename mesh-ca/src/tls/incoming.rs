@@ -73,11 +73,11 @@ impl Incoming {
             match timeout(limit, acceptor.accept(socket)).await {
                 Ok(Ok(stream)) => Some(TlsConnection::new(stream)),
                 Ok(Err(error)) => {
-                    tracing::info!(%peer, %error, "a TLS handshake failed");
+                    tracing::debug!(%peer, %error, "a TLS handshake failed");
                     None
                 }
                 Err(_) => {
-                    tracing::info!(%peer, "a TLS handshake took too long");
+                    tracing::debug!(%peer, "a TLS handshake took too long");
                     None
                 }
             }

@@ -431,7 +431,7 @@ mod tests {
             assert!(
                 seen.insert(name, value.to_owned()).is_none(),
                 "{name} twice"
-            )
+            );
         });
         assert_eq!(seen.len(), 25);
         assert_eq!(seen["destination_service_name"], "reviews");

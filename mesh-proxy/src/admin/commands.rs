@@ -14,16 +14,28 @@ pub(super) struct Level {
 pub(super) async fn rotate(State(admin): State<Admin>) -> (StatusCode, String) {
     match admin.rotate.rotate().await {
         Ok(()) => {
-            let serial = admin.identity.current().map(|identity| identity.serial().to_owned());
-            (StatusCode::OK, format!("renewed, serial {}\n", serial.unwrap_or_default()))
+            let serial = admin
+                .identity
+                .current()
+                .map(|identity| identity.serial().to_owned());
+            (
+                StatusCode::OK,
+                format!("renewed, serial {}\n", serial.unwrap_or_default()),
+            )
         }
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
     }
 }
 
-pub(super) async fn logging(State(admin): State<Admin>, Query(query): Query<Level>) -> (StatusCode, String) {
+pub(super) async fn logging(
+    State(admin): State<Admin>,
+    Query(query): Query<Level>,
+) -> (StatusCode, String) {
     let Some(level) = &admin.log_level else {
-        return (StatusCode::NOT_IMPLEMENTED, "the log belongs to the program that embeds the proxy\n".to_owned());
+        return (
+            StatusCode::NOT_IMPLEMENTED,
+            "the log belongs to the program that embeds the proxy\n".to_owned(),
+        );
     };
     match level.set(&query.level) {
         Ok(()) => (StatusCode::OK, format!("log level is {}\n", query.level)),

@@ -9,7 +9,9 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mesh_api::v1;
-use mesh_proxy_core::explain::{ExplainReport, ExplainRequest, explain_gateway, explain_inbound, explain_outbound};
+use mesh_proxy_core::explain::{
+    ExplainReport, ExplainRequest, explain_gateway, explain_inbound, explain_outbound,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Admin;
@@ -70,14 +72,22 @@ pub(super) async fn status(State(admin): State<Admin>) -> Json<v1::ProxySelf> {
     Json(v1::ProxySelf {
         workload: settings.workload.to_string(),
         kind: settings.kind.wire().into(),
-        identity: identity.as_ref().map(|identity| identity.id().to_string()).unwrap_or_default(),
+        identity: identity
+            .as_ref()
+            .map(|identity| identity.id().to_string())
+            .unwrap_or_default(),
         revision: snapshot.revision(),
         digest: snapshot.digest().to_owned(),
         connected: control.connected,
         ready: admin.readiness.is_ready(),
         draining: admin.drain.is_draining(),
-        certificate_not_after: identity.as_ref().map_or(0, |identity| clock::unix_seconds(identity.not_after())),
-        certificate_serial: identity.as_ref().map(|identity| identity.serial().to_owned()).unwrap_or_default(),
+        certificate_not_after: identity
+            .as_ref()
+            .map_or(0, |identity| clock::unix_seconds(identity.not_after())),
+        certificate_serial: identity
+            .as_ref()
+            .map(|identity| identity.serial().to_owned())
+            .unwrap_or_default(),
         rejected,
         build_version: env!("CARGO_PKG_VERSION").to_owned(),
     })
@@ -98,15 +108,26 @@ pub(super) async fn certificates(State(admin): State<Admin>) -> Response {
     };
     Json(Certificates {
         identity: identity.id().to_string(),
-        chain: identity.chain().iter().map(|der| certificate(der)).collect(),
-        roots: identity.roots_der().iter().map(|der| certificate(der)).collect(),
+        chain: identity
+            .chain()
+            .iter()
+            .map(|der| certificate(der))
+            .collect(),
+        roots: identity
+            .roots_der()
+            .iter()
+            .map(|der| certificate(der))
+            .collect(),
     })
     .into_response()
 }
 
 fn certificate(der: &[u8]) -> Certificate {
     let leaf = Leaf::parse(der).ok();
-    let time = |pick: fn(&Leaf) -> std::time::SystemTime| leaf.as_ref().map_or(0, |leaf| clock::unix_seconds(pick(leaf)));
+    let time = |pick: fn(&Leaf) -> std::time::SystemTime| {
+        leaf.as_ref()
+            .map_or(0, |leaf| clock::unix_seconds(pick(leaf)))
+    };
     let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
     let text = STANDARD.encode(der);
     for (index, character) in text.chars().enumerate() {
@@ -119,7 +140,10 @@ fn certificate(der: &[u8]) -> Certificate {
     Certificate {
         not_before: time(|leaf| leaf.not_before),
         not_after: time(|leaf| leaf.not_after),
-        uris: leaf.as_ref().map(|leaf| leaf.uris.clone()).unwrap_or_default(),
+        uris: leaf
+            .as_ref()
+            .map(|leaf| leaf.uris.clone())
+            .unwrap_or_default(),
         serial: leaf.map(|leaf| leaf.serial).unwrap_or_default(),
         pem,
     }
@@ -136,7 +160,11 @@ pub(super) async fn explain(
 ) -> Response {
     let decide = || {
         let snapshot = admin.store.load();
-        let client = client_info(&admin.settings, admin.identity.current().as_deref(), &snapshot);
+        let client = client_info(
+            &admin.settings,
+            admin.identity.current().as_deref(),
+            &snapshot,
+        );
         match (query.direction, admin.settings.kind) {
             (Side::Inbound, _) => explain_inbound(&snapshot, &client, &request),
             (Side::Outbound, ProxyKind::Gateway) => explain_gateway(&snapshot, &client, &request),
@@ -144,9 +172,16 @@ pub(super) async fn explain(
         }
     };
     let mut report = decide();
-    if let Ok(ExplainReport { missing: Some(name), .. }) = &report
+    if let Ok(ExplainReport {
+        missing: Some(name),
+        ..
+    }) = &report
         && let Ok(name) = name.parse()
-        && admin.store.need(&name, clock::monotonic() + EXPLAIN_WAIT).await.is_ok()
+        && admin
+            .store
+            .need(&name, clock::monotonic() + EXPLAIN_WAIT)
+            .await
+            .is_ok()
     {
         // As a request would have it.
         report = decide();

@@ -10,9 +10,15 @@ use axum::response::{IntoResponse, Response};
 /// Refuses what only browsers send, and names that a foreign DNS server could have pointed here.
 pub(super) async fn refuse_browsers(request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     if headers.contains_key(header::ORIGIN) || !host.is_none_or(is_local) {
-        return (StatusCode::FORBIDDEN, "the admin endpoint takes no requests of web pages\n").into_response();
+        return (
+            StatusCode::FORBIDDEN,
+            "the admin endpoint takes no requests of web pages\n",
+        )
+            .into_response();
     }
     next.run(request).await
 }
@@ -24,7 +30,8 @@ fn is_local(host: &str) -> bool {
     };
     let name = name.trim_start_matches('[').trim_end_matches(']');
     // Clients of Unix sockets write a name without meaning.
-    !name.contains('.') && name.parse::<IpAddr>().is_err() || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    !name.contains('.') && name.parse::<IpAddr>().is_err()
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -33,10 +40,22 @@ mod tests {
 
     #[test]
     fn only_local_names() {
-        for host in ["localhost", "localhost:15000", "127.0.0.1:15000", "[::1]:15000", "proxy", "127.0.0.2"] {
+        for host in [
+            "localhost",
+            "localhost:15000",
+            "127.0.0.1:15000",
+            "[::1]:15000",
+            "proxy",
+            "127.0.0.2",
+        ] {
             assert!(is_local(host), "{host}");
         }
-        for host in ["example.com", "example.com:15000", "10.0.0.1:15000", "[2001:db8::1]:80"] {
+        for host in [
+            "example.com",
+            "example.com:15000",
+            "10.0.0.1:15000",
+            "[2001:db8::1]:80",
+        ] {
             assert!(!is_local(host), "{host}");
         }
     }

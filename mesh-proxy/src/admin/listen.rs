@@ -48,26 +48,49 @@ impl AdminListeners {
     pub fn bind(settings: &Settings) -> Result<Self, AdminError> {
         let failed = |address: String| move |source| AdminError::Bind { address, source };
         let tcp = |address: Option<SocketAddr>| {
-            address.map(|address| bind_tcp(address).map_err(failed(address.to_string()))).transpose()
+            address
+                .map(|address| bind_tcp(address).map_err(failed(address.to_string())))
+                .transpose()
         };
         let path = settings.admin_socket.clone();
-        let unix = path.as_deref().map(|path| bind_unix(path).map_err(failed(path.display().to_string()))).transpose()?;
-        Ok(Self { tcp: tcp(settings.admin)?, unix, metrics: tcp(settings.metrics)?, path })
+        let unix = path
+            .as_deref()
+            .map(|path| bind_unix(path).map_err(failed(path.display().to_string())))
+            .transpose()?;
+        Ok(Self {
+            tcp: tcp(settings.admin)?,
+            unix,
+            metrics: tcp(settings.metrics)?,
+            path,
+        })
     }
 
     /// Where the TCP endpoint listens.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.tcp.as_ref().and_then(|listener| listener.local_addr().ok())
+        self.tcp
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok())
     }
 
     /// Where the metrics endpoint listens.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
+        self.metrics
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok())
     }
 
     /// Serves until `end`, then removes the Unix socket.
-    pub(crate) async fn serve(self, admin: Admin, end: CancellationToken) -> Result<(), AdminError> {
-        let Self { tcp, unix, metrics, path } = self;
+    pub(crate) async fn serve(
+        self,
+        admin: Admin,
+        end: CancellationToken,
+    ) -> Result<(), AdminError> {
+        let Self {
+            tcp,
+            unix,
+            metrics,
+            path,
+        } = self;
         let all = router(admin.clone());
         let result = tokio::try_join!(
             serve_tcp(tcp, all.clone(), end.clone()),
@@ -104,8 +127,14 @@ fn bind_unix(path: &Path) -> io::Result<StdUnixListener> {
     Ok(listener)
 }
 
-async fn serve_tcp(listener: Option<StdTcpListener>, router: Router, end: CancellationToken) -> io::Result<()> {
-    let Some(listener) = listener else { return Ok(()) };
+async fn serve_tcp(
+    listener: Option<StdTcpListener>,
+    router: Router,
+    end: CancellationToken,
+) -> io::Result<()> {
+    let Some(listener) = listener else {
+        return Ok(());
+    };
     let listener = TcpListener::from_std(listener)?;
     tokio::select! {
         result = async { axum::serve(listener, router).await } => result,
@@ -113,8 +142,14 @@ async fn serve_tcp(listener: Option<StdTcpListener>, router: Router, end: Cancel
     }
 }
 
-async fn serve_unix(listener: Option<StdUnixListener>, router: Router, end: CancellationToken) -> io::Result<()> {
-    let Some(listener) = listener else { return Ok(()) };
+async fn serve_unix(
+    listener: Option<StdUnixListener>,
+    router: Router,
+    end: CancellationToken,
+) -> io::Result<()> {
+    let Some(listener) = listener else {
+        return Ok(());
+    };
     let listener = UnixListener::from_std(listener)?;
     tokio::select! {
         result = async { axum::serve(listener, router).await } => result,

@@ -19,7 +19,10 @@ pub(super) fn routes() -> Router<Admin> {
 }
 
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, OPEN_METRICS)], admin.telemetry.metrics())
+    (
+        [(header::CONTENT_TYPE, OPEN_METRICS)],
+        admin.telemetry.metrics(),
+    )
 }
 
 async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
@@ -28,5 +31,8 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
         return (StatusCode::OK, "ready\n".to_owned());
     }
     let reasons: Vec<_> = missing.iter().map(ToString::to_string).collect();
-    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", reasons.join(", ")))
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("not ready: {}\n", reasons.join(", ")),
+    )
 }

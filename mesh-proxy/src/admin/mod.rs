@@ -21,7 +21,7 @@ use crate::readiness::Readiness;
 use crate::settings::Settings;
 use crate::telemetry::{LogLevel, Telemetry};
 
-pub use listen::{AdminListeners, AdminError};
+pub use listen::{AdminError, AdminListeners};
 
 /// All paths.
 pub const HELP: &str = "\

@@ -18,10 +18,20 @@ struct Running {
 
 async fn start(settings: Settings) -> Running {
     let bound = App::build(settings).await.unwrap();
-    let (handle, admin, explicit) = (bound.handle(), bound.admin().unwrap(), bound.explicit().unwrap());
+    let (handle, admin, explicit) = (
+        bound.handle(),
+        bound.admin().unwrap(),
+        bound.explicit().unwrap(),
+    );
     let shutdown = CancellationToken::new();
     let result = tokio::spawn(bound.run(shutdown.clone()));
-    Running { handle, admin, explicit, shutdown, result }
+    Running {
+        handle,
+        admin,
+        explicit,
+        shutdown,
+        result,
+    }
 }
 
 async fn configure(plane: &mut Plane) -> Responses {
@@ -42,7 +52,9 @@ fn settings(plane: &Plane) -> Settings {
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, future).await.expect("took too long")
+    tokio::time::timeout(DEADLINE, future)
+        .await
+        .expect("took too long")
 }
 
 async fn exchange(address: SocketAddr, request: &str) -> String {
@@ -54,29 +66,53 @@ async fn exchange(address: SocketAddr, request: &str) -> String {
 }
 
 async fn call(address: SocketAddr, method: &str, path: &str) -> String {
-    exchange(address, &format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).await
+    exchange(
+        address,
+        &format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"),
+    )
+    .await
 }
 
 #[tokio::test]
 async fn starts_becomes_ready_and_ends() {
     let mut plane = Plane::start();
     let running = start(settings(&plane)).await;
-    assert!(call(running.admin, "GET", "/ready").await.contains("503"), "no configuration yet");
+    assert!(
+        call(running.admin, "GET", "/ready").await.contains("503"),
+        "no configuration yet"
+    );
     let _responses = configure(&mut plane).await;
     within(running.handle.readiness().wait()).await;
-    assert!(call(running.admin, "GET", "/ready").await.starts_with("HTTP/1.1 200"));
+    assert!(
+        call(running.admin, "GET", "/ready")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
     running.shutdown.cancel();
     within(running.result).await.unwrap().unwrap();
-    assert!(!plane.directory.path().join("admin.sock").exists(), "the socket is removed");
-    assert!(TcpStream::connect(running.explicit).await.is_err(), "nobody listens any more");
+    assert!(
+        !plane.directory.path().join("admin.sock").exists(),
+        "the socket is removed"
+    );
+    assert!(
+        TcpStream::connect(running.explicit).await.is_err(),
+        "nobody listens any more"
+    );
 }
 
 #[tokio::test]
 async fn carries_a_request_with_configuration_on_demand() {
     let mut plane = Plane::start();
     let log = plane.directory.path().join("access.log");
-    let access_log = AccessLog { sink: LogSink::File(log.clone()), format: LogFormat::Text };
-    let running = start(Settings { access_log, ..settings(&plane) }).await;
+    let access_log = AccessLog {
+        sink: LogSink::File(log.clone()),
+        format: LogFormat::Text,
+    };
+    let running = start(Settings {
+        access_log,
+        ..settings(&plane)
+    })
+    .await;
     let responses = configure(&mut plane).await;
     within(running.handle.readiness().wait()).await;
 
@@ -86,29 +122,53 @@ async fn carries_a_request_with_configuration_on_demand() {
         let (mut stream, _) = server.accept().await.unwrap();
         let mut head = [0; 1024];
         assert!(stream.read(&mut head).await.unwrap() > 0);
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+            .await
+            .unwrap();
         stream
     };
     let grant = async {
         let name = format!("address/{target}");
         loop {
             if plane.asked().await.subscribe.contains(&name) {
-                responses.send(Ok(response(1, vec![undeclared(&name)]))).unwrap();
+                responses
+                    .send(Ok(response(1, vec![undeclared(&name)])))
+                    .unwrap();
                 return;
             }
         }
     };
-    let request = format!("GET http://{target}/a HTTP/1.1\r\nhost: {target}\r\nconnection: close\r\n\r\n");
-    let (answer, _stream, ()) = within(async { tokio::join!(exchange(running.explicit, &request), serve, grant) }).await;
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
+    let request =
+        format!("GET http://{target}/a HTTP/1.1\r\nhost: {target}\r\nconnection: close\r\n\r\n");
+    let (answer, _stream, ()) =
+        within(async { tokio::join!(exchange(running.explicit, &request), serve, grant) }).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"),
+        "{answer}"
+    );
 
     let edges = running.handle.telemetry().edges();
-    assert_eq!(edges.iter().map(|edge| edge.count).sum::<u64>(), 1, "{edges:?}");
-    assert!(call(running.admin, "POST", "/quitquitquit").await.contains("200"));
+    assert_eq!(
+        edges.iter().map(|edge| edge.count).sum::<u64>(),
+        1,
+        "{edges:?}"
+    );
+    assert!(
+        call(running.admin, "POST", "/quitquitquit")
+            .await
+            .contains("200")
+    );
     within(running.result).await.unwrap().unwrap();
     let text = std::fs::read_to_string(log).unwrap();
-    assert!(text.contains("\"GET /a HTTP/1.1\" 200 - via_upstream"), "{text}");
-    assert!(!running.shutdown.is_cancelled(), "the caller's token is the caller's");
+    assert!(
+        text.contains("\"GET /a HTTP/1.1\" 200 - via_upstream"),
+        "{text}"
+    );
+    assert!(
+        !running.shutdown.is_cancelled(),
+        "the caller's token is the caller's"
+    );
 }
 
 #[tokio::test]
@@ -141,8 +201,24 @@ async fn taken_addresses_are_named() {
     let plane = Plane::start();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let error = App::build(Settings { explicit: Some(address), ..settings(&plane) }).await.err().unwrap();
-    assert!(error.to_string().contains("--explicit") && error.to_string().contains(&address.to_string()), "{error}");
-    let error = App::build(Settings { admin: Some(address), ..settings(&plane) }).await.err().unwrap();
+    let error = App::build(Settings {
+        explicit: Some(address),
+        ..settings(&plane)
+    })
+    .await
+    .err()
+    .unwrap();
+    assert!(
+        error.to_string().contains("--explicit")
+            && error.to_string().contains(&address.to_string()),
+        "{error}"
+    );
+    let error = App::build(Settings {
+        admin: Some(address),
+        ..settings(&plane)
+    })
+    .await
+    .err()
+    .unwrap();
     assert!(error.to_string().contains("admin"), "{error}");
 }

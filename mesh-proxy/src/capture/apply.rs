@@ -13,7 +13,9 @@ pub enum CaptureError {
     #[error(transparent)]
     Option(#[from] InvalidCapture),
     /// Neither tool is there.
-    #[error("neither `nft` (package nftables) nor `iptables-restore` (package iptables) can be run")]
+    #[error(
+        "neither `nft` (package nftables) nor `iptables-restore` (package iptables) can be run"
+    )]
     NoTool,
     /// The tool that was asked for is not there.
     #[error("`{0}` cannot be run: {1}")]
@@ -59,7 +61,11 @@ pub fn run(args: &CaptureArgs, operation: Operation) -> Result<(), CaptureError>
 fn detect() -> Option<Backend> {
     let runs = |program: &str| {
         let mut command = Command::new(program);
-        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg("--version")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     };
     match (runs("nft"), runs("iptables-restore")) {
@@ -73,8 +79,17 @@ fn print(steps: &[Step]) -> io::Result<()> {
     let mut output = io::stdout().lock();
     for step in steps {
         let ignored = if step.may_fail { "  # may fail" } else { "" };
-        let input = if step.input.is_empty() { "" } else { " <<'END'" };
-        writeln!(output, "{} {}{input}{ignored}", step.program, step.arguments.join(" "))?;
+        let input = if step.input.is_empty() {
+            ""
+        } else {
+            " <<'END'"
+        };
+        writeln!(
+            output,
+            "{} {}{input}{ignored}",
+            step.program,
+            step.arguments.join(" ")
+        )?;
         if !step.input.is_empty() {
             writeln!(output, "{}END", step.input)?;
         }
@@ -101,7 +116,11 @@ fn call(step: &Step) -> Result<(), CaptureError> {
     }
     let mut message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     if step.input.contains("--uid-owner") && message.contains("Invalid argument") {
-        message.push_str("\nin a user namespace that does not map the sidecar's user, use --own-mark");
+        message
+            .push_str("\nin a user namespace that does not map the sidecar's user, use --own-mark");
     }
-    Err(CaptureError::Refused { command: format!("{} {}", step.program, step.arguments.join(" ")), message })
+    Err(CaptureError::Refused {
+        command: format!("{} {}", step.program, step.arguments.join(" ")),
+        message,
+    })
 }

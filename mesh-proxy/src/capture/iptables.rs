@@ -8,9 +8,16 @@ use ipnet::IpNet;
 use super::Step;
 use super::options::{CaptureOptions, Owner, Selection};
 
-const CHAINS: [&str; 4] = ["ISTIO_INBOUND", "ISTIO_REDIRECT", "ISTIO_IN_REDIRECT", "ISTIO_OUTPUT"];
-const JUMPS: [[&str; 5]; 2] =
-    [["PREROUTING", "-p", "tcp", "-j", "ISTIO_INBOUND"], ["OUTPUT", "-p", "tcp", "-j", "ISTIO_OUTPUT"]];
+const CHAINS: [&str; 4] = [
+    "ISTIO_INBOUND",
+    "ISTIO_REDIRECT",
+    "ISTIO_IN_REDIRECT",
+    "ISTIO_OUTPUT",
+];
+const JUMPS: [[&str; 5]; 2] = [
+    ["PREROUTING", "-p", "tcp", "-j", "ISTIO_INBOUND"],
+    ["OUTPUT", "-p", "tcp", "-j", "ISTIO_OUTPUT"],
+];
 // Another program may hold the lock of the tables for a moment.
 const WAIT: [&str; 2] = ["-w", "5"];
 
@@ -42,8 +49,17 @@ pub(super) fn install(options: &CaptureOptions) -> Vec<Step> {
     for family in families(options) {
         // The chains are emptied by their declarations; the jumps would be doubled.
         steps.extend(JUMPS.iter().map(|jump| family.call("-D", jump, true)));
-        let arguments = ["--noflush"].iter().chain(&WAIT).map(|text| (*text).to_owned()).collect();
-        steps.push(Step { program: family.restore, arguments, input: family.rules(options), may_fail: false });
+        let arguments = ["--noflush"]
+            .iter()
+            .chain(&WAIT)
+            .map(|text| (*text).to_owned())
+            .collect();
+        steps.push(Step {
+            program: family.restore,
+            arguments,
+            input: family.rules(options),
+            may_fail: false,
+        });
     }
     steps
 }
@@ -69,7 +85,12 @@ impl Family {
         let table = ["-t", "nat", verb];
         let words = WAIT.iter().chain(&table).chain(rest);
         let arguments = words.map(|word| (*word).to_owned()).collect();
-        Step { program: self.command, arguments, input: String::new(), may_fail }
+        Step {
+            program: self.command,
+            arguments,
+            input: String::new(),
+            may_fail,
+        }
     }
 
     fn rules(&self, options: &CaptureOptions) -> String {
@@ -81,8 +102,14 @@ impl Family {
         let mut add = |rule: String| {
             let _ = writeln!(text, "-A {rule}");
         };
-        add(format!("ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports {}", options.outbound_port));
-        add(format!("ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports {}", options.inbound_port));
+        add(format!(
+            "ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports {}",
+            options.outbound_port
+        ));
+        add(format!(
+            "ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports {}",
+            options.inbound_port
+        ));
         inbound(options, &mut add);
         self.output(options, &mut add);
         for jump in JUMPS {
@@ -99,10 +126,16 @@ impl Family {
         for port in &options.exclude_outbound_ports {
             add(format!("ISTIO_OUTPUT -p tcp --dport {port} -j RETURN"));
         }
-        add(format!("ISTIO_OUTPUT -o lo -s {} -j RETURN", self.passthrough));
+        add(format!(
+            "ISTIO_OUTPUT -o lo -s {} -j RETURN",
+            self.passthrough
+        ));
         let owners = match options.own {
             Owner::UserGroup { uid, gid } => {
-                vec![("owner", "--uid-owner", uid.to_string()), ("owner", "--gid-owner", gid.to_string())]
+                vec![
+                    ("owner", "--uid-owner", uid.to_string()),
+                    ("owner", "--gid-owner", gid.to_string()),
+                ]
             }
             Owner::Mark(mark) => vec![("mark", "--mark", format!("{mark:#x}"))],
         };
@@ -111,7 +144,9 @@ impl Family {
             add(format!(
                 "ISTIO_OUTPUT -o lo ! -d {localhost} -p tcp ! --dport 15008 -m {module} {option} {who} -j ISTIO_IN_REDIRECT"
             ));
-            add(format!("ISTIO_OUTPUT -o lo -m {module} ! {option} {who} -j RETURN"));
+            add(format!(
+                "ISTIO_OUTPUT -o lo -m {module} ! {option} {who} -j RETURN"
+            ));
             add(format!("ISTIO_OUTPUT -m {module} {option} {who} -j RETURN"));
         }
         add(format!("ISTIO_OUTPUT -d {localhost} -j RETURN"));
@@ -119,7 +154,9 @@ impl Family {
             add(format!("ISTIO_OUTPUT -d {range} -j RETURN"));
         }
         for port in &options.include_outbound_ports {
-            add(format!("ISTIO_OUTPUT -p tcp --dport {port} -j ISTIO_REDIRECT"));
+            add(format!(
+                "ISTIO_OUTPUT -p tcp --dport {port} -j ISTIO_REDIRECT"
+            ));
         }
         match &options.include_outbound_ranges {
             Selection::All => add("ISTIO_OUTPUT -j ISTIO_REDIRECT".to_owned()),
@@ -133,7 +170,9 @@ impl Family {
 
     fn own<'a>(&self, ranges: &'a [IpNet]) -> impl Iterator<Item = &'a IpNet> {
         let is_ipv6 = self.is_ipv6;
-        ranges.iter().filter(move |range| matches!(range, IpNet::V6(_)) == is_ipv6)
+        ranges
+            .iter()
+            .filter(move |range| matches!(range, IpNet::V6(_)) == is_ipv6)
     }
 }
 
@@ -148,7 +187,9 @@ fn inbound(options: &CaptureOptions, add: &mut impl FnMut(String)) {
         Selection::All => add("ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT".to_owned()),
         Selection::Only(ports) => {
             for port in ports {
-                add(format!("ISTIO_INBOUND -p tcp --dport {port} -j ISTIO_IN_REDIRECT"));
+                add(format!(
+                    "ISTIO_INBOUND -p tcp --dport {port} -j ISTIO_IN_REDIRECT"
+                ));
             }
         }
     }

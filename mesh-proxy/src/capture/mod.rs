@@ -50,7 +50,9 @@ pub struct Step {
 /// The calls that put the rules in force or take them away.
 pub fn plan(options: &CaptureOptions, backend: Backend, operation: Operation) -> Vec<Step> {
     match (backend, operation) {
-        (Backend::Nft | Backend::Auto, Operation::Install | Operation::Print) => vec![nft::install(options)],
+        (Backend::Nft | Backend::Auto, Operation::Install | Operation::Print) => {
+            vec![nft::install(options)]
+        }
         (Backend::Nft | Backend::Auto, Operation::Remove) => vec![nft::remove()],
         (Backend::Iptables, Operation::Install | Operation::Print) => iptables::install(options),
         (Backend::Iptables, Operation::Remove) => iptables::remove(options),

@@ -11,11 +11,31 @@ const TABLE: &str = "inet mesh_capture";
 
 pub(super) fn install(options: &CaptureOptions) -> Step {
     let mut text = format!("add table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{\n");
-    chain(&mut text, "ISTIO_REDIRECT", &[format!("meta l4proto tcp redirect to :{}", options.outbound_port)]);
-    chain(&mut text, "ISTIO_IN_REDIRECT", &[format!("meta l4proto tcp redirect to :{}", options.inbound_port)]);
+    chain(
+        &mut text,
+        "ISTIO_REDIRECT",
+        &[format!(
+            "meta l4proto tcp redirect to :{}",
+            options.outbound_port
+        )],
+    );
+    chain(
+        &mut text,
+        "ISTIO_IN_REDIRECT",
+        &[format!(
+            "meta l4proto tcp redirect to :{}",
+            options.inbound_port
+        )],
+    );
     chain(&mut text, "ISTIO_INBOUND", &inbound(options));
     chain(&mut text, "ISTIO_OUTPUT", &output(options));
-    hook(&mut text, "PREROUTING", "prerouting", "ISTIO_INBOUND", options);
+    hook(
+        &mut text,
+        "PREROUTING",
+        "prerouting",
+        "ISTIO_INBOUND",
+        options,
+    );
     hook(&mut text, "OUTPUT", "output", "ISTIO_OUTPUT", options);
     text.push_str("}\n");
     step(text)
@@ -27,7 +47,12 @@ pub(super) fn remove() -> Step {
 }
 
 fn step(input: String) -> Step {
-    Step { program: "nft", arguments: vec!["-f".to_owned(), "-".to_owned()], input, may_fail: false }
+    Step {
+        program: "nft",
+        arguments: vec!["-f".to_owned(), "-".to_owned()],
+        input,
+        may_fail: false,
+    }
 }
 
 fn chain(text: &mut String, name: &str, rules: &[String]) {
@@ -40,7 +65,11 @@ fn chain(text: &mut String, name: &str, rules: &[String]) {
 }
 
 fn hook(text: &mut String, name: &str, hook: &str, target: &str, options: &CaptureOptions) {
-    let family = if options.ipv6 { "" } else { "meta nfproto ipv4 " };
+    let family = if options.ipv6 {
+        ""
+    } else {
+        "meta nfproto ipv4 "
+    };
     let rules = [
         format!("type nat hook {hook} priority -100; policy accept;"),
         format!("{family}meta l4proto tcp jump {target}"),
@@ -49,22 +78,42 @@ fn hook(text: &mut String, name: &str, hook: &str, target: &str, options: &Captu
 }
 
 fn inbound(options: &CaptureOptions) -> Vec<String> {
-    let mut rules: Vec<String> =
-        options.exclude_interfaces.iter().map(|name| format!("iifname \"{name}\" return")).collect();
-    rules.extend(options.exclude_inbound_ports.iter().map(|port| format!("tcp dport {port} return")));
+    let mut rules: Vec<String> = options
+        .exclude_interfaces
+        .iter()
+        .map(|name| format!("iifname \"{name}\" return"))
+        .collect();
+    rules.extend(
+        options
+            .exclude_inbound_ports
+            .iter()
+            .map(|port| format!("tcp dport {port} return")),
+    );
     match &options.include_inbound_ports {
         Selection::All => rules.push("jump ISTIO_IN_REDIRECT".to_owned()),
         Selection::Only(ports) => {
-            rules.extend(ports.iter().map(|port| format!("tcp dport {port} jump ISTIO_IN_REDIRECT")));
+            rules.extend(
+                ports
+                    .iter()
+                    .map(|port| format!("tcp dport {port} jump ISTIO_IN_REDIRECT")),
+            );
         }
     }
     rules
 }
 
 fn output(options: &CaptureOptions) -> Vec<String> {
-    let mut rules: Vec<String> =
-        options.exclude_interfaces.iter().map(|name| format!("oifname \"{name}\" return")).collect();
-    rules.extend(options.exclude_outbound_ports.iter().map(|port| format!("tcp dport {port} return")));
+    let mut rules: Vec<String> = options
+        .exclude_interfaces
+        .iter()
+        .map(|name| format!("oifname \"{name}\" return"))
+        .collect();
+    rules.extend(
+        options
+            .exclude_outbound_ports
+            .iter()
+            .map(|port| format!("tcp dport {port} return")),
+    );
     rules.push("oifname \"lo\" ip saddr 127.0.0.6 return".to_owned());
     rules.push("oifname \"lo\" ip6 saddr ::6 return".to_owned());
     let owners = match options.own {
@@ -73,18 +122,34 @@ fn output(options: &CaptureOptions) -> Vec<String> {
     };
     for (what, who) in owners {
         rules.push(format!("oifname \"lo\" ip daddr != 127.0.0.1 tcp dport != 15008 {what} {who} jump ISTIO_IN_REDIRECT"));
-        rules.push(format!("oifname \"lo\" ip6 daddr != ::1 tcp dport != 15008 {what} {who} jump ISTIO_IN_REDIRECT"));
+        rules.push(format!(
+            "oifname \"lo\" ip6 daddr != ::1 tcp dport != 15008 {what} {who} jump ISTIO_IN_REDIRECT"
+        ));
         rules.push(format!("oifname \"lo\" {what} != {who} return"));
         rules.push(format!("{what} {who} return"));
     }
     rules.push("ip daddr 127.0.0.1 return".to_owned());
     rules.push("ip6 daddr ::1 return".to_owned());
-    rules.extend(options.exclude_outbound_ranges.iter().map(|range| format!("{} return", destination(range))));
-    rules.extend(options.include_outbound_ports.iter().map(|port| format!("tcp dport {port} jump ISTIO_REDIRECT")));
+    rules.extend(
+        options
+            .exclude_outbound_ranges
+            .iter()
+            .map(|range| format!("{} return", destination(range))),
+    );
+    rules.extend(
+        options
+            .include_outbound_ports
+            .iter()
+            .map(|port| format!("tcp dport {port} jump ISTIO_REDIRECT")),
+    );
     match &options.include_outbound_ranges {
         Selection::All => rules.push("jump ISTIO_REDIRECT".to_owned()),
         Selection::Only(ranges) => {
-            rules.extend(ranges.iter().map(|range| format!("{} jump ISTIO_REDIRECT", destination(range))));
+            rules.extend(
+                ranges
+                    .iter()
+                    .map(|range| format!("{} jump ISTIO_REDIRECT", destination(range))),
+            );
         }
     }
     rules

@@ -91,10 +91,18 @@ pub struct CaptureArgs {
     #[arg(long, default_value = "", value_name = "PORTS")]
     pub exclude_inbound_ports: String,
     /// Outgoing destinations to capture: * or a list of CIDRs
-    #[arg(long = "include-outbound-ip-ranges", default_value = "*", value_name = "CIDRS")]
+    #[arg(
+        long = "include-outbound-ip-ranges",
+        default_value = "*",
+        value_name = "CIDRS"
+    )]
     pub include_outbound_ranges: String,
     /// Outgoing destinations not to capture
-    #[arg(long = "exclude-outbound-ip-ranges", default_value = "", value_name = "CIDRS")]
+    #[arg(
+        long = "exclude-outbound-ip-ranges",
+        default_value = "",
+        value_name = "CIDRS"
+    )]
     pub exclude_outbound_ranges: String,
     /// Outgoing ports to capture wherever they go
     #[arg(long, default_value = "", value_name = "PORTS")]
@@ -126,7 +134,10 @@ impl Default for CaptureOptions {
         Self {
             outbound_port: 15001,
             inbound_port: 15006,
-            own: Owner::UserGroup { uid: 1337, gid: 1337 },
+            own: Owner::UserGroup {
+                uid: 1337,
+                gid: 1337,
+            },
             include_inbound_ports: Selection::All,
             exclude_inbound_ports: OWN_PORTS.to_vec(),
             include_outbound_ranges: Selection::All,
@@ -144,7 +155,10 @@ impl TryFrom<&CaptureArgs> for CaptureOptions {
 
     fn try_from(args: &CaptureArgs) -> Result<Self, Self::Error> {
         let own = match &args.own_mark {
-            None => Owner::UserGroup { uid: args.uid, gid: args.gid },
+            None => Owner::UserGroup {
+                uid: args.uid,
+                gid: args.gid,
+            },
             Some(text) => Owner::Mark(parse_mark(text).map_err(|_| InvalidCapture {
                 option: "own-mark",
                 value: text.clone(),
@@ -168,47 +182,82 @@ impl TryFrom<&CaptureArgs> for CaptureOptions {
             include_outbound_ranges: selection(&args.include_outbound_ranges, |text| {
                 ranges("include-outbound-ip-ranges", text)
             })?,
-            exclude_outbound_ranges: ranges("exclude-outbound-ip-ranges", &args.exclude_outbound_ranges)?,
+            exclude_outbound_ranges: ranges(
+                "exclude-outbound-ip-ranges",
+                &args.exclude_outbound_ranges,
+            )?,
             include_outbound_ports: ports("include-outbound-ports", &args.include_outbound_ports)?,
             exclude_outbound_ports: ports("exclude-outbound-ports", &args.exclude_outbound_ports)?,
-            exclude_interfaces: list(&args.exclude_interfaces).map(interface).collect::<Result<_, _>>()?,
+            exclude_interfaces: list(&args.exclude_interfaces)
+                .map(interface)
+                .collect::<Result<_, _>>()?,
             ipv6: !args.no_ipv6,
         })
     }
 }
 
 fn list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
 }
 
 fn selection<T>(
     text: &str,
     parse: impl Fn(&str) -> Result<Vec<T>, InvalidCapture>,
 ) -> Result<Selection<T>, InvalidCapture> {
-    if text.trim() == "*" { Ok(Selection::All) } else { Ok(Selection::Only(parse(text)?)) }
+    if text.trim() == "*" {
+        Ok(Selection::All)
+    } else {
+        Ok(Selection::Only(parse(text)?))
+    }
 }
 
 fn ports(option: &'static str, text: &str) -> Result<Vec<u16>, InvalidCapture> {
-    let invalid = |value: &str| InvalidCapture { option, value: value.to_owned(), expected: "a port from 1 to 65535" };
-    list(text).map(|port| port.parse().ok().filter(|port| *port != 0).ok_or_else(|| invalid(port))).collect()
+    let invalid = |value: &str| InvalidCapture {
+        option,
+        value: value.to_owned(),
+        expected: "a port from 1 to 65535",
+    };
+    list(text)
+        .map(|port| {
+            port.parse()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or_else(|| invalid(port))
+        })
+        .collect()
 }
 
 fn ranges(option: &'static str, text: &str) -> Result<Vec<IpNet>, InvalidCapture> {
-    let invalid =
-        |value: &str| InvalidCapture { option, value: value.to_owned(), expected: "a CIDR such as 10.0.0.0/8" };
+    let invalid = |value: &str| InvalidCapture {
+        option,
+        value: value.to_owned(),
+        expected: "a CIDR such as 10.0.0.0/8",
+    };
     let parse = |range: &str| {
-        let range: Option<IpNet> = range.parse().ok().or_else(|| Some(IpNet::from(range.parse::<std::net::IpAddr>().ok()?)));
+        let range: Option<IpNet> = range
+            .parse()
+            .ok()
+            .or_else(|| Some(IpNet::from(range.parse::<std::net::IpAddr>().ok()?)));
         range.map(|range| range.trunc())
     };
-    list(text).map(|range| parse(range).ok_or_else(|| invalid(range))).collect()
+    list(text)
+        .map(|range| parse(range).ok_or_else(|| invalid(range)))
+        .collect()
 }
 
 // Goes into a rule's text: nothing but what an interface may be called (15 bytes, IFNAMSIZ).
 fn interface(name: &str) -> Result<String, InvalidCapture> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@' | b'+' | b'*');
+    let allowed =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@' | b'+' | b'*');
     if name.len() <= 15 && name.bytes().all(allowed) {
         Ok(name.to_owned())
     } else {
-        Err(InvalidCapture { option: "exclude-interfaces", value: name.to_owned(), expected: "a network interface" })
+        Err(InvalidCapture {
+            option: "exclude-interfaces",
+            value: name.to_owned(),
+            expected: "a network interface",
+        })
     }
 }

@@ -17,7 +17,12 @@ fn text(words: &[&str], backend: Backend, operation: Operation) -> String {
     let steps = plan(&options(words).unwrap(), backend, operation);
     let line = |step: &Step| {
         let mark = if step.may_fail { " || true" } else { "" };
-        format!("$ {} {}{mark}\n{}", step.program, step.arguments.join(" "), step.input)
+        format!(
+            "$ {} {}{mark}\n{}",
+            step.program,
+            step.arguments.join(" "),
+            step.input
+        )
     };
     steps.iter().map(line).collect()
 }
@@ -72,8 +77,15 @@ fn iptables_remove_without_ipv6() {
 
 #[test]
 fn nothing_captured_inbound() {
-    let text = text(&["--include-inbound-ports="], Backend::Iptables, Operation::Install);
-    assert!(!text.contains("ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT"), "{text}");
+    let text = text(
+        &["--include-inbound-ports="],
+        Backend::Iptables,
+        Operation::Install,
+    );
+    assert!(
+        !text.contains("ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -81,8 +93,14 @@ fn wrong_options_are_named() {
     for (words, option) in [
         (["--include-inbound-ports=0"], "include-inbound-ports"),
         (["--exclude-outbound-ports=http"], "exclude-outbound-ports"),
-        (["--include-outbound-ip-ranges=10.0.0.0/33"], "include-outbound-ip-ranges"),
-        (["--exclude-interfaces=a; flush ruleset"], "exclude-interfaces"),
+        (
+            ["--include-outbound-ip-ranges=10.0.0.0/33"],
+            "include-outbound-ip-ranges",
+        ),
+        (
+            ["--exclude-interfaces=a; flush ruleset"],
+            "exclude-interfaces",
+        ),
         (["--own-mark=0"], "own-mark"),
     ] {
         let error = options(&words).unwrap_err().to_string();

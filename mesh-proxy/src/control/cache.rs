@@ -54,7 +54,10 @@ fn sha256(bytes: &[u8]) -> aws_lc_rs::digest::Digest {
 impl Cache {
     /// The cache of this workload in this directory.
     pub fn new(directory: &Path, workload: &WorkloadName) -> Self {
-        Self { path: directory.join(FILE), header: format!("mesh-proxy-snapshot 1 {workload}\n") }
+        Self {
+            path: directory.join(FILE),
+            header: format!("mesh-proxy-snapshot 1 {workload}\n"),
+        }
     }
 
     /// The cached snapshot; `None` if there is no file.
@@ -67,15 +70,21 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(self.failed(source)),
         };
-        let useless = |why| CacheError::Content { path: self.path.clone(), why };
+        let useless = |why| CacheError::Content {
+            path: self.path.clone(),
+            why,
+        };
         let rest = bytes
             .strip_prefix(self.header.as_bytes())
             .ok_or_else(|| useless("it is of another workload or version"))?;
-        let (digest, body) = rest.split_at_checked(DIGEST).ok_or_else(|| useless("it is cut short"))?;
+        let (digest, body) = rest
+            .split_at_checked(DIGEST)
+            .ok_or_else(|| useless("it is cut short"))?;
         if sha256(body).as_ref() != digest {
             return Err(useless("it is damaged"));
         }
-        let response = v1::DiscoveryResponse::decode(body).map_err(|_| useless("it is no snapshot"))?;
+        let response =
+            v1::DiscoveryResponse::decode(body).map_err(|_| useless("it is no snapshot"))?;
         Ok(Some(Snapshot::empty().apply(&response).snapshot))
     }
 
@@ -104,16 +113,28 @@ impl Cache {
             removed: Vec::new(),
         };
         let body = response.encode_to_vec();
-        self.write(&body).await.map_err(|source| self.failed(source))
+        self.write(&body)
+            .await
+            .map_err(|source| self.failed(source))
     }
 
     async fn write(&self, body: &[u8]) -> io::Result<()> {
         if let Some(directory) = self.path.parent() {
-            tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).await?;
+            tokio::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(directory)
+                .await?;
         }
         let fresh = self.path.with_extension("new");
         let mut options = tokio::fs::OpenOptions::new();
-        let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&fresh).await?;
+        let mut file = options
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&fresh)
+            .await?;
         file.write_all(self.header.as_bytes()).await?;
         file.write_all(sha256(body).as_ref()).await?;
         file.write_all(body).await?;
@@ -122,7 +143,10 @@ impl Cache {
     }
 
     fn failed(&self, source: io::Error) -> CacheError {
-        CacheError::File { path: self.path.clone(), source }
+        CacheError::File {
+            path: self.path.clone(),
+            source,
+        }
     }
 }
 
@@ -153,7 +177,10 @@ mod tests {
     #[tokio::test]
     async fn round_trips() {
         let directory = tempfile::tempdir().unwrap();
-        let cache = Cache::new(&directory.path().join("deep"), &"default/a".parse().unwrap());
+        let cache = Cache::new(
+            &directory.path().join("deep"),
+            &"default/a".parse().unwrap(),
+        );
         assert!(cache.load().await.unwrap().is_none());
         let applied = Snapshot::empty().apply(&mesh());
         assert!(applied.rejected.is_empty(), "{:?}", applied.rejected);
@@ -169,13 +196,25 @@ mod tests {
     async fn damage_and_foreign_files_are_refused() {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::new(directory.path(), &"default/a".parse().unwrap());
-        cache.store(&Snapshot::empty().apply(&mesh()).snapshot).await.unwrap();
+        cache
+            .store(&Snapshot::empty().apply(&mesh()).snapshot)
+            .await
+            .unwrap();
         let other = Cache::new(directory.path(), &"default/b".parse().unwrap());
-        assert!(matches!(other.load().await, Err(CacheError::Content { .. })));
+        assert!(matches!(
+            other.load().await,
+            Err(CacheError::Content { .. })
+        ));
         let mut bytes = std::fs::read(&cache.path).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         std::fs::write(&cache.path, &bytes).unwrap();
-        assert!(matches!(cache.load().await, Err(CacheError::Content { why: "it is damaged", .. })));
+        assert!(matches!(
+            cache.load().await,
+            Err(CacheError::Content {
+                why: "it is damaged",
+                ..
+            })
+        ));
         std::fs::write(&cache.path, &bytes[..bytes.len() / 3]).unwrap();
         assert!(cache.load().await.is_err());
     }

@@ -82,8 +82,16 @@ enum Link {
     // Until there is a certificate to show.
     Unidentified,
     Dialing(Work<(Channel, SystemTime)>),
-    Opening { requests: Requests, stream: Work<Streaming<v1::DiscoveryResponse>>, expires: SystemTime },
-    Open { requests: Requests, stream: Box<Streaming<v1::DiscoveryResponse>>, expires: SystemTime },
+    Opening {
+        requests: Requests,
+        stream: Work<Streaming<v1::DiscoveryResponse>>,
+        expires: SystemTime,
+    },
+    Open {
+        requests: Requests,
+        stream: Box<Streaming<v1::DiscoveryResponse>>,
+        expires: SystemTime,
+    },
 }
 
 // What a link brought about.
@@ -120,11 +128,21 @@ impl Client {
             ProxyKind::Sidecar => ResourceName::Inbound,
             ProxyKind::Gateway => ResourceName::Gateway,
         };
-        let limits = Limits { idle: settings.lease, ..Limits::default() };
+        let limits = Limits {
+            idle: settings.lease,
+            ..Limits::default()
+        };
         let held = writer.load();
-        stages.revision.set(held.revision().try_into().unwrap_or(i64::MAX));
-        let session =
-            ClientSession::new(settings.node(), [ResourceName::Mesh, own], limits, &held, clock::monotonic());
+        stages
+            .revision
+            .set(held.revision().try_into().unwrap_or(i64::MAX));
+        let session = ClientSession::new(
+            settings.node(),
+            [ResourceName::Mesh, own],
+            limits,
+            &held,
+            clock::monotonic(),
+        );
         let (status, current) = watch::channel(ControlStatus::default());
         let client = Self {
             settings: Arc::clone(settings),
@@ -173,44 +191,63 @@ impl Client {
         match (link, progress) {
             (_, Progress::Dial) => self.dial(),
             (_, Progress::Dialed(Ok((channel, expires)))) => self.open(channel, expires),
-            (Link::Opening { requests, expires, .. }, Progress::Opened(Ok(stream))) => {
+            (
+                Link::Opening {
+                    requests, expires, ..
+                },
+                Progress::Opened(Ok(stream)),
+            ) => {
                 info!(control = %self.settings.control, "discovery stream is open");
                 self.stages.control_connected.set(1);
                 self.status.send_modify(|status| {
                     status.connected = true;
                     status.error.clear();
                 });
-                Link::Open { requests, stream: Box::new(stream), expires }
+                Link::Open {
+                    requests,
+                    stream: Box::new(stream),
+                    expires,
+                }
             }
             (link, Progress::Message(Ok(response))) => {
                 self.failures = 0;
                 self.apply(&link, &response);
                 link
             }
-            (_, Progress::Dialed(Err(error)) | Progress::Opened(Err(error)) | Progress::Message(Err(error))) => {
-                self.failed(&error)
-            }
+            (
+                _,
+                Progress::Dialed(Err(error))
+                | Progress::Opened(Err(error))
+                | Progress::Message(Err(error)),
+            ) => self.failed(&error),
             // A stream that opened belongs to a link that was opening.
             (_, Progress::Opened(Ok(_))) => self.failed(&LinkError::Ended),
         }
     }
 
     fn dial(&self) -> Link {
-        let Some(identity) = self.identity.current() else { return Link::Unidentified };
+        let Some(identity) = self.identity.current() else {
+            return Link::Unidentified;
+        };
         self.stages.control_connects.inc();
         let settings = Arc::clone(&self.settings);
         let mut roots = self.writer.load().mesh().roots_der.clone();
         roots.extend(identity.svid().roots_der.iter().cloned());
-        Link::Dialing(Box::pin(async move { connect(&settings, &identity, &roots).await }))
+        Link::Dialing(Box::pin(async move {
+            connect(&settings, &identity, &roots).await
+        }))
     }
 
     // The first request is queued before the call: the control plane answers to it.
     fn open(&mut self, channel: Channel, expires: SystemTime) -> Link {
         let (requests, outgoing) = mpsc::unbounded_channel();
         let snapshot = self.writer.load();
-        let actions = self.session.on(Event::Connected(&snapshot), clock::monotonic());
+        let actions = self
+            .session
+            .on(Event::Connected(&snapshot), clock::monotonic());
         let stream: Work<_> = Box::pin(async move {
-            let mut client = DiscoveryClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE);
+            let mut client =
+                DiscoveryClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE);
             let call = client.stream(UnboundedReceiverStream::new(outgoing));
             match tokio::time::timeout(OPEN_TIMEOUT, call).await {
                 Ok(Ok(response)) => Ok(response.into_inner()),
@@ -218,7 +255,11 @@ impl Client {
                 Err(_) => Err(LinkError::Timeout),
             }
         });
-        let link = Link::Opening { requests, stream, expires };
+        let link = Link::Opening {
+            requests,
+            stream,
+            expires,
+        };
         self.act(&link, actions);
         link
     }
@@ -226,12 +267,18 @@ impl Client {
     fn apply(&mut self, link: &Link, response: &v1::DiscoveryResponse) {
         let applied = self.writer.load().apply(response);
         for rejection in &applied.rejected {
-            warn!(resource = rejection.resource, reason = rejection.reason, "configuration refused; the last good version stays");
+            warn!(
+                resource = rejection.resource,
+                reason = rejection.reason,
+                "configuration refused; the last good version stays"
+            );
         }
         self.note_refusals(&applied.rejected, &applied.snapshot);
         self.stages.applied.inc();
         self.stages.rejected.inc_by(applied.rejected.len() as u64);
-        self.stages.revision.set(response.revision.try_into().unwrap_or(i64::MAX));
+        self.stages
+            .revision
+            .set(response.revision.try_into().unwrap_or(i64::MAX));
         debug!(
             revision = response.revision,
             changed = applied.changed.len(),
@@ -240,16 +287,27 @@ impl Client {
             "configuration applied"
         );
         // In force before it is acknowledged.
-        self.writer.publish(applied.snapshot.clone(), self.refused.clone());
-        let actions = self.session.on(Event::Response { response, applied: &applied }, clock::monotonic());
+        self.writer
+            .publish(applied.snapshot.clone(), self.refused.clone());
+        let actions = self.session.on(
+            Event::Response {
+                response,
+                applied: &applied,
+            },
+            clock::monotonic(),
+        );
         self.act(link, actions);
     }
 
     fn note_refusals(&mut self, rejected: &[v1::Rejection], snapshot: &mesh_proxy_core::Snapshot) {
         let is_held = |name: &str| name.parse().is_ok_and(|name| snapshot.holds(&name));
         self.refused.retain(|name, _| !is_held(name));
-        for rejection in rejected.iter().filter(|rejection| !is_held(&rejection.resource)) {
-            self.refused.insert(rejection.resource.clone(), rejection.reason.clone());
+        for rejection in rejected
+            .iter()
+            .filter(|rejection| !is_held(&rejection.resource))
+        {
+            self.refused
+                .insert(rejection.resource.clone(), rejection.reason.clone());
         }
         if !rejected.is_empty() {
             self.status.send_modify(|status| {
@@ -280,11 +338,16 @@ impl Client {
     fn refuse(&mut self, names: &[ResourceName]) {
         let before = self.refused.len();
         for name in names {
-            self.refused.entry(name.to_string()).or_insert_with(|| "nobody can subscribe to it".to_owned());
+            self.refused
+                .entry(name.to_string())
+                .or_insert_with(|| "nobody can subscribe to it".to_owned());
         }
         if self.refused.len() != before {
             let snapshot = self.writer.load();
-            self.writer.publish(mesh_proxy_core::Snapshot::clone(&snapshot), self.refused.clone());
+            self.writer.publish(
+                mesh_proxy_core::Snapshot::clone(&snapshot),
+                self.refused.clone(),
+            );
         }
     }
 
@@ -308,8 +371,13 @@ impl Client {
     }
 
     fn outlives_certificate(&self, link: &Link) -> bool {
-        let Link::Open { expires, .. } = link else { return false };
-        let newer = self.identity.current().is_some_and(|identity| identity.not_after() > *expires);
+        let Link::Open { expires, .. } = link else {
+            return false;
+        };
+        let newer = self
+            .identity
+            .current()
+            .is_some_and(|identity| identity.not_after() > *expires);
         newer && clock::wall() + EXPIRY_MARGIN >= *expires
     }
 
@@ -342,8 +410,14 @@ async fn connect(
     roots: &[Vec<u8>],
 ) -> Result<(Channel, SystemTime), LinkError> {
     let roots = control_roots(&settings.roots, roots)?;
-    let config = Arc::new(control_client(roots, Some(Arc::clone(&identity.svid().key)))?);
-    let dialer = Dialer { mark: settings.own_mark, source: None };
+    let config = Arc::new(control_client(
+        roots,
+        Some(Arc::clone(&identity.svid().key)),
+    )?);
+    let dialer = Dialer {
+        mark: settings.own_mark,
+        source: None,
+    };
     let channel = dial(&settings.control, &settings.control_name, config, dialer).await?;
     Ok((channel, identity.not_after()))
 }
@@ -352,7 +426,9 @@ async fn connect(
 // plane is not met by all proxies at once.
 fn pause(failures: u32, rng: &mut StdRng) -> Duration {
     let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.min(16)));
-    doubled.min(LONGEST_PAUSE).mul_f64(rng.random_range(0.5..=1.0))
+    doubled
+        .min(LONGEST_PAUSE)
+        .mul_f64(rng.random_range(0.5..=1.0))
 }
 
 // === impl Link ===

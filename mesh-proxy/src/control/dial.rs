@@ -14,7 +14,8 @@ use crate::settings::ControlAddress;
 use crate::tls::{self, TlsError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+// A peer that vanished without a word is noticed after both of these.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const WINDOW: u32 = 1 << 20;
 
@@ -52,7 +53,9 @@ pub(crate) async fn dial(
     let (stream, _) = tls::connect(stream, config, name, CONNECT_TIMEOUT).await?;
     let mut stream = Some(TokioIo::new(stream));
     let connector = service_fn(move |_: http::Uri| {
-        let stream = stream.take().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotConnected));
+        let stream = stream
+            .take()
+            .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotConnected));
         std::future::ready(stream)
     });
     let endpoint = Endpoint::from_static("http://meshd")
@@ -74,7 +77,10 @@ async fn open(address: &ControlAddress, dialer: Dialer) -> Result<Stream, DialEr
 
 // Tries the name's addresses in turn.
 async fn connect_any(host: &str, port: u16, dialer: Dialer) -> Result<TcpStream, DialError> {
-    let failed = |source| DialError::Lookup { host: host.to_owned(), source };
+    let failed = |source| DialError::Lookup {
+        host: host.to_owned(),
+        source,
+    };
     let addresses: Vec<SocketAddr> = lookup(host, port).await.map_err(failed)?;
     let mut last = None;
     for address in addresses {
@@ -83,5 +89,8 @@ async fn connect_any(host: &str, port: u16, dialer: Dialer) -> Result<TcpStream,
             Err(error) => last = Some(error),
         }
     }
-    Err(last.map_or_else(|| failed(std::io::Error::from(std::io::ErrorKind::NotFound)), DialError::Connect))
+    Err(last.map_or_else(
+        || failed(std::io::Error::from(std::io::ErrorKind::NotFound)),
+        DialError::Connect,
+    ))
 }

@@ -66,8 +66,19 @@ impl Store {
             leases: ArcSwap::default(),
             refused: ArcSwap::default(),
         });
-        let writer = Writer { shared: Arc::clone(&shared), epoch };
-        (Self { shared, epoch: changes, demands }, writer, asked)
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            epoch,
+        };
+        (
+            Self {
+                shared,
+                epoch: changes,
+                demands,
+            },
+            writer,
+            asked,
+        )
     }
 
     /// A store that never changes, and answers every demand with [`NeedError::Stopped`]: for
@@ -92,20 +103,29 @@ impl Store {
     ///
     /// # Errors
     /// [`NeedError`] if it does not come by `deadline`, was refused, or the proxy stops.
-    pub async fn need(&self, name: &ResourceName, deadline: Instant) -> Result<Arc<Snapshot>, NeedError> {
+    pub async fn need(
+        &self,
+        name: &ResourceName,
+        deadline: Instant,
+    ) -> Result<Arc<Snapshot>, NeedError> {
         let mut epoch = self.epoch();
         let held = |store: &Self| Some(store.load()).filter(|snapshot| snapshot.holds(name));
         if let Some(snapshot) = held(self) {
             return Ok(snapshot);
         }
-        self.demands.send(name.clone()).map_err(|_| NeedError::Stopped)?;
+        self.demands
+            .send(name.clone())
+            .map_err(|_| NeedError::Stopped)?;
         let wait = async {
             loop {
                 if let Some(snapshot) = held(self) {
                     return Ok(snapshot);
                 }
                 if let Some(reason) = self.shared.refused.load().get(&name.to_string()) {
-                    return Err(NeedError::Refused { name: name.to_string(), reason: reason.clone() });
+                    return Err(NeedError::Refused {
+                        name: name.to_string(),
+                        reason: reason.clone(),
+                    });
                 }
                 epoch.changed().await.map_err(|_| NeedError::Stopped)?;
             }
@@ -147,7 +167,9 @@ impl Writer {
         let leases = roots
             .into_iter()
             .map(|name| {
-                let used = old.get(&name).is_some_and(|used| used.load(Ordering::Relaxed));
+                let used = old
+                    .get(&name)
+                    .is_some_and(|used| used.load(Ordering::Relaxed));
                 (name, AtomicBool::new(used))
             })
             .collect();
@@ -157,7 +179,11 @@ impl Writer {
     /// The roots used since the last call.
     pub(crate) fn sweep(&self) -> Vec<ResourceName> {
         let leases = self.shared.leases.load();
-        leases.iter().filter(|(_, used)| used.swap(false, Ordering::Relaxed)).map(|(name, _)| name.clone()).collect()
+        leases
+            .iter()
+            .filter(|(_, used)| used.swap(false, Ordering::Relaxed))
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 }
 
@@ -175,7 +201,10 @@ mod tests {
     async fn a_need_ends_at_its_deadline() {
         let (store, _writer, mut demands) = Store::new(Snapshot::empty());
         let wanted = name("routes/reviews:9080");
-        let error = store.need(&wanted, clock::monotonic() + Duration::from_millis(20)).await.unwrap_err();
+        let error = store
+            .need(&wanted, clock::monotonic() + Duration::from_millis(20))
+            .await
+            .unwrap_err();
         assert_eq!(error, NeedError::Deadline(wanted.to_string()));
         assert_eq!(demands.recv().await, Some(wanted));
     }
@@ -189,14 +218,22 @@ mod tests {
             store.need(&wanted, clock::monotonic() + Duration::from_secs(60)),
             async { writer.publish(Snapshot::empty(), refused) }
         );
-        assert!(matches!(result, Err(NeedError::Refused { .. })), "{result:?}");
+        assert!(
+            matches!(result, Err(NeedError::Refused { .. })),
+            "{result:?}"
+        );
     }
 
     #[tokio::test]
     async fn a_stopped_writer_ends_a_need() {
         let (store, writer, demands) = Store::new(Snapshot::empty());
         drop((writer, demands));
-        let result = store.need(&name("routes/a:1"), clock::monotonic() + Duration::from_secs(60)).await;
+        let result = store
+            .need(
+                &name("routes/a:1"),
+                clock::monotonic() + Duration::from_secs(60),
+            )
+            .await;
         assert_eq!(result.unwrap_err(), NeedError::Stopped);
     }
 

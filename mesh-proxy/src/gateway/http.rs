@@ -18,8 +18,8 @@ use mesh_proxy_core::{Reason, Snapshot, plan};
 
 use crate::drain::Work;
 use crate::http::headers::{
-    X_FORWARDED_CLIENT_CERT, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_MESH_PEER, X_MESH_UNPROCESSED, X_REQUEST_ID,
-    ensure_request_id, take_hop_by_hop,
+    X_FORWARDED_CLIENT_CERT, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_MESH_PEER, X_MESH_UNPROCESSED,
+    X_REQUEST_ID, ensure_request_id, take_hop_by_hop,
 };
 use crate::http::{BodySource, Downstream, Exchange, ResponseBody, Version, respond};
 use crate::net::Stream;
@@ -41,7 +41,10 @@ struct Connection {
 pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, version: Version, port: u16) {
     let _hold = worker.hold(Work::Http);
     let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-    let (remote, local) = (stream.peer_addr().unwrap_or(nowhere), stream.local_addr().unwrap_or(nowhere));
+    let (remote, local) = (
+        stream.peer_addr().unwrap_or(nowhere),
+        stream.local_addr().unwrap_or(nowhere),
+    );
     let downstream = Downstream {
         // Istio: gateways report as source.
         reporter: Reporter::Source,
@@ -53,12 +56,23 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, version: Version, 
         remote: Some(remote),
         server_name: "".into(),
     };
-    let connection = Rc::new(Connection { worker: Rc::clone(&worker), version, port, downstream, remote, local });
+    let connection = Rc::new(Connection {
+        worker: Rc::clone(&worker),
+        version,
+        port,
+        downstream,
+        remote,
+        local,
+    });
     let handle = move |request| {
         let connection = Rc::clone(&connection);
         async move { connection.handle(request).await }
     };
-    if let Err(error) = worker.server.serve(stream, version, &worker.shared.drain, handle).await {
+    if let Err(error) = worker
+        .server
+        .serve(stream, version, &worker.shared.drain, handle)
+        .await
+    {
         tracing::debug!(%error, "connection to the gateway ended");
     }
 }
@@ -70,7 +84,11 @@ impl Connection {
         let (mut parts, incoming) = request.into_parts();
         let mut exchange = Exchange::begin(&self.worker, self.downstream.clone(), &parts);
         if parts.method == Method::CONNECT {
-            return respond::fail(Reason::DownstreamProtocolError, "CONNECT is not served here", exchange);
+            return respond::fail(
+                Reason::DownstreamProtocolError,
+                "CONNECT is not served here",
+                exchange,
+            );
         }
         if parts.version == http::Version::HTTP_10 {
             return respond::fail(Reason::Http10Unsupported, "", exchange);
@@ -86,27 +104,54 @@ impl Connection {
             return respond::fail(reason, "", exchange);
         }
         let planned = decide(&self.worker.shared, |snapshot| {
-            plan::gateway_http(snapshot, self.port, &parts, &mut *self.worker.rng.borrow_mut())
+            plan::gateway_http(
+                snapshot,
+                self.port,
+                &parts,
+                &mut *self.worker.rng.borrow_mut(),
+            )
         });
         let plan = match planned.await {
             Ok(plan) => plan,
             Err(reason) => return respond::fail(reason, "", exchange),
         };
-        let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| hop.upgrade.is_some());
+        let upgrade = parts
+            .extensions
+            .remove::<OnUpgrade>()
+            .filter(|_| hop.upgrade.is_some());
         let body = (!incoming.is_end_stream()).then(|| BodySource::new(incoming));
         if let Some(body) = &body {
             exchange.set_body(body.clone());
         }
         let (client, port) = (self.version, self.port);
-        let call = Call { parts, body, hop, exchange, upgrade, client, host, port, original: None };
+        let call = Call {
+            parts,
+            body,
+            hop,
+            exchange,
+            upgrade,
+            client,
+            host,
+            port,
+            original: None,
+        };
         act(&self.worker, &plan, call).await
     }
 
     fn authorise(&self, snapshot: &Snapshot, parts: &Parts) -> Result<(), Reason> {
         let destination = SocketAddr::new(self.local.ip(), self.port);
-        let caller = Caller { identity: None, source: self.remote.ip(), destination, sni: None };
+        let caller = Caller {
+            identity: None,
+            source: self.remote.ip(),
+            destination,
+            sni: None,
+        };
         let verdict = plan::gateway_authorize(snapshot, &caller, parts);
-        if verdict.allowed { Ok(()) } else { Err(verdict.reason.unwrap_or(Reason::AuthorizationDenied)) }
+        if verdict.allowed {
+            Ok(())
+        } else {
+            Err(verdict.reason.unwrap_or(Reason::AuthorizationDenied))
+        }
     }
 }
 
@@ -129,12 +174,20 @@ fn host(parts: &Parts) -> Option<Hostname> {
 // What only proxies of the mesh may say, clients from outside may not (Envoy: SANITIZE_SET; no
 // trusted proxies before the gateway).
 fn sanitise(headers: &mut HeaderMap, client: IpAddr) {
-    for name in [EXPECT, X_MESH_PEER, X_MESH_UNPROCESSED, X_FORWARDED_CLIENT_CERT] {
+    for name in [
+        EXPECT,
+        X_MESH_PEER,
+        X_MESH_UNPROCESSED,
+        X_FORWARDED_CLIENT_CERT,
+    ] {
         headers.remove(name);
     }
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
     let client = client.to_canonical().to_string();
-    let earlier = headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+    let earlier = headers
+        .get_all(X_FORWARDED_FOR)
+        .iter()
+        .map(HeaderValue::as_bytes);
     let all: Vec<&[u8]> = earlier.chain([client.as_bytes()]).collect();
     if let Ok(value) = HeaderValue::from_bytes(&all.join(&b","[..])) {
         headers.insert(X_FORWARDED_FOR, value);
@@ -148,7 +201,12 @@ mod tests {
     #[test]
     fn clients_cannot_speak_for_the_mesh() {
         let mut headers = HeaderMap::new();
-        for name in ["x-mesh-peer", "x-mesh-unprocessed", "x-forwarded-client-cert", "expect"] {
+        for name in [
+            "x-mesh-peer",
+            "x-mesh-unprocessed",
+            "x-forwarded-client-cert",
+            "expect",
+        ] {
             headers.insert(name, HeaderValue::from_static("1"));
         }
         headers.insert("x-forwarded-for", HeaderValue::from_static("1.1.1.1"));

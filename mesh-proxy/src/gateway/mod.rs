@@ -28,7 +28,11 @@ pub async fn listen(worker: Rc<Worker>) {
     loop {
         let failed = follow(&worker, &mut open);
         let again = async {
-            if failed { tokio::time::sleep(AGAIN).await } else { pending().await }
+            if failed {
+                tokio::time::sleep(AGAIN).await;
+            } else {
+                pending::<()>().await;
+            }
         };
         tokio::select! {
             () = worker.shared.drain.started() => return,
@@ -43,8 +47,10 @@ pub async fn listen(worker: Rc<Worker>) {
 // Returns whether a listener could not be opened.
 fn follow(worker: &Rc<Worker>, open: &mut BTreeMap<u16, CancellationToken>) -> bool {
     let snapshot = worker.shared.snapshot();
-    let wanted: BTreeSet<u16> =
-        snapshot.gateway().map(|gateway| gateway.listeners.keys().copied().collect()).unwrap_or_default();
+    let wanted: BTreeSet<u16> = snapshot
+        .gateway()
+        .map(|gateway| gateway.listeners.keys().copied().collect())
+        .unwrap_or_default();
     open.retain(|port, token| {
         let keep = wanted.contains(port);
         if !keep {
@@ -59,7 +65,11 @@ fn follow(worker: &Rc<Worker>, open: &mut BTreeMap<u16, CancellationToken>) -> b
         }
         let settings = &worker.shared.settings;
         let Some(bound) = port.checked_add(settings.gateway_port_offset) else {
-            tracing::error!(port, offset = settings.gateway_port_offset, "the gateway's port is out of range");
+            tracing::error!(
+                port,
+                offset = settings.gateway_port_offset,
+                "the gateway's port is out of range"
+            );
             continue;
         };
         let address = SocketAddr::new(settings.gateway_listen, bound);
@@ -67,7 +77,12 @@ fn follow(worker: &Rc<Worker>, open: &mut BTreeMap<u16, CancellationToken>) -> b
             Ok(listener) => {
                 let token = CancellationToken::new();
                 let end = ended(worker, token.clone());
-                worker.accept_until(Listener::Gateway, listener, move |worker, stream| serve(worker, stream, port), end);
+                worker.accept_until(
+                    Listener::Gateway,
+                    listener,
+                    move |worker, stream| serve(worker, stream, port),
+                    end,
+                );
                 open.insert(port, token);
                 tracing::info!(%address, port, "gateway listens");
             }

@@ -10,7 +10,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use mesh_proxy_core::filter::is_grpc;
 use mesh_proxy_core::labels::{
-    ConnectionLabels, PeerLabels, Reporter, RequestLabels, RequestProtocol, SecurityPolicy, ServiceLabels,
+    ConnectionLabels, PeerLabels, Reporter, RequestLabels, RequestProtocol, SecurityPolicy,
+    ServiceLabels,
 };
 use mesh_proxy_core::{Reason, ResponseFlags};
 
@@ -174,7 +175,9 @@ impl Exchange {
 
     /// The response's trailers, or what stands for them.
     pub fn trailers(&mut self, trailers: &HeaderMap) {
-        let status = trailers.get("grpc-status").and_then(|value| value.to_str().ok());
+        let status = trailers
+            .get("grpc-status")
+            .and_then(|value| value.to_str().ok());
         if let Some(code) = status.and_then(|text| text.parse().ok()) {
             self.grpc_status = Some(code);
         }
@@ -203,7 +206,11 @@ impl Exchange {
                 source: Arc::clone(&self.downstream.source),
                 destination: Arc::clone(&self.downstream.destination),
                 service: Arc::clone(&self.downstream.service),
-                protocol: if self.grpc { RequestProtocol::Grpc } else { RequestProtocol::Http },
+                protocol: if self.grpc {
+                    RequestProtocol::Grpc
+                } else {
+                    RequestProtocol::Http
+                },
                 flags: self.flags,
                 security: self.downstream.security,
             },
@@ -233,12 +240,18 @@ impl Exchange {
             flow,
             upstream_service_time: self.upstream.service_time,
             method: self.method.as_str(),
-            path: self.uri.path_and_query().map_or(self.uri.path(), |path| path.as_str()),
+            path: self
+                .uri
+                .path_and_query()
+                .map_or(self.uri.path(), |path| path.as_str()),
             protocol: version_name(self.version),
             forwarded_for: as_text(self.forwarded_for.as_ref()),
             user_agent: as_text(self.user_agent.as_ref()),
             request_id: as_text(self.request_id.as_ref()),
-            authority: self.uri.authority().map_or_else(|| as_text(self.authority.as_ref()), |a| a.as_str()),
+            authority: self
+                .uri
+                .authority()
+                .map_or_else(|| as_text(self.authority.as_ref()), |a| a.as_str()),
         });
     }
 }
@@ -255,7 +268,9 @@ impl Drop for Exchange {
 
 // A header with bytes beyond ASCII is left out of the log.
 fn as_text(value: Option<&HeaderValue>) -> &str {
-    value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+    value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 fn version_name(version: Version) -> &'static str {

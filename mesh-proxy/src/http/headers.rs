@@ -38,7 +38,12 @@ pub fn take_hop_by_hop(headers: &mut HeaderMap) -> Hop {
     if headers.contains_key(CONNECTION) {
         let mut upgrades = false;
         let mut named: Vec<HeaderName> = Vec::new();
-        for option in headers.get_all(CONNECTION).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')) {
+        for option in headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .flat_map(|v| v.split(','))
+        {
             let option = option.trim();
             if option.eq_ignore_ascii_case("upgrade") {
                 upgrades = true;
@@ -50,7 +55,12 @@ pub fn take_hop_by_hop(headers: &mut HeaderMap) -> Hop {
         }
         hop.trailers = takes_trailers(headers);
         if upgrades {
-            hop.upgrade = headers.get(UPGRADE).cloned();
+            // Through a tunnel of HTTP/2, requests would pass that nobody looks at; the upgrade to
+            // it is obsolete (RFC 9113 section 3.1).
+            hop.upgrade = headers
+                .get(UPGRADE)
+                .filter(|protocol| !offers_http2(protocol))
+                .cloned();
         }
         for name in named {
             headers.remove(name);
@@ -68,7 +78,16 @@ pub fn take_hop_by_hop(headers: &mut HeaderMap) -> Hop {
 // A client must not be able to remove by `Connection` what the proxy itself or the framing
 // relies on.
 fn may_be_named(name: &HeaderName) -> bool {
-    *name != HOST && *name != CONTENT_LENGTH && *name != TE && *name != X_FORWARDED_FOR && *name != X_FORWARDED_CLIENT_CERT
+    *name != HOST
+        && *name != CONTENT_LENGTH
+        && *name != TE
+        && *name != X_FORWARDED_FOR
+        && *name != X_FORWARDED_CLIENT_CERT
+}
+
+fn offers_http2(protocols: &HeaderValue) -> bool {
+    let mut tokens = protocols.as_bytes().split(|byte| *byte == b',');
+    tokens.any(|token| token.trim_ascii().to_ascii_lowercase().starts_with(b"h2"))
 }
 
 fn takes_trailers(headers: &HeaderMap) -> bool {
@@ -101,7 +120,11 @@ pub fn ensure_request_id(headers: &mut HeaderMap, rng: &mut impl Rng) {
         return;
     }
     let mut text = [b'-'; 36];
-    let mut random = rng.next_u64().to_be_bytes().into_iter().chain(rng.next_u64().to_be_bytes());
+    let mut random = rng
+        .next_u64()
+        .to_be_bytes()
+        .into_iter()
+        .chain(rng.next_u64().to_be_bytes());
     let mut at = 0;
     for index in 0..16 {
         let mut byte = random.next().unwrap_or_default();
@@ -161,7 +184,23 @@ mod tests {
         assert!(hop.upgrade.is_none(), "upgrade was not named in Connection");
         let mut names: Vec<_> = map.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["content-length", "host", "x-forwarded-for", "x-three"]);
+        assert_eq!(
+            names,
+            ["content-length", "host", "x-forwarded-for", "x-three"]
+        );
+    }
+
+    #[test]
+    fn no_tunnel_of_http2_is_asked_for() {
+        for protocol in ["h2c", "websocket, H2C"] {
+            let mut map = headers(&[
+                ("connection", "Upgrade, HTTP2-Settings"),
+                ("http2-settings", "x"),
+            ]);
+            map.insert(UPGRADE, HeaderValue::from_static(protocol));
+            assert!(take_hop_by_hop(&mut map).upgrade.is_none());
+            assert!(map.is_empty());
+        }
     }
 
     #[test]

@@ -13,7 +13,6 @@ use http::HeaderValue;
 use mesh_api::SpiffeId;
 use mesh_proxy_core::labels::{PeerLabels, UNKNOWN};
 
-
 // Labels of Kubernetes objects are at most 63 bytes, names 253.
 const LONGEST: usize = 2048;
 const SEPARATOR: char = ';';
@@ -29,7 +28,13 @@ pub fn encode(labels: &PeerLabels) -> Option<HeaderValue> {
         &labels.canonical_service,
         &labels.canonical_revision,
     ];
-    let known = |field: &Arc<str>| if **field == *UNKNOWN { String::new() } else { field.replace(SEPARATOR, "") };
+    let known = |field: &Arc<str>| {
+        if **field == *UNKNOWN {
+            String::new()
+        } else {
+            field.replace(SEPARATOR, "")
+        }
+    };
     let text = fields.map(known).join(";");
     HeaderValue::from_str(&URL_SAFE_NO_PAD.encode(text)).ok()
 }
@@ -45,7 +50,13 @@ pub fn decode(value: Option<&HeaderValue>, identity: &SpiffeId) -> Arc<PeerLabel
         .filter(|text| !text.contains(char::is_control))
         .unwrap_or_default();
     let mut fields = text.split(SEPARATOR);
-    let mut field = || -> Arc<str> { fields.next().filter(|field| !field.is_empty()).unwrap_or(UNKNOWN).into() };
+    let mut field = || -> Arc<str> {
+        fields
+            .next()
+            .filter(|field| !field.is_empty())
+            .unwrap_or(UNKNOWN)
+            .into()
+    };
     let (workload, _namespace) = (field(), field());
     Arc::new(PeerLabels {
         workload,
@@ -64,8 +75,12 @@ mod tests {
 
     #[test]
     fn labels_pass_but_identity_does_not() {
-        let identity: SpiffeId = "spiffe://cluster.local/ns/default/sa/reviews".parse().unwrap();
-        let forged: SpiffeId = "spiffe://cluster.local/ns/forged/sa/forged".parse().unwrap();
+        let identity: SpiffeId = "spiffe://cluster.local/ns/default/sa/reviews"
+            .parse()
+            .unwrap();
+        let forged: SpiffeId = "spiffe://cluster.local/ns/forged/sa/forged"
+            .parse()
+            .unwrap();
         let sent = PeerLabels {
             workload: "reviews-v1".into(),
             app: "reviews".into(),
@@ -74,14 +89,26 @@ mod tests {
         };
         let value = encode(&sent).unwrap();
         let peer = decode(Some(&value), &identity);
-        assert_eq!((&*peer.workload, &*peer.app, &*peer.version), ("reviews-v1", "reviews", "v1x"));
-        assert_eq!((&*peer.namespace, &*peer.principal, &*peer.cluster), ("default", identity.as_str(), UNKNOWN));
+        assert_eq!(
+            (&*peer.workload, &*peer.app, &*peer.version),
+            ("reviews-v1", "reviews", "v1x")
+        );
+        assert_eq!(
+            (&*peer.namespace, &*peer.principal, &*peer.cluster),
+            ("default", identity.as_str(), UNKNOWN)
+        );
     }
 
     #[test]
     fn garbage_is_unknown() {
-        let identity: SpiffeId = "spiffe://cluster.local/ns/default/sa/reviews".parse().unwrap();
-        for value in [None, Some(HeaderValue::from_static("%%%")), HeaderValue::from_bytes(&[b'A'; 4000]).ok()] {
+        let identity: SpiffeId = "spiffe://cluster.local/ns/default/sa/reviews"
+            .parse()
+            .unwrap();
+        for value in [
+            None,
+            Some(HeaderValue::from_static("%%%")),
+            HeaderValue::from_bytes(&[b'A'; 4000]).ok(),
+        ] {
             let peer = decode(value.as_ref(), &identity);
             assert_eq!((&*peer.workload, &*peer.namespace), (UNKNOWN, "default"));
         }

@@ -134,15 +134,25 @@ impl BodySource {
         let mut source = self.0.borrow_mut();
         let hint = source.incoming.size_hint();
         let complete = Rc::new(Cell::new(false));
-        source.mirrors.push(Mirror { frames: sender, complete: Rc::clone(&complete) });
-        RequestBody::Mirror(Mirrored { frames, complete, hint })
+        source.mirrors.push(Mirror {
+            frames: sender,
+            complete: Rc::clone(&complete),
+        });
+        RequestBody::Mirror(Mirrored {
+            frames,
+            complete,
+            hint,
+        })
     }
 }
 
 // === impl Source ===
 
 impl Source {
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
             Some(Ok(frame)) => {
                 self.note(&frame);
@@ -173,10 +183,16 @@ impl Source {
                 self.keep = false;
                 self.kept = Vec::new();
             }
-            self.mirrors.retain(|mirror| mirror.frames.try_send(Frame::data(data.clone())).is_ok());
+            self.mirrors
+                .retain(|mirror| mirror.frames.try_send(Frame::data(data.clone())).is_ok());
         } else if let Some(trailers) = frame.trailers_ref() {
             self.trailers = Some(trailers.clone());
-            self.mirrors.retain(|mirror| mirror.frames.try_send(Frame::trailers(trailers.clone())).is_ok());
+            self.mirrors.retain(|mirror| {
+                mirror
+                    .frames
+                    .try_send(Frame::trailers(trailers.clone()))
+                    .is_ok()
+            });
         }
     }
 }
@@ -210,7 +226,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Client(body) => body.size_hint(),
-            Self::Mirror(body) => body.hint.clone(),
+            Self::Mirror(body) => body.hint,
         }
     }
 }
@@ -218,7 +234,10 @@ impl Body for RequestBody {
 // === impl Try ===
 
 impl Try {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let mut source = self.source.0.borrow_mut();
         if source.try_number != self.number {
             return Poll::Ready(Some(Err(RequestBodyError::Superseded)));
@@ -244,13 +263,21 @@ impl Try {
 
     fn is_end_stream(&self) -> bool {
         let source = self.source.0.borrow();
-        let all_sent = self.position >= source.kept.len() && (self.trailers_sent || source.trailers.is_none());
-        source.try_number == self.number && all_sent && (source.ended || source.incoming.is_end_stream())
+        let all_sent =
+            self.position >= source.kept.len() && (self.trailers_sent || source.trailers.is_none());
+        source.try_number == self.number
+            && all_sent
+            && (source.ended || source.incoming.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
         let source = self.source.0.borrow();
-        let ahead: u64 = source.kept.iter().skip(self.position).map(|data| data.len() as u64).sum();
+        let ahead: u64 = source
+            .kept
+            .iter()
+            .skip(self.position)
+            .map(|data| data.len() as u64)
+            .sum();
         let rest = source.incoming.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(ahead + rest.lower());
@@ -264,7 +291,10 @@ impl Try {
 // === impl Mirrored ===
 
 impl Mirrored {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         match ready!(self.frames.poll_recv(cx)) {
             Some(frame) => Poll::Ready(Some(Ok(frame))),
             None if self.complete.get() => Poll::Ready(None),

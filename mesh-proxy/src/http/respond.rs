@@ -60,10 +60,17 @@ fn text(reason: Reason) -> &'static str {
         Reason::UpstreamReset => {
             "upstream connect error or disconnect/reset before headers. reset reason: remote reset"
         }
-        Reason::RouteNotFound | Reason::Redirect | Reason::CorsPreflight | Reason::DirectResponse => "",
-        Reason::UndeclaredDestination => "the mesh does not know this destination and does not let it pass",
+        Reason::RouteNotFound
+        | Reason::Redirect
+        | Reason::CorsPreflight
+        | Reason::DirectResponse => "",
+        Reason::UndeclaredDestination => {
+            "the mesh does not know this destination and does not let it pass"
+        }
         Reason::ClusterNotFound => "the route leads to a service or subset that nobody declared",
-        Reason::ConfigurationTimeout => "the configuration of this destination did not come in time",
+        Reason::ConfigurationTimeout => {
+            "the configuration of this destination did not come in time"
+        }
         Reason::ConfigurationRefused => "the configuration of this destination was refused",
         Reason::NotConfigured => "the proxy has no configuration yet",
         Reason::NoCertificate => "the proxy has no certificate yet",
@@ -85,12 +92,18 @@ mod tests {
         assert_eq!(answer.headers.get("grpc-status").unwrap(), "4");
         let answer = failure(Reason::RequestTimeout, "", false);
         assert_eq!(answer.status, 504);
-        assert_eq!(answer.headers.get("x-mesh-reason").unwrap(), "request_timeout");
+        assert_eq!(
+            answer.headers.get("x-mesh-reason").unwrap(),
+            "request_timeout"
+        );
     }
 
     #[test]
     fn denials_have_envoys_words() {
         let answer = failure(Reason::AuthorizationDenied, "", false);
-        assert_eq!((answer.status.as_u16(), &answer.body[..]), (403, &b"RBAC: access denied"[..]));
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body[..]),
+            (403, &b"RBAC: access denied"[..])
+        );
     }
 }

@@ -52,14 +52,29 @@ impl ResponseBody {
         exchange.sent(bytes.len());
         if bytes.is_empty() {
             exchange.finish();
-            return Self { content: Content::Empty, exchange: None, upstream: None, deadline: None };
+            return Self {
+                content: Content::Empty,
+                exchange: None,
+                upstream: None,
+                deadline: None,
+            };
         }
-        Self { content: Content::Full(bytes), exchange: Some(exchange), upstream: None, deadline: None }
+        Self {
+            content: Content::Full(bytes),
+            exchange: Some(exchange),
+            upstream: None,
+            deadline: None,
+        }
     }
 
     /// No body, and nothing to tell: another task tells it.
     pub fn silent() -> Self {
-        Self { content: Content::Empty, exchange: None, upstream: None, deadline: None }
+        Self {
+            content: Content::Empty,
+            exchange: None,
+            upstream: None,
+            deadline: None,
+        }
     }
 
     /// What an upstream sends.
@@ -70,7 +85,10 @@ impl ResponseBody {
         tracking: Tracking,
         deadline: Option<Instant>,
     ) -> Self {
-        let upstream = Upstream { lease: Some(lease), tracking: Some(tracking) };
+        let upstream = Upstream {
+            lease: Some(lease),
+            tracking: Some(tracking),
+        };
         let mut body = Self {
             content: Content::Incoming(incoming),
             exchange: Some(exchange),
@@ -115,7 +133,9 @@ impl ResponseBody {
     }
 
     fn note(&mut self, frame: &Frame<Bytes>) {
-        let Some(exchange) = self.exchange.as_mut() else { return };
+        let Some(exchange) = self.exchange.as_mut() else {
+            return;
+        };
         if let Some(data) = frame.data_ref() {
             exchange.sent(data.len());
         } else if let Some(trailers) = frame.trailers_ref() {

@@ -103,7 +103,13 @@ impl Server {
     ///
     /// # Errors
     /// If the client breaks the protocol or the connection.
-    pub async fn serve<H, F>(&self, stream: Stream, version: Version, drain: &Drain, handle: H) -> hyper::Result<()>
+    pub async fn serve<H, F>(
+        &self,
+        stream: Stream,
+        version: Version,
+        drain: &Drain,
+        handle: H,
+    ) -> hyper::Result<()>
     where
         H: Fn(Request<Incoming>) -> F + 'static,
         F: Future<Output = Response<ResponseBody>> + 'static,
@@ -119,7 +125,9 @@ impl Server {
                 async move {
                     let mut response = answer.await;
                     if closing.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                        response
+                            .headers_mut()
+                            .insert(CONNECTION, HeaderValue::from_static("close"));
                     }
                     Ok::<_, Infallible>(response)
                 }

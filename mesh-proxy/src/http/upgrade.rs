@@ -23,11 +23,19 @@ pub async fn stream(upgrade: OnUpgrade) -> hyper::Result<Option<Stream>> {
 
 /// Joins both connections after the server has agreed to go on as something else. The request
 /// lasts until they end.
-pub fn join(worker: &Worker, client: OnUpgrade, server: OnUpgrade, mut exchange: Box<Exchange>, tracking: Tracking) {
+pub fn join(
+    worker: &Worker,
+    client: OnUpgrade,
+    server: OnUpgrade,
+    mut exchange: Box<Exchange>,
+    tracking: Tracking,
+) {
     let hold = worker.hold(Work::Http);
     worker.tasks.spawn_local(async move {
         let _hold = hold;
-        let (Ok(Some(mut client)), Ok(Some(mut server))) = tokio::join!(stream(client), stream(server)) else {
+        let (Ok(Some(mut client)), Ok(Some(mut server))) =
+            tokio::join!(stream(client), stream(server))
+        else {
             tracking.failed();
             return;
         };

@@ -25,7 +25,11 @@ fn to_http1(parts: &mut Parts) {
         if let Ok(host) = HeaderValue::from_str(host_and_port(authority)) {
             parts.headers.insert(HOST, host);
         }
-        let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let path = parts
+            .uri
+            .path_and_query()
+            .cloned()
+            .unwrap_or_else(|| PathAndQuery::from_static("/"));
         parts.uri = Uri::from(path);
     }
     if parts.version == http::Version::HTTP_2 {
@@ -46,7 +50,8 @@ fn to_http2(parts: &mut Parts) {
         let mut uri = std::mem::take(&mut parts.uri).into_parts();
         uri.authority = Some(authority);
         uri.scheme = Some(Scheme::HTTP);
-        uri.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
+        uri.path_and_query
+            .get_or_insert_with(|| PathAndQuery::from_static("/"));
         parts.uri = Uri::from_parts(uri).unwrap_or_default();
     }
 }
@@ -63,14 +68,20 @@ fn join_cookies(parts: &mut Parts) {
     if cookies.next().is_none() || cookies.next().is_none() {
         return;
     }
-    let all: Vec<&[u8]> = parts.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let all: Vec<&[u8]> = parts
+        .headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
     if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
         parts.headers.insert(COOKIE, joined);
     }
 }
 
 // What a gRPC server may put behind its body. HTTP/1.1 wants trailers to be named before.
-const GRPC_TRAILERS: HeaderValue = HeaderValue::from_static("grpc-status, grpc-message, grpc-status-details-bin");
+const GRPC_TRAILERS: HeaderValue =
+    HeaderValue::from_static("grpc-status, grpc-message, grpc-status-details-bin");
 
 /// Gives a response the form of the connection to the client. Returns whether the server goes
 /// on as something else than HTTP.
@@ -81,11 +92,19 @@ pub fn from_wire(parts: &mut response::Parts, client: http::Version) -> bool {
     if switching {
         put_hop_by_hop(&mut parts.headers, &hop, http::Version::HTTP_11);
     }
-    if from_http2 && client < http::Version::HTTP_2 && is_grpc(&parts.headers) && !parts.headers.contains_key(TRAILER) {
+    if from_http2
+        && client < http::Version::HTTP_2
+        && is_grpc(&parts.headers)
+        && !parts.headers.contains_key(TRAILER)
+    {
         parts.headers.insert(TRAILER, GRPC_TRAILERS);
     }
     // The framing toward the client is this proxy's own, whatever the server spoke.
-    parts.version = if client < http::Version::HTTP_2 { http::Version::HTTP_11 } else { http::Version::HTTP_2 };
+    parts.version = if client < http::Version::HTTP_2 {
+        http::Version::HTTP_11
+    } else {
+        http::Version::HTTP_2
+    };
     switching
 }
 
@@ -116,7 +135,10 @@ mod tests {
     #[test]
     fn http1_becomes_http2() {
         let mut one = parts(Request::get("/a?b=c").header("host", "reviews:9080"));
-        let hop = Hop { trailers: true, upgrade: None };
+        let hop = Hop {
+            trailers: true,
+            upgrade: None,
+        };
         to_wire(&mut one, Version::Http2, &hop);
         assert_eq!(one.uri, "http://reviews:9080/a?b=c");
         assert!(one.headers.get("host").is_none() && one.headers.get("connection").is_none());

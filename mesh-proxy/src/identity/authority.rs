@@ -54,6 +54,9 @@ pub enum CaError {
 /// Asks for certificates; dials anew each time, with the credential of that moment.
 pub(super) struct CaClient {
     settings: Arc<Settings>,
+    // Kept until it is certified: a token that is good for one join is good for one key, and
+    // an answer may get lost.
+    pending: Option<issuance::Request>,
 }
 
 enum Credential {
@@ -67,18 +70,28 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl CaClient {
     pub(super) fn new(settings: Arc<Settings>) -> Self {
-        Self { settings }
+        Self {
+            settings,
+            pending: None,
+        }
     }
 
     /// A new certificate for a new key. A valid certificate proves who asks; without one, or if
     /// the authority does not take it, the join token does.
-    pub(super) async fn sign(&self, current: Option<Arc<Svid>>, more_roots: &[Vec<u8>]) -> Result<Svid, CaError> {
+    pub(super) async fn sign(
+        &mut self,
+        current: Option<Arc<Svid>>,
+        more_roots: &[Vec<u8>],
+    ) -> Result<Svid, CaError> {
         let valid = current.filter(|svid| svid.not_after > clock::wall());
         let Some(svid) = valid else {
             let token = self.token().await?.ok_or(CaError::NoCredential)?;
             return self.sign_as(Credential::Token(token), more_roots).await;
         };
-        match self.sign_as(Credential::Certificate(svid), more_roots).await {
+        match self
+            .sign_as(Credential::Certificate(svid), more_roots)
+            .await
+        {
             Err(error) if error.may_be_credential() => match self.token().await {
                 Ok(Some(token)) => self.sign_as(Credential::Token(token), more_roots).await,
                 Ok(None) | Err(_) => Err(error),
@@ -87,12 +100,22 @@ impl CaClient {
         }
     }
 
-    async fn sign_as(&self, credential: Credential, more_roots: &[Vec<u8>]) -> Result<Svid, CaError> {
+    async fn sign_as(
+        &mut self,
+        credential: Credential,
+        more_roots: &[Vec<u8>],
+    ) -> Result<Svid, CaError> {
         let exchange = Box::pin(self.exchange(credential, more_roots));
-        tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or(Err(CaError::Timeout))
+        tokio::time::timeout(ANSWER_TIMEOUT, exchange)
+            .await
+            .unwrap_or(Err(CaError::Timeout))
     }
 
-    async fn exchange(&self, credential: Credential, more_roots: &[Vec<u8>]) -> Result<Svid, CaError> {
+    async fn exchange(
+        &mut self,
+        credential: Credential,
+        more_roots: &[Vec<u8>],
+    ) -> Result<Svid, CaError> {
         let settings = &self.settings;
         let roots = control_roots(&settings.roots, more_roots)?;
         let key = match &credential {
@@ -100,27 +123,47 @@ impl CaClient {
             Credential::Token(_) => None,
         };
         let config = Arc::new(control_client(roots, key)?);
-        let dialer = Dialer { mark: settings.own_mark, source: None };
+        let dialer = Dialer {
+            mark: settings.own_mark,
+            source: None,
+        };
         let channel = dial(&settings.ca, &settings.control_name, config, dialer).await?;
-        let ours = issuance::Request::new()?;
-        let message =
-            v1::SignRequest { csr_der: ours.csr_der.clone(), ttl_seconds: settings.certificate_ttl.as_secs() };
+        let ours = match self.pending.take() {
+            Some(pending) => self.pending.insert(pending),
+            None => self.pending.insert(issuance::Request::new()?),
+        };
+        let message = v1::SignRequest {
+            csr_der: ours.csr_der.clone(),
+            ttl_seconds: settings.certificate_ttl.as_secs(),
+        };
         let mut request = Request::new(message);
         if let Credential::Token(token) = credential {
             request.metadata_mut().insert("authorization", token);
         }
         let answer = CertificateServiceClient::new(channel).sign(request).await;
-        let response = answer.map_err(|status| CaError::Refused(Box::new(status)))?.into_inner();
-        Ok(ours.finish(response, clock::wall())?)
+        let response = answer
+            .map_err(|status| CaError::Refused(Box::new(status)))?
+            .into_inner();
+        let svid = ours.finish(response, clock::wall())?;
+        self.pending = None;
+        Ok(svid)
     }
 
     // Read anew each time: the file may have been replaced.
     async fn token(&self) -> Result<Option<MetadataValue<Ascii>>, CaError> {
-        let Some(path) = &self.settings.token else { return Ok(None) };
-        let failed = |why: String| CaError::Token { path: path.clone(), why };
-        let text = tokio::fs::read_to_string(path).await.map_err(|error| failed(error.to_string()))?;
+        let Some(path) = &self.settings.token else {
+            return Ok(None);
+        };
+        let failed = |why: String| CaError::Token {
+            path: path.clone(),
+            why,
+        };
+        let text = tokio::fs::read_to_string(path)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         let header = format!("Bearer {}", text.trim());
-        let mut value = MetadataValue::try_from(header).map_err(|_| failed("it is no text of one line".to_owned()))?;
+        let mut value = MetadataValue::try_from(header)
+            .map_err(|_| failed("it is no text of one line".to_owned()))?;
         value.set_sensitive(true);
         Ok(Some(value))
     }
@@ -133,7 +176,13 @@ impl CaError {
     fn may_be_credential(&self) -> bool {
         match self {
             Self::Refused(status) => {
-                matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied | Code::Unavailable | Code::Unknown)
+                matches!(
+                    status.code(),
+                    Code::Unauthenticated
+                        | Code::PermissionDenied
+                        | Code::Unavailable
+                        | Code::Unknown
+                )
             }
             Self::Dial(DialError::Tls(_) | DialError::Channel(_)) => true,
             _ => false,

@@ -26,7 +26,10 @@ impl Identity {
         let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
         let leaf = Leaf::parse(chain.first().ok_or(IssuanceError::Empty)?)?;
         let pkcs8 = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key_pkcs8));
-        let key = CertifiedKey::new(chain, any_supported_type(&pkcs8).map_err(IssuanceError::Key)?);
+        let key = CertifiedKey::new(
+            chain,
+            any_supported_type(&pkcs8).map_err(IssuanceError::Key)?,
+        );
         key.keys_match().map_err(IssuanceError::Key)?;
         let svid = Svid {
             id: leaf.identity()?,

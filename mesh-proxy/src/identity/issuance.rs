@@ -51,16 +51,29 @@ impl Request {
     pub(super) fn new() -> Result<Self, IssuanceError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let csr = CertificateParams::new(Vec::new())?.serialize_request(&key)?;
-        Ok(Self { csr_der: csr.der().to_vec(), key })
+        Ok(Self {
+            csr_der: csr.der().to_vec(),
+            key,
+        })
     }
 
     /// Joins the key with its certificate.
-    pub(super) fn finish(self, response: v1::SignResponse, now: SystemTime) -> Result<Svid, IssuanceError> {
-        let chain: Vec<_> = response.chain_der.into_iter().map(CertificateDer::from).collect();
+    pub(super) fn finish(
+        &self,
+        response: v1::SignResponse,
+        now: SystemTime,
+    ) -> Result<Svid, IssuanceError> {
+        let chain: Vec<_> = response
+            .chain_der
+            .into_iter()
+            .map(CertificateDer::from)
+            .collect();
         let leaf = Leaf::parse(chain.first().ok_or(IssuanceError::Empty)?)?;
         let id = leaf.identity()?;
         if leaf.not_after <= now {
-            return Err(IssuanceError::Expired(clock::unix_seconds(leaf.not_after).to_string()));
+            return Err(IssuanceError::Expired(
+                clock::unix_seconds(leaf.not_after).to_string(),
+            ));
         }
         if response.roots_der.is_empty() {
             return Err(IssuanceError::NoRoots);

@@ -69,7 +69,10 @@ impl RotateHandle {
     /// [`RotateError`].
     pub async fn rotate(&self) -> Result<(), RotateError> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(reply).await.map_err(|_| RotateError::Stopped)?;
+        self.requests
+            .send(reply)
+            .await
+            .map_err(|_| RotateError::Stopped)?;
         answer.await.unwrap_or(Err(RotateError::Stopped))
     }
 }
@@ -87,7 +90,12 @@ impl Manager {
         let manager = Self {
             ca: CaClient::new(Arc::clone(settings)),
             epoch: store.epoch(),
-            state: State { publisher, store, svid: None, trusted: Default::default() },
+            state: State {
+                publisher,
+                store,
+                svid: None,
+                trusted: Default::default(),
+            },
             rotate,
             stages,
             rng: clock::rng(),
@@ -113,7 +121,12 @@ impl Manager {
             };
             for reply in waiting.drain(..) {
                 // Whoever asked may have gone.
-                let _ = reply.send(result.as_ref().map_err(|e| RotateError::Failed(e.to_string())).copied());
+                let _ = reply.send(
+                    result
+                        .as_ref()
+                        .map_err(|e| RotateError::Failed(e.to_string()))
+                        .copied(),
+                );
             }
             if let Some(reply) = self.wait_until(next).await {
                 waiting.push(reply);
@@ -122,7 +135,9 @@ impl Manager {
     }
 
     async fn renew(&mut self) -> Result<(), CaError> {
-        let Self { ca, state, epoch, .. } = self;
+        let Self {
+            ca, state, epoch, ..
+        } = self;
         let roots = state.learned_roots();
         let mut sign = std::pin::pin!(ca.sign(state.svid.clone(), &roots));
         let svid = loop {
@@ -138,9 +153,13 @@ impl Manager {
 
     fn after_renewal(&mut self) -> SystemTime {
         let now = clock::wall();
-        let Some(svid) = &self.state.svid else { return now };
+        let Some(svid) = &self.state.svid else {
+            return now;
+        };
         let wait = schedule::renewal(now, svid.not_before, svid.not_after, &mut self.rng);
-        self.stages.certificate_expiry.set(clock::unix_seconds(svid.not_after));
+        self.stages
+            .certificate_expiry
+            .set(clock::unix_seconds(svid.not_after));
         let valid_for = svid.not_after.duration_since(now).unwrap_or_default();
         info!(identity = %svid.id, serial = %svid.serial, ?valid_for, renewal_in = ?wait, "certificate received");
         now + wait
@@ -149,7 +168,11 @@ impl Manager {
     fn after_failure(&mut self, error: &CaError, failures: u32) -> SystemTime {
         self.stages.renewal_failures.inc();
         let wait = schedule::retry(failures, &mut self.rng);
-        let expires_in = self.state.svid.as_ref().map(|s| s.not_after.duration_since(clock::wall()).unwrap_or_default());
+        let expires_in = self.state.svid.as_ref().map(|s| {
+            s.not_after
+                .duration_since(clock::wall())
+                .unwrap_or_default()
+        });
         match expires_in {
             None => warn!(%error, failures, retry_in = ?wait, "no certificate yet"),
             Some(Duration::ZERO) => {
@@ -191,7 +214,11 @@ impl State {
     fn publish(&mut self, svid: Svid) -> Result<(), CaError> {
         let svid = Arc::new(svid);
         let trusted = trusted(&self.store.load(), &svid);
-        self.publisher.publish(Identity::new(Arc::clone(&svid), trusted.0.clone(), trusted.1.clone())?);
+        self.publisher.publish(Identity::new(
+            Arc::clone(&svid),
+            trusted.0.clone(),
+            trusted.1.clone(),
+        )?);
         self.svid = Some(svid);
         self.trusted = trusted;
         Ok(())
@@ -228,7 +255,11 @@ impl State {
 fn trusted(snapshot: &Snapshot, svid: &Svid) -> (Vec<Vec<u8>>, Vec<String>) {
     let mesh = snapshot.mesh();
     let known = snapshot.holds(&ResourceName::Mesh);
-    let roots = if known && !mesh.roots_der.is_empty() { mesh.roots_der.clone() } else { svid.roots_der.clone() };
+    let roots = if known && !mesh.roots_der.is_empty() {
+        mesh.roots_der.clone()
+    } else {
+        svid.roots_der.clone()
+    };
     let domains = if known {
         mesh.domains().map(str::to_owned).collect()
     } else {

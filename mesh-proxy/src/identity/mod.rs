@@ -60,8 +60,17 @@ impl IdentityHandle {
     pub(crate) fn channel() -> (Publisher, Self) {
         let (sender, receiver) = watch::channel(0);
         let current = Arc::new(ArcSwapOption::empty());
-        let publisher = Publisher { current: Arc::clone(&current), generation: sender };
-        (publisher, Self { current, generation: receiver })
+        let publisher = Publisher {
+            current: Arc::clone(&current),
+            generation: sender,
+        };
+        (
+            publisher,
+            Self {
+                current,
+                generation: receiver,
+            },
+        )
     }
 
     /// The certificate and roots in force; `None` before the first certificate. Load it for
@@ -108,9 +117,16 @@ impl Identity {
         domains: Vec<String>,
     ) -> Result<Self, rustls::Error> {
         let roots = crate::tls::root_store(roots_der.iter().map(Vec::as_slice));
-        let trust = Arc::new(Trust { roots: Arc::new(roots), domains });
+        let trust = Arc::new(Trust {
+            roots: Arc::new(roots),
+            domains,
+        });
         let tls = MeshTls::new(Arc::clone(&svid.key), trust)?;
-        Ok(Self { svid, tls, roots_der })
+        Ok(Self {
+            svid,
+            tls,
+            roots_der,
+        })
     }
 
     /// The workload's identity.
@@ -164,13 +180,19 @@ impl Identity {
 // No key in any output.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("id", &self.svid.id).field("serial", &self.svid.serial).finish_non_exhaustive()
+        f.debug_struct("Identity")
+            .field("id", &self.svid.id)
+            .field("serial", &self.svid.serial)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Svid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Svid").field("id", &self.id).field("serial", &self.serial).finish_non_exhaustive()
+        f.debug_struct("Svid")
+            .field("id", &self.id)
+            .field("serial", &self.serial)
+            .finish_non_exhaustive()
     }
 }
 

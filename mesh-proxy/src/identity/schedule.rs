@@ -19,14 +19,19 @@ pub(super) fn renewal(
 ) -> Duration {
     let life = not_after.duration_since(not_before).unwrap_or_default();
     let at = not_before + life.mul_f64(rng.random_range(0.4..0.8));
-    at.duration_since(now).unwrap_or_default().max(SHORTEST_WAIT)
+    at.duration_since(now)
+        .unwrap_or_default()
+        .max(SHORTEST_WAIT)
 }
 
 /// Pause after the `failures`th failure in a row (from 1): doubling from 200 ms to 30 s, of
 /// which a random half to whole is waited.
 pub(super) fn retry(failures: u32, rng: &mut impl Rng) -> Duration {
-    let doubled = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16)));
-    doubled.min(LONGEST_RETRY).mul_f64(rng.random_range(0.5..=1.0))
+    let doubled =
+        FIRST_RETRY.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16)));
+    doubled
+        .min(LONGEST_RETRY)
+        .mul_f64(rng.random_range(0.5..=1.0))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::control::{Demands, Store, Writer};
 use crate::settings::{AccessLog, LogFormat, LogSink};
 use crate::telemetry::Telemetry;
 use crate::testing::{DEADLINE, Plane, mesh, response};
-use crate::tls::tests::{REVIEWS, TestRoot};
+use crate::testing::{REVIEWS, TestRoot};
 
 struct Running {
     identity: IdentityHandle,
@@ -21,12 +21,23 @@ struct Running {
 
 fn start(plane: &Plane) -> Running {
     let (store, writer, demands) = Store::new(Snapshot::empty());
-    let telemetry = Telemetry::new(&AccessLog { sink: LogSink::Off, format: LogFormat::Text }).unwrap();
+    let telemetry = Telemetry::new(&AccessLog {
+        sink: LogSink::Off,
+        format: LogFormat::Text,
+    })
+    .unwrap();
     let (publisher, identity) = IdentityHandle::channel();
     let settings = Arc::new(plane.settings());
     let (manager, rotate) = Manager::new(&settings, store, publisher, telemetry.stages.clone());
     let task = tokio::spawn(manager.run());
-    Running { identity, rotate, writer, telemetry, task, _demands: demands }
+    Running {
+        identity,
+        rotate,
+        writer,
+        telemetry,
+        task,
+        _demands: demands,
+    }
 }
 
 impl Drop for Running {
@@ -36,7 +47,9 @@ impl Drop for Running {
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, future).await.expect("took too long")
+    tokio::time::timeout(DEADLINE, future)
+        .await
+        .expect("took too long")
 }
 
 #[tokio::test]
@@ -51,7 +64,11 @@ async fn the_first_certificate_takes_the_token_and_renewals_the_certificate() {
     within(running.rotate.rotate()).await.unwrap();
     let second = running.identity.current().unwrap();
     assert_ne!(first.serial(), second.serial());
-    assert_eq!(plane.signed().await, None, "the certificate proves who asks");
+    assert_eq!(
+        plane.signed().await,
+        None,
+        "the certificate proves who asks"
+    );
     assert!(!Arc::ptr_eq(&first.server(), &second.server()));
 }
 
@@ -65,7 +82,10 @@ async fn short_lives_are_renewed_in_time() {
     within(generation.changed()).await.unwrap();
     let second = running.identity.current().unwrap();
     assert_ne!(first.serial(), second.serial());
-    assert!(first.not_after() > crate::clock::wall(), "renewed only after it had expired");
+    assert!(
+        first.not_after() > crate::clock::wall(),
+        "renewed only after it had expired"
+    );
 }
 
 #[tokio::test]
@@ -82,7 +102,12 @@ async fn a_failing_authority_is_asked_again_while_the_old_certificate_serves() {
     plane.authority.lock().unwrap().refuses = false;
     within(generation.changed()).await.unwrap();
     assert_ne!(running.identity.current().unwrap().serial(), first.serial());
-    assert!(running.telemetry.metrics().contains("mesh_certificate_failures_total 1"));
+    assert!(
+        running
+            .telemetry
+            .metrics()
+            .contains("mesh_certificate_failures_total 1")
+    );
 }
 
 #[tokio::test]
@@ -122,11 +147,19 @@ async fn new_roots_make_new_configurations_of_the_same_certificate() {
     let mut generation = running.identity.generation();
     let roots = vec![plane.root.der.to_vec(), TestRoot::new().der.to_vec()];
     let applied = Snapshot::empty().apply(&response(1, vec![mesh(roots.clone(), "1")]));
-    running.writer.publish(applied.snapshot, std::collections::BTreeMap::new());
+    running
+        .writer
+        .publish(applied.snapshot, std::collections::BTreeMap::new());
     within(generation.changed()).await.unwrap();
     let second = running.identity.current().unwrap();
-    assert_eq!((first.serial(), second.roots_der()), (second.serial(), roots.as_slice()));
-    assert!(!Arc::ptr_eq(&first.server(), &second.server()), "sessions must not be resumed across roots");
+    assert_eq!(
+        (first.serial(), second.roots_der()),
+        (second.serial(), roots.as_slice())
+    );
+    assert!(
+        !Arc::ptr_eq(&first.server(), &second.server()),
+        "sessions must not be resumed across roots"
+    );
 }
 
 #[tokio::test]

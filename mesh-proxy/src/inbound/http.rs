@@ -17,7 +17,8 @@ use mesh_proxy_core::{Reason, Snapshot};
 use super::{Inbound, cluster_name, security, xfcc};
 use crate::drain::Work;
 use crate::http::headers::{
-    X_FORWARDED_PROTO, X_MESH_PEER, X_MESH_UNPROCESSED, X_REQUEST_ID, ensure_request_id, take_hop_by_hop,
+    X_FORWARDED_PROTO, X_MESH_PEER, X_MESH_UNPROCESSED, X_REQUEST_ID, ensure_request_id,
+    take_hop_by_hop,
 };
 use crate::http::{Downstream, Exchange, ResponseBody, Version, peer, respond};
 use crate::net::Stream;
@@ -48,11 +49,20 @@ pub(super) struct Labels {
 }
 
 /// Serves the requests of a connection. `peer` is who its certificate says.
-pub(super) async fn serve(inbound: Rc<Inbound>, stream: Stream, version: Version, peer: Option<Rc<PeerInfo>>) {
+pub(super) async fn serve(
+    inbound: Rc<Inbound>,
+    stream: Stream,
+    version: Version,
+    peer: Option<Rc<PeerInfo>>,
+) {
     let worker = Rc::clone(&inbound.worker);
     let _hold = worker.hold(Work::Http);
     let port = inbound.destination.port();
-    let server_name = peer.as_ref().and_then(|peer| peer.server_name.as_deref()).unwrap_or_default().into();
+    let server_name = peer
+        .as_ref()
+        .and_then(|peer| peer.server_name.as_deref())
+        .unwrap_or_default()
+        .into();
     let own = worker.shared.identity.current();
     let connection = Rc::new(Connection {
         labels: Labels::of(&worker, port),
@@ -70,13 +80,20 @@ pub(super) async fn serve(inbound: Rc<Inbound>, stream: Stream, version: Version
         let connection = Rc::clone(&connection);
         async move { connection.handle(request).await }
     };
-    if let Err(error) = worker.server.serve(stream, version, &worker.shared.drain, handle).await {
+    if let Err(error) = worker
+        .server
+        .serve(stream, version, &worker.shared.drain, handle)
+        .await
+    {
         tracing::debug!(%error, "connection of a caller ended");
     }
 }
 
 /// Who calls: told by the peer's certificate and, over mutual TLS only, by its sidecar.
-pub(super) fn source_labels(peer: Option<&PeerInfo>, told: Option<&HeaderValue>) -> Arc<PeerLabels> {
+pub(super) fn source_labels(
+    peer: Option<&PeerInfo>,
+    told: Option<&HeaderValue>,
+) -> Arc<PeerLabels> {
     match peer.and_then(|peer| peer.identity.as_ref()) {
         Some(identity) => peer::decode(told, identity),
         None => PeerLabels::unknown(),
@@ -89,9 +106,14 @@ impl Labels {
     pub(super) fn of(worker: &Worker, port: u16) -> Self {
         let snapshot = worker.shared.snapshot();
         let inbound = snapshot.inbound();
-        let service = inbound.and_then(|inbound| inbound.ports.get(&port)).and_then(|port| port.service.as_ref());
+        let service = inbound
+            .and_then(|inbound| inbound.ports.get(&port))
+            .and_then(|port| port.service.as_ref());
         Self {
-            destination: inbound.map_or_else(|| Arc::clone(&worker.own_labels), |inbound| Arc::clone(&inbound.labels)),
+            destination: inbound.map_or_else(
+                || Arc::clone(&worker.own_labels),
+                |inbound| Arc::clone(&inbound.labels),
+            ),
             service: service.map_or_else(ServiceLabels::unknown, |(host, _)| {
                 Arc::new(ServiceLabels::new(host.as_str(), "", ""))
             }),
@@ -128,7 +150,9 @@ impl Connection {
         xfcc::append(&mut parts.headers, self.xfcc.as_ref());
         if !parts.headers.contains_key(X_FORWARDED_PROTO) {
             let scheme = if self.peer.is_some() { "https" } else { "http" };
-            parts.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+            parts
+                .headers
+                .insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
         }
         let call = AppCall {
             pool: Rc::clone(&self.pool),
@@ -145,7 +169,8 @@ impl Connection {
 
     fn authorise(&self, snapshot: &Snapshot, parts: &Parts) -> Result<(), Reason> {
         let caller: Caller<'_> = self.inbound.caller(self.peer.as_deref());
-        let mode = plan::inbound_connection(snapshot, self.inbound.destination.port()).map(|port| port.mtls);
+        let mode = plan::inbound_connection(snapshot, self.inbound.destination.port())
+            .map(|port| port.mtls);
         // The mode may have changed since the connection was accepted.
         match (mode, &self.peer) {
             (None, _) => return Err(Reason::NotConfigured),
@@ -154,12 +179,18 @@ impl Connection {
             _ => {}
         }
         let verdict = plan::inbound_http(snapshot, &caller, parts);
-        if verdict.allowed { Ok(()) } else { Err(verdict.reason.unwrap_or(Reason::AuthorizationDenied)) }
+        if verdict.allowed {
+            Ok(())
+        } else {
+            Err(verdict.reason.unwrap_or(Reason::AuthorizationDenied))
+        }
     }
 
     fn protocol(&self, snapshot: &Snapshot) -> Protocol {
         let ports = snapshot.inbound().map(|inbound| &inbound.ports);
-        ports.and_then(|ports| ports.get(&self.inbound.destination.port())).map_or(Protocol::Auto, |port| port.protocol)
+        ports
+            .and_then(|ports| ports.get(&self.inbound.destination.port()))
+            .map_or(Protocol::Auto, |port| port.protocol)
     }
 
     // Istio: a declared protocol says what the application speaks; otherwise what the caller does.

@@ -57,20 +57,42 @@ pub(crate) struct App {
 
 /// Serves one accepted connection until it ends.
 pub async fn serve(worker: Rc<Worker>, stream: Stream, arrival: Arrival) {
-    let (Some(remote), Some(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
+    let (Some(remote), Some(local)) = (stream.peer_addr(), stream.local_addr()) else {
+        return;
+    };
     let (destination, app) = match arrival {
         Arrival::Explicit(binding) => {
             // Not the socket's own port: that may be another one in tests and containers.
             let destination = SocketAddr::new(local.ip(), binding.port);
-            (destination, App { address: binding.app, source: None })
+            (
+                destination,
+                App {
+                    address: binding.app,
+                    source: None,
+                },
+            )
         }
         Arrival::Transparent => match stream.tcp().map(net::original_destination) {
-            Some(Ok(Some(original))) => (original, App { address: original, source: Some(loopback_alias(original)) }),
+            Some(Ok(Some(original))) => (
+                original,
+                App {
+                    address: original,
+                    source: Some(loopback_alias(original)),
+                },
+            ),
             // Made to the listener itself: relaying it would come back here.
             _ => return net::reset(stream),
         },
     };
-    Rc::new(Inbound { worker, destination, app, remote, local }).run(stream).await;
+    Rc::new(Inbound {
+        worker,
+        destination,
+        app,
+        remote,
+        local,
+    })
+    .run(stream)
+    .await;
 }
 
 // The capture's rules know connections from here as the sidecar's own (Istio: 127.0.0.6, ::6).
@@ -95,7 +117,9 @@ impl Inbound {
             match race(&mut stream, timeout, self.dial()).await {
                 Ok(Race::First(first)) => first,
                 Ok(Race::Server(server)) => return self.carry(stream, server, None).await,
-                Ok(Race::Failed(error)) => return self.refuse(stream, error.reason(), &error.to_string()),
+                Ok(Race::Failed(error)) => {
+                    return self.refuse(stream, error.reason(), &error.to_string());
+                }
                 Err(_) => return,
             }
         } else {
@@ -122,11 +146,24 @@ impl Inbound {
             return self.refuse(stream, Reason::NoCertificate, "");
         };
         let result = tls::accept(stream, identity.server(), HANDSHAKE).await;
-        let outcome = if result.is_ok() { TlsResult::Ok } else { TlsResult::Failed };
-        self.worker.shared.telemetry.stages.handshake(TlsSide::Server, outcome);
+        let outcome = if result.is_ok() {
+            TlsResult::Ok
+        } else {
+            TlsResult::Failed
+        };
+        self.worker
+            .shared
+            .telemetry
+            .stages
+            .handshake(TlsSide::Server, outcome);
         match result {
-            Ok((tls, peer)) => self.inner(tls.into(), port, None, Some(Rc::new(peer))).await,
-            Err(error) => tracing::debug!(%error, remote = %self.remote, "TLS handshake of a caller failed"),
+            Ok((tls, peer)) => {
+                self.inner(tls.into(), port, None, Some(Rc::new(peer)))
+                    .await;
+            }
+            Err(error) => {
+                tracing::debug!(%error, remote = %self.remote, "TLS handshake of a caller failed");
+            }
         }
     }
 
@@ -144,7 +181,10 @@ impl Inbound {
             (_, Some(Alpn::Http1), _) => Some(Version::Http1),
             (_, Some(Alpn::Http2), _) => Some(Version::Http2),
             (_, _, Some(detected)) => http_version(port.protocol, &detected),
-            (protocol, _, None) => match self.detect_inner(&mut stream, protocol, peer.as_deref()).await {
+            (protocol, _, None) => match self
+                .detect_inner(&mut stream, protocol, peer.as_deref())
+                .await
+            {
                 Inner::Client(detected) => http_version(protocol, &detected),
                 Inner::Server(server) => return self.carry(stream, server, peer).await,
                 Inner::Ended => return,
@@ -156,7 +196,12 @@ impl Inbound {
         }
     }
 
-    async fn detect_inner(&self, stream: &mut Stream, protocol: Protocol, peer: Option<&PeerInfo>) -> Inner {
+    async fn detect_inner(
+        &self,
+        stream: &mut Stream,
+        protocol: Protocol,
+        peer: Option<&PeerInfo>,
+    ) -> Inner {
         let timeout = self.worker.shared.settings.detect_timeout;
         let may_race = protocol == Protocol::Auto && self.tcp_verdict(peer).is_ok();
         let first = if may_race {
@@ -197,14 +242,19 @@ impl Inbound {
         carriage.service = labels.service;
         carriage.source = http::source_labels(peer, None);
         carriage.security = security(peer);
-        carriage.server_name = peer.and_then(|peer| peer.server_name.clone()).unwrap_or_default();
+        carriage.server_name = peer
+            .and_then(|peer| peer.server_name.clone())
+            .unwrap_or_default();
         carriage.cluster = cluster_name(self.destination.port());
         carriage.host = self.app.address.to_string();
         carriage
     }
 
     fn dialer(&self) -> Dialer {
-        Dialer { mark: self.worker.shared.settings.own_mark, source: self.app.source }
+        Dialer {
+            mark: self.worker.shared.settings.own_mark,
+            source: self.app.source,
+        }
     }
 }
 
@@ -215,7 +265,11 @@ enum Inner {
 }
 
 pub(crate) fn security(peer: Option<&PeerInfo>) -> SecurityPolicy {
-    if peer.is_some() { SecurityPolicy::MutualTls } else { SecurityPolicy::None }
+    if peer.is_some() {
+        SecurityPolicy::MutualTls
+    } else {
+        SecurityPolicy::None
+    }
 }
 
 // Istio's name of the cluster in front of the application.

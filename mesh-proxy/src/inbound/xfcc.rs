@@ -44,7 +44,10 @@ pub(super) fn append(headers: &mut HeaderMap, element: Option<&HeaderValue>) {
         headers.insert(X_FORWARDED_CLIENT_CERT, element.clone());
         return;
     }
-    let earlier = headers.get_all(X_FORWARDED_CLIENT_CERT).iter().map(HeaderValue::as_bytes);
+    let earlier = headers
+        .get_all(X_FORWARDED_CLIENT_CERT)
+        .iter()
+        .map(HeaderValue::as_bytes);
     let all: Vec<&[u8]> = earlier.chain([element.as_bytes()]).collect();
     if let Ok(value) = HeaderValue::from_bytes(&all.join(&b","[..])) {
         headers.insert(X_FORWARDED_CLIENT_CERT, value);
@@ -66,9 +69,14 @@ mod tests {
 
     #[test]
     fn appends_behind_what_authenticated_callers_sent() {
-        let own: SpiffeId = "spiffe://cluster.local/ns/default/sa/reviews".parse().unwrap();
+        let own: SpiffeId = "spiffe://cluster.local/ns/default/sa/reviews"
+            .parse()
+            .unwrap();
         let mut headers = HeaderMap::new();
-        headers.insert(X_FORWARDED_CLIENT_CERT, HeaderValue::from_static("By=a;URI=b"));
+        headers.insert(
+            X_FORWARDED_CLIENT_CERT,
+            HeaderValue::from_static("By=a;URI=b"),
+        );
         append(&mut headers, element(Some(&own), Some(&peer())).as_ref());
         let want = format!(
             "By=a;URI=b,By={own};Hash={};Subject=\"\";URI=spiffe://cluster.local/ns/default/sa/web",
@@ -80,7 +88,10 @@ mod tests {
     #[test]
     fn plain_text_callers_cannot_claim_a_certificate() {
         let mut headers = HeaderMap::new();
-        headers.insert(X_FORWARDED_CLIENT_CERT, HeaderValue::from_static("By=a;URI=b"));
+        headers.insert(
+            X_FORWARDED_CLIENT_CERT,
+            HeaderValue::from_static("By=a;URI=b"),
+        );
         append(&mut headers, element(None, None).as_ref());
         assert!(headers.is_empty());
     }

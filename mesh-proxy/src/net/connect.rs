@@ -9,6 +9,8 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
+use super::listen::keep_alive;
+
 /// How connections are opened.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Dialer {
@@ -41,10 +43,21 @@ pub enum ConnectError {
 ///
 /// # Errors
 /// If it fails or takes longer than `timeout`.
-pub async fn connect(to: SocketAddr, timeout: Duration, dialer: Dialer) -> Result<TcpStream, ConnectError> {
-    let failed = |source| ConnectError::Failed { to: to.to_string(), source };
+pub async fn connect(
+    to: SocketAddr,
+    timeout: Duration,
+    dialer: Dialer,
+) -> Result<TcpStream, ConnectError> {
+    let failed = |source| ConnectError::Failed {
+        to: to.to_string(),
+        source,
+    };
     let attempt = async {
-        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        let socket = if to.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
         if let Some(mark) = dialer.mark {
             SockRef::from(&socket).set_mark(mark)?;
         }
@@ -55,6 +68,7 @@ pub async fn connect(to: SocketAddr, timeout: Duration, dialer: Dialer) -> Resul
         }
         let stream = socket.connect(to).await?;
         stream.set_nodelay(true)?;
+        keep_alive(&stream);
         Ok(stream)
     };
     match tokio::time::timeout(timeout, attempt).await {

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 // Linux caps it by net.core.somaxconn.
@@ -29,7 +29,9 @@ pub fn bind_shared(address: SocketAddr, workers: usize) -> io::Result<Vec<StdLis
     let probe = open(address, false)?;
     let address = local(&probe)?;
     drop(probe);
-    (0..workers.max(1)).map(|_| listen(open(address, true)?)).collect()
+    (0..workers.max(1))
+        .map(|_| listen(open(address, true)?))
+        .collect()
 }
 
 /// Opens one socket that other workers of this process may open, too.
@@ -41,7 +43,11 @@ pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
 }
 
 fn open(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     if shared {
         socket.set_reuse_port(true)?;
@@ -65,7 +71,10 @@ fn listen(socket: Socket) -> io::Result<StdListener> {
 }
 
 fn local(socket: &Socket) -> io::Result<SocketAddr> {
-    socket.local_addr()?.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+    socket
+        .local_addr()?
+        .as_socket()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
 }
 
 // === impl Acceptor ===
@@ -77,7 +86,9 @@ impl Acceptor {
     /// If the runtime refuses the socket.
     pub fn new(listener: StdListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { listener: TcpListener::from_std(listener)? })
+        Ok(Self {
+            listener: TcpListener::from_std(listener)?,
+        })
     }
 
     /// The address that it listens on.
@@ -96,6 +107,7 @@ impl Acceptor {
                 Ok((stream, peer)) => {
                     // Without it small messages wait for the peer's delayed acknowledgement.
                     if stream.set_nodelay(true).is_ok() {
+                        keep_alive(&stream);
                         return (stream, peer);
                     }
                 }
@@ -109,10 +121,22 @@ impl Acceptor {
     }
 }
 
+// Peers that are gone without a word are noticed after two minutes.
+pub(super) fn keep_alive(stream: &TcpStream) {
+    let probes = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(20))
+        .with_retries(3);
+    // Without it the connection works as well, but for that.
+    let _ = SockRef::from(stream).set_tcp_keepalive(&probes);
+}
+
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
     )
 }
 

@@ -19,8 +19,14 @@ pub fn original_destination(stream: &TcpStream) -> io::Result<Option<SocketAddr>
         SocketAddr::V4(_) => true,
         SocketAddr::V6(v6) => v6.ip().to_ipv4_mapped().is_some(),
     };
-    let original = if is_v4 { socket.original_dst_v4()? } else { socket.original_dst_v6()? };
-    let original = original.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
+    let original = if is_v4 {
+        socket.original_dst_v4()?
+    } else {
+        socket.original_dst_v6()?
+    };
+    let original = original
+        .as_socket()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
     let local = SocketAddr::new(local.ip().to_canonical(), local.port());
     Ok((original != local).then_some(original))
 }

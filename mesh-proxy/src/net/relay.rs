@@ -94,13 +94,19 @@ pub async fn relay(
         meter.from_client.set(up.carried);
         meter.from_server.set(down.carried);
         match (upward, downward) {
-            (Err(Broken::Reader(e)), _) | (_, Err(Broken::Writer(e))) => return Poll::Ready(Ending::Client(e)),
-            (Err(Broken::Writer(e)), _) | (_, Err(Broken::Reader(e))) => return Poll::Ready(Ending::Server(e)),
+            (Err(Broken::Reader(e)), _) | (_, Err(Broken::Writer(e))) => {
+                return Poll::Ready(Ending::Client(e));
+            }
+            (Err(Broken::Writer(e)), _) | (_, Err(Broken::Reader(e))) => {
+                return Poll::Ready(Ending::Server(e));
+            }
             (Ok(true), Ok(true)) => return Poll::Ready(Ending::Closed),
             (Ok(one), Ok(other)) => {
                 if (one || other) && !half_closed {
                     half_closed = true;
-                    timer.as_mut().reset(tokio::time::Instant::now() + limits.half_closed);
+                    timer
+                        .as_mut()
+                        .reset(tokio::time::Instant::now() + limits.half_closed);
                 }
             }
         }
@@ -112,7 +118,11 @@ pub async fn relay(
                 return Poll::Ready(Ending::Idle);
             }
             moved = false;
-            let period = if half_closed { limits.half_closed } else { limits.idle };
+            let period = if half_closed {
+                limits.half_closed
+            } else {
+                limits.idle
+            };
             timer.as_mut().reset(tokio::time::Instant::now() + period);
         }
         Poll::Pending
@@ -138,7 +148,12 @@ impl RelayMeter {
 
 impl Pipe {
     // Ok(true) once the direction has ended and its end was passed on.
-    fn poll(&mut self, cx: &mut Context<'_>, from: &mut Stream, to: &mut Stream) -> Result<bool, Broken> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Stream,
+        to: &mut Stream,
+    ) -> Result<bool, Broken> {
         if self.done {
             return Ok(true);
         }
@@ -165,7 +180,11 @@ impl Pipe {
 
     // Writes what waits; false if the writer is not ready.
     fn drain(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> Result<bool, Broken> {
-        while let Some(rest) = self.waiting.get(self.start..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = self
+            .waiting
+            .get(self.start..)
+            .filter(|rest| !rest.is_empty())
+        {
             match Pin::new(&mut *to).poll_write(cx, rest) {
                 Poll::Ready(Ok(0)) => return Err(Broken::Writer(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(count)) => self.start += count,
@@ -232,8 +251,10 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;
 
-    const LIMITS: RelayLimits =
-        RelayLimits { idle: Duration::from_secs(3600), half_closed: Duration::from_secs(600) };
+    const LIMITS: RelayLimits = RelayLimits {
+        idle: Duration::from_secs(3600),
+        half_closed: Duration::from_secs(600),
+    };
 
     fn pair() -> (UnixStream, Stream) {
         let (far, near) = UnixStream::pair().unwrap();
@@ -285,7 +306,10 @@ mod tests {
         let meter = RelayMeter::default();
         let carry = relay(&mut near, &mut far, LIMITS, &meter, pending());
         let (_, at_client, at_server) = tokio::join!(carry, both(client, 1), both(server, 2));
-        assert_eq!((meter.from_client(), meter.from_server()), (SIZE as u64, SIZE as u64));
+        assert_eq!(
+            (meter.from_client(), meter.from_server()),
+            (SIZE as u64, SIZE as u64)
+        );
         assert!(at_client.iter().all(|b| *b == 2) && at_server.iter().all(|b| *b == 1));
     }
 
@@ -293,7 +317,14 @@ mod tests {
     async fn silence_ends_it() {
         let (_client, mut near) = pair();
         let (_server, mut far) = pair();
-        let ending = relay(&mut near, &mut far, LIMITS, &RelayMeter::default(), pending()).await;
+        let ending = relay(
+            &mut near,
+            &mut far,
+            LIMITS,
+            &RelayMeter::default(),
+            pending(),
+        )
+        .await;
         assert!(matches!(ending, Ending::Idle));
     }
 
@@ -301,7 +332,9 @@ mod tests {
     async fn a_condition_ends_it() {
         let (_client, mut near) = pair();
         let (_server, mut far) = pair();
-        let ending = relay(&mut near, &mut far, LIMITS, &RelayMeter::default(), async {}).await;
+        let ending = relay(&mut near, &mut far, LIMITS, &RelayMeter::default(), async {
+        })
+        .await;
         assert!(matches!(ending, Ending::Cancelled));
     }
 }

@@ -109,30 +109,46 @@ impl Stream {
 
 impl From<TcpStream> for Stream {
     fn from(tcp: TcpStream) -> Self {
-        Self { unread: BytesMut::new(), carrier: Carrier::Tcp(tcp) }
+        Self {
+            unread: BytesMut::new(),
+            carrier: Carrier::Tcp(tcp),
+        }
     }
 }
 
 impl From<UnixStream> for Stream {
     fn from(unix: UnixStream) -> Self {
-        Self { unread: BytesMut::new(), carrier: Carrier::Unix(unix) }
+        Self {
+            unread: BytesMut::new(),
+            carrier: Carrier::Unix(unix),
+        }
     }
 }
 
 impl From<server::TlsStream<Stream>> for Stream {
     fn from(tls: server::TlsStream<Stream>) -> Self {
-        Self { unread: BytesMut::new(), carrier: Carrier::TlsServer(Box::new(tls)) }
+        Self {
+            unread: BytesMut::new(),
+            carrier: Carrier::TlsServer(Box::new(tls)),
+        }
     }
 }
 
 impl From<client::TlsStream<Stream>> for Stream {
     fn from(tls: client::TlsStream<Stream>) -> Self {
-        Self { unread: BytesMut::new(), carrier: Carrier::TlsClient(Box::new(tls)) }
+        Self {
+            unread: BytesMut::new(),
+            carrier: Carrier::TlsClient(Box::new(tls)),
+        }
     }
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if !self.unread.is_empty() {
             let count = self.unread.len().min(buffer.remaining());
             buffer.put_slice(self.unread.get(..count).unwrap_or_default());
@@ -148,7 +164,11 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match &mut self.carrier {
             Carrier::Tcp(io) => Pin::new(io).poll_write(cx, bytes),
             Carrier::Unix(io) => Pin::new(io).poll_write(cx, bytes),
@@ -201,7 +221,11 @@ impl AsyncWrite for Stream {
 // === impl Carrier ===
 
 impl Carrier {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(io) => Pin::new(io).poll_read(cx, buffer),
             Self::Unix(io) => Pin::new(io).poll_read(cx, buffer),

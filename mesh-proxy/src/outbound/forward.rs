@@ -19,7 +19,9 @@ use super::{mirror, passthrough};
 use crate::clock;
 use crate::http::headers::{Hop, X_MESH_PEER, X_MESH_UNPROCESSED};
 use crate::http::{BodySource, Exchange, ResponseBody, Version, respond};
-use crate::upstream::{Answer, Delivery, DialError, Failed, Member, Origin, Pick, Secure, Sending, Target, Tracking};
+use crate::upstream::{
+    Answer, Delivery, DialError, Failed, Member, Origin, Pick, Secure, Sending, Target, Tracking,
+};
 use crate::worker::Worker;
 
 /// A request on its way, without the fields of its last hop.
@@ -58,7 +60,11 @@ struct Missed {
 }
 
 /// Does what the plan says.
-pub(crate) async fn act(worker: &Rc<Worker>, plan: &HttpPlan, mut call: Call) -> Response<ResponseBody> {
+pub(crate) async fn act(
+    worker: &Rc<Worker>,
+    plan: &HttpPlan,
+    mut call: Call,
+) -> Response<ResponseBody> {
     call.exchange.upstream.route = plan.route.as_ref().map(|route| Arc::clone(&route.name));
     if let Some(delay) = plan.fault.delay {
         call.exchange.flag(ResponseFlags::DELAY_INJECTED);
@@ -69,7 +75,9 @@ pub(crate) async fn act(worker: &Rc<Worker>, plan: &HttpPlan, mut call: Call) ->
     }
     match &plan.action {
         HttpAction::Respond(answer) => respond::send(Box::as_ref(answer).clone(), call.exchange),
-        HttpAction::Passthrough { host, port } => passthrough::http(worker, host, *port, call).await,
+        HttpAction::Passthrough { host, port } => {
+            passthrough::http(worker, host, *port, call).await
+        }
         HttpAction::Forward(forward) => self::forward(worker, plan, forward, call).await,
     }
 }
@@ -99,7 +107,10 @@ async fn forward(
     loop {
         let result = attempt(worker, &target, &forward.cluster, &mut tries, &mut call).await;
         let outcome = match &result {
-            Ok(got) => AttemptOutcome::of_response(got.answer.response.status(), got.answer.response.headers()),
+            Ok(got) => AttemptOutcome::of_response(
+                got.answer.response.status(),
+                got.answer.response.headers(),
+            ),
             Err(missed) => missed.outcome,
         };
         match decide(worker, &target, &mut tries, &outcome, &call) {
@@ -115,13 +126,20 @@ async fn forward(
                 }
                 return match result {
                     Ok(Got { answer, tracking }) => {
-                        let Call { exchange, upgrade, .. } = call;
-                        let delivery =
-                            Delivery { exchange, upgrade, tracking, deadline: deadline.end().map(Into::into) };
+                        let Call {
+                            exchange, upgrade, ..
+                        } = call;
+                        let delivery = Delivery {
+                            exchange,
+                            upgrade,
+                            tracking,
+                            deadline: deadline.end().map(Into::into),
+                        };
                         delivery.respond(worker, answer, |parts| plan::apply_response(plan, parts))
                     }
                     Err(missed) => {
-                        call.exchange.upstream.failure = Some(missed.detail).filter(|detail| !detail.is_empty());
+                        call.exchange.upstream.failure =
+                            Some(missed.detail).filter(|detail| !detail.is_empty());
                         edited(plan, respond::fail(missed.reason, "", call.exchange))
                     }
                 };
@@ -145,7 +163,8 @@ fn decide(
     if call.body.as_ref().is_some_and(BodySource::client_failed) {
         return Decision::Stop(Stop::BodyConsumed);
     }
-    let replayable = call.upgrade.is_none() && call.body.as_ref().is_none_or(BodySource::can_replay);
+    let replayable =
+        call.upgrade.is_none() && call.body.as_ref().is_none_or(BodySource::can_replay);
     let mut rng = worker.rng.borrow_mut();
     target.decide(|budget| tries.decide(outcome, replayable, budget, clock::monotonic(), &mut *rng))
 }
@@ -257,7 +276,11 @@ fn prepare(worker: &Worker, member: &Member, headers: &mut HeaderMap) -> bool {
 
 fn security(over_mesh: bool) -> mesh_proxy_core::labels::SecurityPolicy {
     use mesh_proxy_core::labels::SecurityPolicy;
-    if over_mesh { SecurityPolicy::MutualTls } else { SecurityPolicy::None }
+    if over_mesh {
+        SecurityPolicy::MutualTls
+    } else {
+        SecurityPolicy::None
+    }
 }
 
 // What a port declares wins; otherwise servers are spoken to as the client speaks.
@@ -275,7 +298,11 @@ fn timed_out(limit: Option<(Instant, bool)>) -> Missed {
         true => (Reason::PerTryTimeout, AttemptOutcome::PerTryTimeout),
         false => (Reason::RequestTimeout, AttemptOutcome::RequestTimeout),
     };
-    Missed { reason, outcome, detail: String::new() }
+    Missed {
+        reason,
+        outcome,
+        detail: String::new(),
+    }
 }
 
 fn missed(failed: Failed, body: Option<&BodySource>) -> Missed {
@@ -291,7 +318,9 @@ fn missed(failed: Failed, body: Option<&BodySource>) -> Missed {
             outcome: if failed.is_refused() {
                 AttemptOutcome::RefusedStream
             } else {
-                AttemptOutcome::Reset { request_started: failed.unsent.is_none() }
+                AttemptOutcome::Reset {
+                    request_started: failed.unsent.is_none(),
+                }
             },
             detail: failed.error.to_string(),
         },
@@ -299,7 +328,11 @@ fn missed(failed: Failed, body: Option<&BodySource>) -> Missed {
 }
 
 fn dial_missed(error: &DialError) -> Missed {
-    Missed { reason: error.reason(), outcome: AttemptOutcome::ConnectFailure, detail: error.to_string() }
+    Missed {
+        reason: error.reason(),
+        outcome: AttemptOutcome::ConnectFailure,
+        detail: error.to_string(),
+    }
 }
 
 /// What the proxy makes up for a route gets the route's edits, as Envoy's does.

@@ -12,10 +12,11 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use mesh_api::{Hostname, ResourceName};
+use mesh_proxy_core::Reason;
 use mesh_proxy_core::filter::without_port;
 use mesh_proxy_core::ir::Protocol;
 use mesh_proxy_core::labels::{PeerLabels, Reporter, SecurityPolicy, ServiceLabels};
-use mesh_proxy_core::{Reason, plan};
+use mesh_proxy_core::plan::{self, HttpAction, HttpPlan, Step};
 
 use super::{Call, Target, act, decide, tunnel};
 use crate::drain::Work;
@@ -48,7 +49,12 @@ struct Known {
 }
 
 /// Serves the requests of a connection.
-pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, version: Version, target: Option<Target>) {
+pub(super) async fn serve(
+    worker: Rc<Worker>,
+    stream: Stream,
+    version: Version,
+    target: Option<Target>,
+) {
     let _hold = worker.hold(Work::Http);
     let connection = Rc::new(Connection {
         version,
@@ -61,7 +67,11 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, version: Version, 
         let connection = Rc::clone(&connection);
         async move { connection.handle(request).await }
     };
-    if let Err(error) = worker.server.serve(stream, version, &worker.shared.drain, handle).await {
+    if let Err(error) = worker
+        .server
+        .serve(stream, version, &worker.shared.drain, handle)
+        .await
+    {
         tracing::debug!(%error, "connection of the workload ended");
     }
 }
@@ -98,28 +108,49 @@ impl Connection {
         ensure_request_id(&mut parts.headers, &mut *self.worker.rng.borrow_mut());
         exchange.set_request_id(parts.headers.get(X_REQUEST_ID));
         if !parts.headers.contains_key(X_FORWARDED_PROTO) {
-            parts.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+            parts
+                .headers
+                .insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
         }
         let shared = &self.worker.shared;
         let planned = decide(shared, |snapshot| {
-            plan::outbound_http(snapshot, &host, port, &parts, &mut *self.worker.rng.borrow_mut())
+            plan::outbound_http(
+                snapshot,
+                &host,
+                port,
+                &parts,
+                &mut *self.worker.rng.borrow_mut(),
+            )
         });
         let plan = match planned.await {
             Ok(plan) => plan,
             Err(reason) => return respond::fail(reason, "", exchange),
         };
         shared.touch(&name);
+        let (plan, host) = self.or_by_address(plan, host, &parts);
         if parts.version == http::Version::HTTP_10 && self.refuses_http10(&name) {
             return respond::fail(Reason::Http10Unsupported, "", exchange);
         }
-        let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| hop.upgrade.is_some());
+        let upgrade = parts
+            .extensions
+            .remove::<OnUpgrade>()
+            .filter(|_| hop.upgrade.is_some());
         let body = (!incoming.is_end_stream()).then(|| BodySource::new(incoming));
         if let Some(body) = &body {
             exchange.set_body(body.clone());
         }
         let original = self.target.as_ref().and_then(|target| target.original);
-        let call =
-            Call { parts, body, hop, exchange, upgrade, client: self.version, host, port, original };
+        let call = Call {
+            parts,
+            body,
+            hop,
+            exchange,
+            upgrade,
+            client: self.version,
+            host,
+            port,
+            original,
+        };
         act(&self.worker, &plan, call).await
     }
 
@@ -139,43 +170,103 @@ impl Connection {
                 }
             }
         };
-        if let Some(known) = self.known.borrow().as_ref().filter(|known| known.authority == authority) {
+        if let Some(known) = self
+            .known
+            .borrow()
+            .as_ref()
+            .filter(|known| known.authority == authority)
+        {
             return Some((known.host.clone(), known.port, known.name.clone()));
         }
-        let default = if parts.uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let default = if parts.uri.scheme_str() == Some("https") {
+            443
+        } else {
+            80
+        };
         let (host, port) = match (&self.target, authority) {
             (Some(target), "") => (target.host.clone(), target.port),
             (Some(target), authority) => (without_port(authority).parse().ok()?, target.port),
             (None, authority) => split(authority, default)?,
         };
         let name = ResourceName::destination(&host, port);
-        let known = Known { authority: authority.to_owned(), host: host.clone(), port, name: name.clone() };
+        let known = Known {
+            authority: authority.to_owned(),
+            host: host.clone(),
+            port,
+            name: name.clone(),
+        };
         *self.known.borrow_mut() = Some(known);
         Some((host, port, name))
+    }
+
+    // A host that nobody declared, on a connection to a declared destination: that is where the
+    // request would be passed on to, so that destination's routes take it.
+    fn or_by_address(&self, plan: HttpPlan, host: Hostname, parts: &Parts) -> (HttpPlan, Hostname) {
+        let HttpAction::Passthrough { .. } = plan.action else {
+            return (plan, host);
+        };
+        let Some(target) = self.target.as_ref().filter(|target| target.host != host) else {
+            return (plan, host);
+        };
+        let snapshot = self.worker.shared.snapshot();
+        let name = ResourceName::destination(&target.host, target.port);
+        if snapshot.table(&name).is_none_or(|table| table.undeclared) {
+            return (plan, host);
+        }
+        let mut rng = self.worker.rng.borrow_mut();
+        match plan::outbound_http(&snapshot, &target.host, target.port, parts, &mut *rng) {
+            Step::Ready(by_address) => (by_address, target.host.clone()),
+            Step::Need(_) => (plan, host),
+        }
     }
 
     // Istio: 426 on ports that are declared as HTTP. A proxy request is the client's own choice.
     fn refuses_http10(&self, name: &ResourceName) -> bool {
         let declared = |protocol: Protocol| protocol.is_http();
-        self.target.is_some() && self.worker.shared.snapshot().table(name).is_some_and(|table| declared(table.protocol))
+        self.target.is_some()
+            && self
+                .worker
+                .shared
+                .snapshot()
+                .table(name)
+                .is_some_and(|table| declared(table.protocol))
     }
 
     // A tunnel (RFC 9110 section 9.3.6). What comes through it is looked at as if it had been
     // captured.
-    fn connect(self: Rc<Self>, mut parts: Parts, exchange: Box<Exchange>) -> Response<ResponseBody> {
-        let wanted = parts.uri.authority().and_then(|authority| split(authority.as_str(), 443));
+    fn connect(
+        self: Rc<Self>,
+        mut parts: Parts,
+        exchange: Box<Exchange>,
+    ) -> Response<ResponseBody> {
+        let wanted = parts
+            .uri
+            .authority()
+            .and_then(|authority| split(authority.as_str(), 443));
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         let (Some((host, port)), Some(upgrade)) = (wanted, upgrade) else {
             return respond::fail(Reason::HostInvalid, "", exchange);
         };
         // HTTP/2 tunnels, and tunnels in tunnels, are not served.
         if self.version == Version::Http2 || self.target.is_some() {
-            return respond::fail(Reason::DownstreamProtocolError, "CONNECT is served on the explicit proxy only", exchange);
+            return respond::fail(
+                Reason::DownstreamProtocolError,
+                "CONNECT is served on the explicit proxy only",
+                exchange,
+            );
         }
         // What is carried is recorded by the tunnel itself.
         exchange.forget();
-        let original = host.as_str().parse().ok().map(|ip| SocketAddr::new(ip, port));
-        let target = Target { host, port, original };
+        let original = host
+            .as_str()
+            .parse()
+            .ok()
+            .map(|ip| SocketAddr::new(ip, port));
+        let target = Target {
+            host,
+            port,
+            original,
+        };
         let worker = Rc::clone(&self.worker);
         let hold = worker.hold(Work::Tcp);
         self.worker.tasks.spawn_local(async move {
@@ -216,7 +307,11 @@ mod tests {
         ];
         for (authority, want) in cases {
             let got = split(authority, 80);
-            assert_eq!(got.as_ref().map(|(host, port)| (host.as_str(), *port)), want, "{authority}");
+            assert_eq!(
+                got.as_ref().map(|(host, port)| (host.as_str(), *port)),
+                want,
+                "{authority}"
+            );
         }
     }
 }

@@ -22,6 +22,9 @@ use crate::worker::Worker;
 // A copy is worth no more than this.
 const LONGEST: Duration = Duration::from_secs(30);
 
+// Copies that one worker has under way; more are not made.
+const MOST: usize = 256;
+
 /// One copy on its way.
 struct Copy {
     worker: Rc<Worker>,
@@ -35,6 +38,12 @@ struct Copy {
 
 /// Sends a copy of a request that is about to be sent.
 pub(super) fn send(worker: &Rc<Worker>, cluster: &Arc<Cluster>, call: &Call) {
+    if worker.mirrors.get() >= MOST {
+        tracing::debug!(cluster = %cluster.id, "too many mirrored requests under way");
+        return;
+    }
+    worker.mirrors.set(worker.mirrors.get() + 1);
+    let counted = Counted(Rc::clone(worker));
     let mut head = call.parts.clone();
     shadow(&mut head);
     let copy = Copy {
@@ -47,9 +56,13 @@ pub(super) fn send(worker: &Rc<Worker>, cluster: &Arc<Cluster>, call: &Call) {
             _ => call.client,
         },
         head,
-        body: call.body.as_ref().map_or(RequestBody::Empty, BodySource::mirror),
+        body: call
+            .body
+            .as_ref()
+            .map_or(RequestBody::Empty, BodySource::mirror),
     };
     worker.tasks.spawn_local(async move {
+        let _counted = counted;
         let id = copy.cluster.id.clone();
         match tokio::time::timeout(LONGEST, copy.send()).await {
             Ok(Ok(())) => {}
@@ -57,6 +70,14 @@ pub(super) fn send(worker: &Rc<Worker>, cluster: &Arc<Cluster>, call: &Call) {
             Err(_) => tracing::debug!(cluster = %id, "mirror took too long"),
         }
     });
+}
+
+struct Counted(Rc<Worker>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.mirrors.set(self.0.mirrors.get().saturating_sub(1));
+    }
 }
 
 // Envoy marks copies: `-shadow` behind the host, before the port.
@@ -79,14 +100,29 @@ fn shadow(head: &mut Parts) {
 
 impl Copy {
     async fn send(self) -> Result<(), Box<dyn std::error::Error>> {
-        let Self { worker, cluster, host, port, version, mut head, body } = self;
+        let Self {
+            worker,
+            cluster,
+            host,
+            port,
+            version,
+            mut head,
+            body,
+        } = self;
         let target = worker.upstreams.target(&cluster).await?;
         let began = clock::monotonic();
-        let Pick { member, mut tracking } = {
+        let Pick {
+            member,
+            mut tracking,
+        } = {
             let mut rng = worker.rng.borrow_mut();
             target.pick((&host, port), &[], &mut *rng, began)?
         };
-        match worker.own_header.as_ref().filter(|_| matches!(member.secure, Secure::Mesh { .. })) {
+        match worker
+            .own_header
+            .as_ref()
+            .filter(|_| matches!(member.secure, Secure::Mesh { .. }))
+        {
             Some(own) => head.headers.insert(X_MESH_PEER, own.clone()),
             None => head.headers.remove(X_MESH_PEER),
         };
@@ -94,16 +130,28 @@ impl Copy {
         let mut lease: Lease = match member.pool.checkout(version, false) {
             Some(lease) => lease,
             None => {
-                let alpn = if version == Version::Http2 { Alpn::Http2 } else { Alpn::Http1 };
+                let alpn = if version == Version::Http2 {
+                    Alpn::Http2
+                } else {
+                    Alpn::Http1
+                };
                 let connector = worker.upstreams.connector();
                 let timeout = cluster.connect_timeout;
-                let stream = connector.dial(&member.endpoint.address, &member.secure, alpn, timeout).await?;
+                let stream = connector
+                    .dial(&member.endpoint.address, &member.secure, alpn, timeout)
+                    .await?;
                 member.pool.begin(stream, version).await?
             }
         };
-        let response = lease.send(Request::from_parts(head, body)).await.map_err(|failed| failed.error)?;
+        let response = lease
+            .send(Request::from_parts(head, body))
+            .await
+            .map_err(|failed| failed.error)?;
         let latency = clock::monotonic().duration_since(began);
-        tracking.answered(mesh_proxy_core::balance::Outcome::of_status(response.status()), latency);
+        tracking.answered(
+            mesh_proxy_core::balance::Outcome::of_status(response.status()),
+            latency,
+        );
         let mut rest = response.into_body();
         while let Some(frame) = rest.frame().await {
             frame?;
@@ -120,8 +168,17 @@ mod tests {
 
     #[test]
     fn copies_are_marked() {
-        for (host, want) in [("reviews", "reviews-shadow"), ("reviews:9080", "reviews-shadow:9080"), ("[::1]:80", "[::1]-shadow:80")] {
-            let mut head = Request::get("/").header("host", host).body(()).unwrap().into_parts().0;
+        for (host, want) in [
+            ("reviews", "reviews-shadow"),
+            ("reviews:9080", "reviews-shadow:9080"),
+            ("[::1]:80", "[::1]-shadow:80"),
+        ] {
+            let mut head = Request::get("/")
+                .header("host", host)
+                .body(())
+                .unwrap()
+                .into_parts()
+                .0;
             shadow(&mut head);
             assert_eq!(head.headers.get("host").unwrap(), want);
         }

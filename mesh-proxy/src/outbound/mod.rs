@@ -64,8 +64,14 @@ pub async fn transparent(worker: Rc<Worker>, stream: Stream) {
         // Made to the listener itself: relaying it would come back here.
         _ => return net::reset(stream),
     };
-    let Ok(host) = original.ip().to_string().parse() else { return net::reset(stream) };
-    let target = Target { host, port: original.port(), original: Some(original) };
+    let Ok(host) = original.ip().to_string().parse() else {
+        return net::reset(stream);
+    };
+    let target = Target {
+        host,
+        port: original.port(),
+        original: Some(original),
+    };
     tunnel(worker, stream, target).await;
 }
 
@@ -77,9 +83,17 @@ async fn socks(worker: Rc<Worker>, mut stream: Stream) {
             return;
         }
     };
-    let target = Target { original: socks::as_address(&host, port), host, port };
+    let target = Target {
+        original: socks::as_address(&host, port),
+        host,
+        port,
+    };
     let name = ResourceName::destination(&target.host, port);
-    let answer = match decide(&worker.shared, |snapshot| plan::outbound_destination(snapshot, &name)).await {
+    let answer = match decide(&worker.shared, |snapshot| {
+        plan::outbound_destination(snapshot, &name)
+    })
+    .await
+    {
         Ok(_) => socks::Reply::Succeeded,
         Err(_) => socks::Reply::GeneralFailure,
     };
@@ -92,7 +106,11 @@ async fn socks(worker: Rc<Worker>, mut stream: Stream) {
 /// its server name, other bytes by the destination.
 pub(crate) async fn tunnel(worker: Rc<Worker>, mut stream: Stream, target: Target) {
     let name = ResourceName::destination(&target.host, target.port);
-    let plan = match decide(&worker.shared, |snapshot| plan::outbound_destination(snapshot, &name)).await {
+    let plan = match decide(&worker.shared, |snapshot| {
+        plan::outbound_destination(snapshot, &name)
+    })
+    .await
+    {
         Ok(plan) => plan,
         Err(reason) => {
             let carriage = Carriage::begin(&worker, Reporter::Source, &stream);
@@ -117,7 +135,9 @@ pub(crate) async fn tunnel(worker: Rc<Worker>, mut stream: Stream, target: Targe
             http::serve(worker, stream, Version::Http2, Some(target)).await;
         }
         Detected::Tls(hello) => tcp::serve(worker, stream, target, plan, hello.sni).await,
-        _ if plan.protocol.is_http() => http::serve(worker, stream, Version::Http1, Some(target)).await,
+        _ if plan.protocol.is_http() => {
+            http::serve(worker, stream, Version::Http1, Some(target)).await;
+        }
         _ => tcp::serve(worker, stream, target, plan, None).await,
     }
 }
@@ -129,7 +149,12 @@ enum Opening {
     Ended,
 }
 
-async fn first(worker: &Rc<Worker>, stream: &mut Stream, target: &Target, plan: &AddressPlan) -> Opening {
+async fn first(
+    worker: &Rc<Worker>,
+    stream: &mut Stream,
+    target: &Target,
+    plan: &AddressPlan,
+) -> Opening {
     let timeout = worker.shared.settings.detect_timeout;
     // A server may speak first only where opaque bytes may be spoken.
     if plan.protocol == Protocol::Auto {
@@ -165,7 +190,10 @@ fn opening(first: First) -> Opening {
 }
 
 /// Asks again until nothing is missing, within the settings' time.
-pub(crate) async fn decide<T>(shared: &Shared, plan: impl FnMut(&Snapshot) -> Step<T>) -> Result<T, Reason> {
+pub(crate) async fn decide<T>(
+    shared: &Shared,
+    plan: impl FnMut(&Snapshot) -> Step<T>,
+) -> Result<T, Reason> {
     let mut plan = plan;
     let mut snapshot = shared.snapshot();
     let mut deadline = None;
@@ -174,12 +202,16 @@ pub(crate) async fn decide<T>(shared: &Shared, plan: impl FnMut(&Snapshot) -> St
             Step::Ready(decision) => return Ok(decision),
             Step::Need(missing) => missing,
         };
-        let until = *deadline.get_or_insert_with(|| clock::monotonic() + shared.settings.need_timeout);
+        let until =
+            *deadline.get_or_insert_with(|| clock::monotonic() + shared.settings.need_timeout);
         shared.telemetry.stages.waits.inc();
-        snapshot = shared.need_until(&missing, until).await.map_err(|error| match error {
-            NeedError::Deadline(_) => Reason::ConfigurationTimeout,
-            NeedError::Refused { .. } => Reason::ConfigurationRefused,
-            NeedError::Stopped => Reason::Draining,
-        })?;
+        snapshot = shared
+            .need_until(&missing, until)
+            .await
+            .map_err(|error| match error {
+                NeedError::Deadline(_) => Reason::ConfigurationTimeout,
+                NeedError::Refused { .. } => Reason::ConfigurationRefused,
+                NeedError::Stopped => Reason::Draining,
+            })?;
     }
 }

@@ -32,22 +32,25 @@ pub(super) fn address(host: &Hostname, port: u16, original: Option<SocketAddr>) 
     }
     match host.as_str().parse() {
         Ok(ip) => EndpointAddress::Ip(SocketAddr::new(ip, port)),
-        Err(_) => EndpointAddress::Name { host: host.clone(), port },
+        Err(_) => EndpointAddress::Name {
+            host: host.clone(),
+            port,
+        },
     }
 }
 
 /// Sends a request there.
-pub(super) async fn http(worker: &Rc<Worker>, host: &Hostname, port: u16, mut call: Call) -> Response<ResponseBody> {
+pub(super) async fn http(
+    worker: &Rc<Worker>,
+    host: &Hostname,
+    port: u16,
+    mut call: Call,
+) -> Response<ResponseBody> {
     call.exchange.downstream.service = Arc::new(ServiceLabels::passthrough(host.as_str()));
     call.exchange.downstream.destination = PeerLabels::unknown();
     call.exchange.downstream.security = SecurityPolicy::None;
     call.exchange.upstream.cluster = Some(CLUSTER.into());
     let address = address(host, port, call.original);
-    if let EndpointAddress::Ip(ip) = address
-        && call.exchange.downstream.local == Some(ip)
-    {
-        return respond::fail(Reason::LoopDetected, "", call.exchange);
-    }
     call.exchange.upstream.host = Some(address.to_string().into());
     call.parts.headers.remove(X_MESH_PEER);
     let pool = worker.upstreams.direct_pool(&address);
@@ -55,7 +58,11 @@ pub(super) async fn http(worker: &Rc<Worker>, host: &Hostname, port: u16, mut ca
         worker,
         pool: &pool,
         origin: Origin::Direct(&address, CONNECT),
-        version: if call.upgrade.is_some() { Version::Http1 } else { call.client },
+        version: if call.upgrade.is_some() {
+            Version::Http1
+        } else {
+            call.client
+        },
         repeatable: call.parts.method.is_idempotent() && call.upgrade.is_none(),
         head: &call.parts,
         body: call.body.as_ref(),
@@ -66,9 +73,18 @@ pub(super) async fn http(worker: &Rc<Worker>, host: &Hostname, port: u16, mut ca
         Ok(answer) => {
             call.exchange.upstream.service_time = Some(clock::monotonic().duration_since(sent_at));
             call.exchange.upstream.local = answer.lease.local;
-            let Call { exchange, upgrade, .. } = call;
-            let delivery = Delivery { exchange, upgrade, tracking: Tracking::none(), deadline: None };
-            delivery.respond(worker, answer, |parts| drop(parts.headers.remove(X_MESH_UNPROCESSED)))
+            let Call {
+                exchange, upgrade, ..
+            } = call;
+            let delivery = Delivery {
+                exchange,
+                upgrade,
+                tracking: Tracking::none(),
+                deadline: None,
+            };
+            delivery.respond(worker, answer, |parts| {
+                parts.headers.remove(X_MESH_UNPROCESSED);
+            })
         }
         Err(failed) => fail(failed, call),
     }

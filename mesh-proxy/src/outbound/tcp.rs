@@ -71,7 +71,12 @@ pub(super) async fn carry(worker: Rc<Worker>, stream: Stream, reached: Reached) 
     carry_named(worker, stream, reached, None).await;
 }
 
-async fn carry_named(worker: Rc<Worker>, stream: Stream, reached: Reached, server_name: Option<String>) {
+async fn carry_named(
+    worker: Rc<Worker>,
+    stream: Stream,
+    reached: Reached,
+    server_name: Option<String>,
+) {
     let _hold = worker.hold(Work::Tcp);
     let mut carriage = begin(&worker, &stream);
     let Reached { facts, server } = reached;
@@ -99,7 +104,11 @@ pub(super) async fn reach(
     server_name: Option<&str>,
 ) -> Result<Reached, Unreachable> {
     let decision = decide(&worker.shared, |snapshot| {
-        let asked = TcpTarget { name: plan.name.clone(), original: target.original, sni: server_name };
+        let asked = TcpTarget {
+            name: plan.name.clone(),
+            original: target.original,
+            sni: server_name,
+        };
         plan::outbound_tcp(snapshot, &asked, &mut *worker.rng.borrow_mut())
     });
     match decision.await?.action {
@@ -108,7 +117,9 @@ pub(super) async fn reach(
         TcpAction::Passthrough => {
             let address = passthrough::address(&target.host, target.port, target.original);
             let connector = worker.upstreams.connector();
-            let server = connector.dial(&address, &Secure::Plain, Alpn::Tcp, passthrough::CONNECT).await?;
+            let server = connector
+                .dial(&address, &Secure::Plain, Alpn::Tcp, passthrough::CONNECT)
+                .await?;
             let facts = Facts {
                 service: Arc::new(ServiceLabels::passthrough(target.host.as_str())),
                 destination: PeerLabels::unknown(),
@@ -122,7 +133,11 @@ pub(super) async fn reach(
     }
 }
 
-async fn endpoint(worker: &Rc<Worker>, target: &Target, cluster: &Arc<Cluster>) -> Result<Reached, Unreachable> {
+async fn endpoint(
+    worker: &Rc<Worker>,
+    target: &Target,
+    cluster: &Arc<Cluster>,
+) -> Result<Reached, Unreachable> {
     let state = worker.upstreams.target(cluster).await?;
     let mut tried = Vec::new();
     loop {
@@ -131,9 +146,22 @@ async fn endpoint(worker: &Rc<Worker>, target: &Target, cluster: &Arc<Cluster>) 
             let mut rng = worker.rng.borrow_mut();
             state.pick((&target.host, target.port), &tried, &mut *rng, now)
         };
-        let Ok(Pick { member, mut tracking }) = picked else { return Err(Reason::NoHealthyEndpoint.into()) };
+        let Ok(Pick {
+            member,
+            mut tracking,
+        }) = picked
+        else {
+            return Err(Reason::NoHealthyEndpoint.into());
+        };
         let connector = worker.upstreams.connector();
-        let dialed = connector.dial(&member.endpoint.address, &member.secure, Alpn::Tcp, cluster.connect_timeout).await;
+        let dialed = connector
+            .dial(
+                &member.endpoint.address,
+                &member.secure,
+                Alpn::Tcp,
+                cluster.connect_timeout,
+            )
+            .await;
         match dialed {
             Ok(server) => {
                 tracking.answered(Outcome::Success, clock::monotonic().duration_since(now));
@@ -143,7 +171,11 @@ async fn endpoint(worker: &Rc<Worker>, target: &Target, cluster: &Arc<Cluster>) 
                     destination: Arc::clone(&member.endpoint.labels),
                     cluster: state.name().to_string(),
                     host: member.host.to_string(),
-                    security: if over_mesh { SecurityPolicy::MutualTls } else { SecurityPolicy::None },
+                    security: if over_mesh {
+                        SecurityPolicy::MutualTls
+                    } else {
+                        SecurityPolicy::None
+                    },
                     tracking,
                 };
                 return Ok(Reached { facts, server });
@@ -174,12 +206,18 @@ impl Reached {
 
 impl From<Reason> for Unreachable {
     fn from(reason: Reason) -> Self {
-        Self { reason, failure: String::new() }
+        Self {
+            reason,
+            failure: String::new(),
+        }
     }
 }
 
 impl From<DialError> for Unreachable {
     fn from(error: DialError) -> Self {
-        Self { reason: error.reason(), failure: error.to_string() }
+        Self {
+            reason: error.reason(),
+            failure: error.to_string(),
+        }
     }
 }

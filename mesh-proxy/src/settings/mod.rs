@@ -168,7 +168,10 @@ pub struct InvalidValue {
 
 impl InvalidValue {
     fn new(value: &str, expected: &'static str) -> Self {
-        Self { value: value.to_owned(), expected }
+        Self {
+            value: value.to_owned(),
+            expected,
+        }
     }
 }
 
@@ -231,7 +234,11 @@ impl FromStr for ControlAddress {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || InvalidValue::new(text, "`unix:///path/to.sock` or `https://host:port`");
         if let Some(path) = text.strip_prefix("unix://") {
-            return if path.starts_with('/') { Ok(Self::Unix(path.into())) } else { Err(wrong()) };
+            return if path.starts_with('/') {
+                Ok(Self::Unix(path.into()))
+            } else {
+                Err(wrong())
+            };
         }
         let rest = text.strip_prefix("https://").ok_or_else(wrong)?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -241,7 +248,10 @@ impl FromStr for ControlAddress {
         if port == 0 || host.is_wildcard() {
             return Err(wrong());
         }
-        Ok(Self::Tcp { host: host.as_str().to_owned(), port })
+        Ok(Self::Tcp {
+            host: host.as_str().to_owned(),
+            port,
+        })
     }
 }
 
@@ -263,7 +273,8 @@ impl FromStr for InboundBinding {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || InvalidValue::new(text, "`port=listen-address:port=app-address:port`");
         let mut parts = text.split('=');
-        let (Some(port), Some(listen), Some(app), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        let (Some(port), Some(listen), Some(app), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(wrong());
         };

@@ -7,7 +7,10 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{AccessLog, InboundMode, InvalidValue, LogFormat, LogSink, ProxyKind, Settings, SettingsSource};
+use super::{
+    AccessLog, ControlAddress, InboundMode, InvalidValue, LogFormat, LogSink, ProxyKind, Settings,
+    SettingsSource,
+};
 
 /// What is wrong with one setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,64 +49,32 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 const DEFAULT_LEASE: Duration = Duration::from_secs(600);
 const DEFAULT_WORKERS: usize = 2;
 
+// What is served where.
+struct Listeners {
+    explicit: Option<SocketAddr>,
+    outbound: Option<SocketAddr>,
+    inbound: InboundMode,
+    gateway_listen: IpAddr,
+    gateway_port_offset: u16,
+    admin: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
+}
+
+struct Durations {
+    drain: Duration,
+    need_timeout: Duration,
+    lease: Duration,
+    detect_timeout: Duration,
+    certificate_ttl: Duration,
+}
+
 impl TryFrom<SettingsSource> for Settings {
     type Error = SettingErrors;
 
     fn try_from(source: SettingsSource) -> Result<Self, Self::Error> {
         let mut reader = Reader { errors: Vec::new() };
-        let kind = reader.or("kind", source.kind.as_deref(), ProxyKind::Sidecar);
-        let control = reader.required("control", source.control.as_deref(), "where the control plane is");
-        let ca = reader.optional("ca", source.ca.as_deref());
-        let workload = reader.required("workload", source.workload.as_deref(), "write <namespace>/<name>");
-        let roots = reader.required("roots", source.roots.as_deref(), "the roots to trust, a PEM file");
-        let inbound = reader.inbound(&source);
-        let admin: Option<SocketAddr> = reader.optional("admin", source.admin.as_deref());
-        if admin.is_some_and(|a| !a.ip().is_loopback()) {
-            reader.invalid("admin", "the admin endpoint has no authentication, so only a loopback address will do");
-        }
-        reader.conflicts(kind, &source);
-        let settings = (|| {
-            Some(Self {
-                kind,
-                service_account: source.service_account.clone().unwrap_or_else(|| "default".to_owned()),
-                labels: reader.labels(&source.labels),
-                addresses: reader.list("addresses", &source.addresses),
-                locality: source.locality.clone().unwrap_or_default(),
-                cluster: source.cluster.clone().unwrap_or_else(|| "Kubernetes".to_owned()),
-                control_name: reader.control_name(source.control_name.as_deref()),
-                token: source.token.clone().map(Into::into),
-                state: source.state.clone().map(Into::into),
-                explicit: reader.optional("explicit", source.explicit.as_deref()),
-                outbound: reader.optional("outbound", source.outbound.as_deref()),
-                inbound,
-                gateway_listen: reader.or(
-                    "gateway-listen",
-                    source.gateway_listen.as_deref(),
-                    IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-                ),
-                gateway_port_offset: reader.or("gateway-port-offset", source.gateway_port_offset.as_deref(), 0),
-                admin,
-                admin_socket: source.admin_socket.clone().map(Into::into),
-                metrics: reader.optional("metrics", source.metrics.as_deref()),
-                concurrency: reader.concurrency(source.concurrency.as_deref()),
-                access_log: AccessLog {
-                    sink: reader.or("access-log", source.access_log.as_deref(), LogSink::Off),
-                    format: reader.or("access-log-format", source.access_log_format.as_deref(), LogFormat::Text),
-                },
-                drain: reader.duration("drain", source.drain.as_deref(), DEFAULT_WAIT),
-                need_timeout: reader.duration("need-timeout", source.need_timeout.as_deref(), DEFAULT_WAIT),
-                lease: reader.duration("lease", source.lease.as_deref(), DEFAULT_LEASE),
-                detect_timeout: reader.duration("detect-timeout", source.detect_timeout.as_deref(), DEFAULT_WAIT),
-                certificate_ttl: reader.duration("certificate-ttl", source.certificate_ttl.as_deref(), Duration::ZERO),
-                own_mark: reader.mark(source.own_mark.as_deref()),
-                on_ready: source.on_ready,
-                // Last, so that a missing one hides no other error.
-                ca: ca.or_else(|| control.clone())?,
-                control: control?,
-                workload: workload?,
-                roots: roots?,
-            })
-        })();
+        // All parts are read before any error ends it.
+        let settings = reader.settings(source);
         match settings {
             Some(settings) if reader.errors.is_empty() => Ok(settings),
             _ => Err(SettingErrors(reader.errors)),
@@ -114,11 +85,135 @@ impl TryFrom<SettingsSource> for Settings {
 // === impl Reader ===
 
 impl Reader {
-    fn invalid(&mut self, name: &'static str, message: impl fmt::Display) {
-        self.errors.push(SettingError::Invalid { name, message: message.to_string() });
+    fn settings(&mut self, source: SettingsSource) -> Option<Settings> {
+        let kind = self.or("kind", source.kind.as_deref(), ProxyKind::Sidecar);
+        let control = self.required(
+            "control",
+            source.control.as_deref(),
+            "where the control plane is",
+        );
+        let ca = self.optional("ca", source.ca.as_deref());
+        let workload = self.required(
+            "workload",
+            source.workload.as_deref(),
+            "write <namespace>/<name>",
+        );
+        let roots = self.required(
+            "roots",
+            source.roots.as_deref(),
+            "the roots to trust, a PEM file",
+        );
+        self.conflicts(kind, &source);
+        let listeners = self.listeners(&source);
+        let durations = self.durations(&source);
+        let labels = self.labels(&source.labels);
+        let addresses = self.list("addresses", &source.addresses);
+        let control_name = self.control_name(source.control_name.as_deref());
+        let concurrency = self.concurrency(source.concurrency.as_deref());
+        let access_log = AccessLog {
+            sink: self.or("access-log", source.access_log.as_deref(), LogSink::Off),
+            format: self.or(
+                "access-log-format",
+                source.access_log_format.as_deref(),
+                LogFormat::Text,
+            ),
+        };
+        let own_mark = self.mark(source.own_mark.as_deref());
+        let control: ControlAddress = control?;
+        Some(Settings {
+            workload: workload?,
+            kind,
+            service_account: source
+                .service_account
+                .unwrap_or_else(|| "default".to_owned()),
+            labels,
+            addresses,
+            locality: source.locality.unwrap_or_default(),
+            cluster: source.cluster.unwrap_or_else(|| "Kubernetes".to_owned()),
+            ca: ca.unwrap_or_else(|| control.clone()),
+            control,
+            control_name,
+            roots: roots?,
+            token: source.token.map(Into::into),
+            state: source.state.map(Into::into),
+            explicit: listeners.explicit,
+            outbound: listeners.outbound,
+            inbound: listeners.inbound,
+            gateway_listen: listeners.gateway_listen,
+            gateway_port_offset: listeners.gateway_port_offset,
+            admin: listeners.admin,
+            admin_socket: source.admin_socket.map(Into::into),
+            metrics: listeners.metrics,
+            concurrency,
+            access_log,
+            drain: durations.drain,
+            need_timeout: durations.need_timeout,
+            lease: durations.lease,
+            detect_timeout: durations.detect_timeout,
+            certificate_ttl: durations.certificate_ttl,
+            own_mark,
+            on_ready: source.on_ready,
+        })
     }
 
-    fn parse<T: FromStr<Err: fmt::Display>>(&mut self, name: &'static str, text: &str) -> Option<T> {
+    fn listeners(&mut self, source: &SettingsSource) -> Listeners {
+        let admin: Option<SocketAddr> = self.optional("admin", source.admin.as_deref());
+        if admin.is_some_and(|address| !address.ip().is_loopback()) {
+            self.invalid(
+                "admin",
+                "it has no authentication, so only a loopback address will do",
+            );
+        }
+        let anywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Listeners {
+            explicit: self.optional("explicit", source.explicit.as_deref()),
+            outbound: self.optional("outbound", source.outbound.as_deref()),
+            inbound: self.inbound(source),
+            gateway_listen: self.or("gateway-listen", source.gateway_listen.as_deref(), anywhere),
+            gateway_port_offset: self.or(
+                "gateway-port-offset",
+                source.gateway_port_offset.as_deref(),
+                0,
+            ),
+            admin,
+            metrics: self.optional("metrics", source.metrics.as_deref()),
+        }
+    }
+
+    fn durations(&mut self, source: &SettingsSource) -> Durations {
+        Durations {
+            drain: self.duration("drain", source.drain.as_deref(), DEFAULT_WAIT),
+            need_timeout: self.duration(
+                "need-timeout",
+                source.need_timeout.as_deref(),
+                DEFAULT_WAIT,
+            ),
+            lease: self.duration("lease", source.lease.as_deref(), DEFAULT_LEASE),
+            detect_timeout: self.duration(
+                "detect-timeout",
+                source.detect_timeout.as_deref(),
+                DEFAULT_WAIT,
+            ),
+            certificate_ttl: self.duration(
+                "certificate-ttl",
+                source.certificate_ttl.as_deref(),
+                Duration::ZERO,
+            ),
+        }
+    }
+
+    fn invalid(&mut self, name: &'static str, message: impl fmt::Display) {
+        self.errors.push(SettingError::Invalid {
+            name,
+            message: message.to_string(),
+        });
+    }
+
+    fn parse<T: FromStr<Err: fmt::Display>>(
+        &mut self,
+        name: &'static str,
+        text: &str,
+    ) -> Option<T> {
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
@@ -128,11 +223,20 @@ impl Reader {
         }
     }
 
-    fn optional<T: FromStr<Err: fmt::Display>>(&mut self, name: &'static str, text: Option<&str>) -> Option<T> {
+    fn optional<T: FromStr<Err: fmt::Display>>(
+        &mut self,
+        name: &'static str,
+        text: Option<&str>,
+    ) -> Option<T> {
         text.and_then(|text| self.parse(name, text))
     }
 
-    fn or<T: FromStr<Err: fmt::Display>>(&mut self, name: &'static str, text: Option<&str>, default: T) -> T {
+    fn or<T: FromStr<Err: fmt::Display>>(
+        &mut self,
+        name: &'static str,
+        text: Option<&str>,
+        default: T,
+    ) -> T {
         self.optional(name, text).unwrap_or(default)
     }
 
@@ -148,8 +252,15 @@ impl Reader {
         self.optional(name, text)
     }
 
-    fn list<T: FromStr<Err: fmt::Display>>(&mut self, name: &'static str, texts: &[String]) -> Vec<T> {
-        texts.iter().filter_map(|text| self.parse(name, text.trim())).collect()
+    fn list<T: FromStr<Err: fmt::Display>>(
+        &mut self,
+        name: &'static str,
+        texts: &[String],
+    ) -> Vec<T> {
+        texts
+            .iter()
+            .filter_map(|text| self.parse(name, text.trim()))
+            .collect()
     }
 
     fn labels(&mut self, texts: &[String]) -> BTreeMap<String, String> {
@@ -169,7 +280,9 @@ impl Reader {
         let bindings = self.list("inbound", &source.inbound);
         match self.optional("inbound-transparent", source.inbound_transparent.as_deref()) {
             Some(_) if !source.inbound.is_empty() => {
-                self.errors.push(SettingError::Conflict("--inbound and --inbound-transparent exclude each other"));
+                self.errors.push(SettingError::Conflict(
+                    "--inbound and --inbound-transparent exclude each other",
+                ));
                 InboundMode::Explicit(bindings)
             }
             Some(address) => InboundMode::Transparent(address),
@@ -205,7 +318,9 @@ impl Reader {
         let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         match self.optional::<NonZeroUsize>("concurrency", text) {
             Some(asked) => asked,
-            None => NonZeroUsize::new(DEFAULT_WORKERS).unwrap_or(NonZeroUsize::MIN).min(cores),
+            None => NonZeroUsize::new(DEFAULT_WORKERS)
+                .unwrap_or(NonZeroUsize::MIN)
+                .min(cores),
         }
     }
 
@@ -235,7 +350,9 @@ pub(crate) fn parse_mark(text: &str) -> Result<u32, InvalidValue> {
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),
     };
-    number.filter(|n| *n != 0).ok_or_else(|| InvalidValue::new(text, "a packet mark above 0, decimal or 0x…"))
+    number
+        .filter(|n| *n != 0)
+        .ok_or_else(|| InvalidValue::new(text, "a packet mark above 0, decimal or 0x…"))
 }
 
 /// `250ms`, `5s`, `1m`, `24h`.

@@ -17,7 +17,12 @@ pub struct SettingsSource {
     #[arg(long, env = "MESH_LABELS", value_name = "K=V,…", value_delimiter = ',')]
     pub labels: Vec<String>,
     /// IP addresses that the workload answers on, separated by commas
-    #[arg(long, env = "MESH_ADDRESSES", value_name = "IP,…", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "MESH_ADDRESSES",
+        value_name = "IP,…",
+        value_delimiter = ','
+    )]
     pub addresses: Vec<String>,
     /// region/zone/subzone
     #[arg(long, env = "MESH_LOCALITY")]
@@ -50,7 +55,12 @@ pub struct SettingsSource {
     #[arg(long, env = "MESH_OUTBOUND", value_name = "IP:PORT")]
     pub outbound: Option<String>,
     /// Ports of the workload: port=listen=app, several separated by commas
-    #[arg(long, env = "MESH_INBOUND", value_name = "PORT=LISTEN=APP,…", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "MESH_INBOUND",
+        value_name = "PORT=LISTEN=APP,…",
+        value_delimiter = ','
+    )]
     pub inbound: Vec<String>,
     /// Transparent proxy for captured incoming connections: ip:port
     #[arg(long, env = "MESH_INBOUND_TRANSPARENT", value_name = "IP:PORT")]

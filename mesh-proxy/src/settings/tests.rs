@@ -19,7 +19,13 @@ fn defaults() {
     assert_eq!(settings.cluster, "Kubernetes");
     assert_eq!(settings.drain, Duration::from_secs(5));
     assert_eq!(settings.inbound, InboundMode::Explicit(vec![]));
-    assert_eq!(settings.access_log, AccessLog { sink: LogSink::Off, format: LogFormat::Text });
+    assert_eq!(
+        settings.access_log,
+        AccessLog {
+            sink: LogSink::Off,
+            format: LogFormat::Text
+        }
+    );
     assert!((1..=2).contains(&settings.concurrency.get()));
 }
 
@@ -42,7 +48,13 @@ fn reads_everything() {
     .unwrap();
     assert_eq!(settings.labels["version"], "v1");
     assert_eq!(settings.addresses.len(), 2);
-    assert_eq!(settings.ca, ControlAddress::Tcp { host: "ca.example".into(), port: 15012 });
+    assert_eq!(
+        settings.ca,
+        ControlAddress::Tcp {
+            host: "ca.example".into(),
+            port: 15012
+        }
+    );
     assert_eq!(
         settings.inbound,
         InboundMode::Explicit(vec![InboundBinding {
@@ -51,7 +63,10 @@ fn reads_everything() {
             app: "127.0.0.1:4000".parse().unwrap(),
         }])
     );
-    assert_eq!(settings.access_log.sink, LogSink::File("/var/log/access".into()));
+    assert_eq!(
+        settings.access_log.sink,
+        LogSink::File("/var/log/access".into())
+    );
     assert_eq!(settings.drain, Duration::from_millis(250));
     assert_eq!(settings.certificate_ttl, Duration::from_secs(86_400));
     assert_eq!(settings.own_mark, Some(0x539));
@@ -98,20 +113,56 @@ fn later_fields_are_checked_too() {
 fn kinds_and_listeners_must_agree() {
     for (source, wrong) in [
         (valid(), false),
-        (SettingsSource { explicit: None, ..valid() }, true),
-        (SettingsSource { kind: Some("gateway".into()), ..valid() }, true),
-        (SettingsSource { kind: Some("gateway".into()), explicit: None, ..valid() }, false),
+        (
+            SettingsSource {
+                explicit: None,
+                ..valid()
+            },
+            true,
+        ),
+        (
+            SettingsSource {
+                kind: Some("gateway".into()),
+                ..valid()
+            },
+            true,
+        ),
+        (
+            SettingsSource {
+                kind: Some("gateway".into()),
+                explicit: None,
+                ..valid()
+            },
+            false,
+        ),
     ] {
-        assert_eq!(Settings::try_from(source.clone()).is_err(), wrong, "{source:?}");
+        assert_eq!(
+            Settings::try_from(source.clone()).is_err(),
+            wrong,
+            "{source:?}"
+        );
     }
 }
 
 #[test]
 fn control_addresses() {
-    for text in ["unix:///run/a.sock", "https://meshd:15012", "https://127.0.0.1:1", "https://[::1]:15012"] {
+    for text in [
+        "unix:///run/a.sock",
+        "https://meshd:15012",
+        "https://127.0.0.1:1",
+        "https://[::1]:15012",
+    ] {
         assert_eq!(text.parse::<ControlAddress>().unwrap().to_string(), text);
     }
-    for text in ["", "unix://relative", "http://a:1", "https://a", "https://a:0", "https://:1", "https://*:1"] {
+    for text in [
+        "",
+        "unix://relative",
+        "http://a:1",
+        "https://a",
+        "https://a:0",
+        "https://:1",
+        "https://*:1",
+    ] {
         assert!(text.parse::<ControlAddress>().is_err(), "{text}");
     }
 }

@@ -19,7 +19,13 @@ enum Field<'a> {
 
 /// Appends the line of a request.
 pub(super) fn request(line: &mut String, format: LogFormat, record: &RequestRecord<'_>) {
-    append(line, format, &record.labels.connection, &record.flow, Some(record));
+    append(
+        line,
+        format,
+        &record.labels.connection,
+        &record.flow,
+        Some(record),
+    );
 }
 
 /// Appends the line of a connection.
@@ -52,7 +58,14 @@ fn text(
     part: Option<&RequestRecord<'_>>,
 ) -> fmt::Result {
     write!(line, "[{}] \"", Start(flow.start))?;
-    for (index, field) in [of(part, |record| record.method), of(part, |record| record.path), of(part, |record| record.protocol)].iter().enumerate() {
+    for (index, field) in [
+        of(part, |record| record.method),
+        of(part, |record| record.path),
+        of(part, |record| record.protocol),
+    ]
+    .iter()
+    .enumerate()
+    {
         if index > 0 {
             line.push(' ');
         }
@@ -60,11 +73,22 @@ fn text(
     }
     line.push_str("\" ");
     let code = part.map_or(0, |record| record.labels.response_code);
-    write!(line, "{code} {} {} ", labels.flags, details(flow, part.is_some()).unwrap_or("-"))?;
+    write!(
+        line,
+        "{code} {} {} ",
+        labels.flags,
+        details(flow, part.is_some()).unwrap_or("-")
+    )?;
     unquoted(line, &present(flow.termination))?;
     line.push(' ');
     quoted(line, &present(flow.upstream_failure))?;
-    write!(line, " {} {} {} ", flow.bytes_received, flow.bytes_sent, flow.duration.as_millis())?;
+    write!(
+        line,
+        " {} {} {} ",
+        flow.bytes_received,
+        flow.bytes_sent,
+        flow.duration.as_millis()
+    )?;
     plain(line, &service_time(part))?;
     for field in [
         of(part, |record| record.forwarded_for),
@@ -108,7 +132,10 @@ fn json(
         ("protocol", of(part, |record| record.protocol)),
         ("response_code", Field::Number(code.into())),
         ("response_flags", Field::Display(&labels.flags)),
-        ("response_code_details", details(flow, part.is_some()).map_or(Field::Missing, Field::Text)),
+        (
+            "response_code_details",
+            details(flow, part.is_some()).map_or(Field::Missing, Field::Text),
+        ),
         ("connection_termination_details", present(flow.termination)),
         ("bytes_received", Field::Number(flow.bytes_received)),
         ("bytes_sent", Field::Number(flow.bytes_sent)),
@@ -120,11 +147,23 @@ fn json(
         ("authority", of(part, |record| record.authority)),
         ("upstream_host", present(flow.upstream_host)),
         ("upstream_cluster", present(flow.upstream_cluster)),
-        ("upstream_local_address", shown(flow.upstream_local.as_ref())),
-        ("downstream_local_address", shown(flow.downstream_local.as_ref())),
-        ("downstream_remote_address", shown(flow.downstream_remote.as_ref())),
+        (
+            "upstream_local_address",
+            shown(flow.upstream_local.as_ref()),
+        ),
+        (
+            "downstream_local_address",
+            shown(flow.downstream_local.as_ref()),
+        ),
+        (
+            "downstream_remote_address",
+            shown(flow.downstream_remote.as_ref()),
+        ),
         ("requested_server_name", present(flow.server_name)),
-        ("upstream_transport_failure_reason", present(flow.upstream_failure)),
+        (
+            "upstream_transport_failure_reason",
+            present(flow.upstream_failure),
+        ),
     ];
     let mut separator = '{';
     for (key, field) in fields {
@@ -141,12 +180,19 @@ fn json(
     Ok(())
 }
 
-fn of<'a>(part: Option<&'a RequestRecord<'a>>, pick: impl FnOnce(&'a RequestRecord<'a>) -> &'a str) -> Field<'a> {
+fn of<'a>(
+    part: Option<&'a RequestRecord<'a>>,
+    pick: impl FnOnce(&'a RequestRecord<'a>) -> &'a str,
+) -> Field<'a> {
     part.map_or(Field::Missing, |record| present(pick(record)))
 }
 
 fn present(text: &str) -> Field<'_> {
-    if text.is_empty() { Field::Missing } else { Field::Text(text) }
+    if text.is_empty() {
+        Field::Missing
+    } else {
+        Field::Text(text)
+    }
 }
 
 fn shown<T: fmt::Display>(value: Option<&T>) -> Field<'_> {
@@ -155,7 +201,9 @@ fn shown<T: fmt::Display>(value: Option<&T>) -> Field<'_> {
 
 fn service_time(part: Option<&RequestRecord<'_>>) -> Field<'static> {
     let time = part.and_then(|record| record.upstream_service_time);
-    time.map_or(Field::Missing, |time| Field::Number(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
+    time.map_or(Field::Missing, |time| {
+        Field::Number(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    })
 }
 
 // Envoy says `via_upstream` for what the upstream answered.

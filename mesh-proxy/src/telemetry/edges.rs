@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use mesh_proxy_core::labels::{ConnectionLabels, PeerLabels, RequestProtocol, Reporter, SecurityPolicy};
+use mesh_proxy_core::labels::{
+    ConnectionLabels, PeerLabels, Reporter, RequestProtocol, SecurityPolicy,
+};
 use serde::{Deserialize, Serialize};
 
 use super::histogram::LatencyTotals;
@@ -100,12 +102,18 @@ struct Sum {
 pub(super) fn summarise(merged: &Merged) -> Vec<Edge> {
     let mut sums: BTreeMap<Key, Sum> = BTreeMap::new();
     for (labels, totals) in &merged.requests {
-        let sum = sums.entry(key(&labels.connection, class(labels.response_code))).or_default();
+        let sum = sums
+            .entry(key(&labels.connection, class(labels.response_code)))
+            .or_default();
         sum.count += totals.total;
         sum.latency.add(&totals.latency);
     }
     for (labels, totals) in &merged.tcp {
-        let class = if labels.flags.is_empty() { ResponseClass::Tcp } else { ResponseClass::Failed };
+        let class = if labels.flags.is_empty() {
+            ResponseClass::Tcp
+        } else {
+            ResponseClass::Failed
+        };
         let sum = sums.entry(key(labels, class)).or_default();
         // A connection may be opened under other flags than it is closed under.
         sum.count += totals.opened;

@@ -5,8 +5,25 @@ use std::time::Duration;
 
 /// Istio's default bounds, for milliseconds and for bytes.
 pub(super) const BOUNDS: [f64; 19] = [
-    0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0, 30_000.0, 60_000.0,
-    300_000.0, 600_000.0, 1_800_000.0, 3_600_000.0,
+    0.5,
+    1.0,
+    5.0,
+    10.0,
+    25.0,
+    50.0,
+    100.0,
+    250.0,
+    500.0,
+    1_000.0,
+    2_500.0,
+    5_000.0,
+    10_000.0,
+    30_000.0,
+    60_000.0,
+    300_000.0,
+    600_000.0,
+    1_800_000.0,
+    3_600_000.0,
 ];
 
 // Four steps in each power of two of microseconds, up to about four minutes.
@@ -42,7 +59,10 @@ pub(super) struct LatencyTotals {
 
 /// Adds to a number that no other thread writes: no locked instruction.
 pub(super) fn bump(number: &AtomicU64, by: u64) {
-    number.store(number.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+    number.store(
+        number.load(Ordering::Relaxed).wrapping_add(by),
+        Ordering::Relaxed,
+    );
 }
 
 // === impl Buckets ===
@@ -81,7 +101,12 @@ impl BucketTotals {
 
     /// Bounds with counts, the last one infinite.
     pub(super) fn buckets(&self) -> Vec<(f64, u64)> {
-        BOUNDS.iter().copied().chain([f64::INFINITY]).zip(self.counts).collect()
+        BOUNDS
+            .iter()
+            .copied()
+            .chain([f64::INFINITY])
+            .zip(self.counts)
+            .collect()
     }
 }
 
@@ -89,7 +114,9 @@ impl BucketTotals {
 
 impl Default for Latency {
     fn default() -> Self {
-        Self { counts: [const { AtomicU32::new(0) }; STEPS] }
+        Self {
+            counts: [const { AtomicU32::new(0) }; STEPS],
+        }
     }
 }
 
@@ -117,7 +144,10 @@ impl Latency {
     pub(super) fn observe(&self, duration: Duration) {
         let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         if let Some(count) = self.counts.get(step(microseconds)) {
-            count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+            count.store(
+                count.load(Ordering::Relaxed).saturating_add(1),
+                Ordering::Relaxed,
+            );
         }
     }
 
@@ -176,7 +206,15 @@ mod tests {
         }
         let mut totals = BucketTotals::default();
         buckets.add_to(&mut totals);
-        assert_eq!((totals.counts[0], totals.counts[1], totals.counts[19], totals.count()), (1, 2, 1, 4));
+        assert_eq!(
+            (
+                totals.counts[0],
+                totals.counts[1],
+                totals.counts[19],
+                totals.count()
+            ),
+            (1, 2, 1, 4)
+        );
         assert!((totals.sum - 5_000_002.1).abs() < 1e-6);
         assert_eq!(totals.buckets().len(), 20);
     }
@@ -190,8 +228,16 @@ mod tests {
         let mut totals = LatencyTotals::default();
         latency.add_to(&mut totals);
         let near = |found: f64, wanted: f64| (wanted..wanted * 1.25).contains(&found);
-        assert!(near(totals.percentile(0.5), 50.0), "{}", totals.percentile(0.5));
-        assert!(near(totals.percentile(0.99), 99.0), "{}", totals.percentile(0.99));
+        assert!(
+            near(totals.percentile(0.5), 50.0),
+            "{}",
+            totals.percentile(0.5)
+        );
+        assert!(
+            near(totals.percentile(0.99), 99.0),
+            "{}",
+            totals.percentile(0.99)
+        );
         assert!(LatencyTotals::default().percentile(0.5) < 1e-9);
     }
 

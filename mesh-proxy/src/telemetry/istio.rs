@@ -7,7 +7,8 @@ use std::sync::{Arc, Weak};
 use mesh_proxy_core::labels::{ConnectionLabels, Reporter, RequestLabels, SecurityPolicy};
 use prometheus_client::collector;
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeLabelKey, EncodeLabelSet, EncodeLabelValue, LabelSetEncoder, NoLabelSet,
+    DescriptorEncoder, EncodeLabelKey, EncodeLabelSet, EncodeLabelValue, LabelSetEncoder,
+    NoLabelSet,
 };
 use prometheus_client::metrics::MetricType;
 
@@ -41,7 +42,9 @@ type Connections = HashMap<ConnectionLabels, TcpTotals>;
 
 impl Collector {
     pub(super) fn new(hub: &Arc<Hub>) -> Self {
-        Self { hub: Arc::downgrade(hub) }
+        Self {
+            hub: Arc::downgrade(hub),
+        }
     }
 }
 
@@ -53,7 +56,9 @@ impl fmt::Debug for Collector {
 
 impl collector::Collector for Collector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Some(hub) = self.hub.upgrade() else { return Ok(()) };
+        let Some(hub) = self.hub.upgrade() else {
+            return Ok(());
+        };
         let merged = hub.merged();
         // The source's proxy does not report the security, so its series differ no more.
         let requests: Requests = group(merged.requests.into_iter().map(|(mut labels, totals)| {
@@ -79,39 +84,70 @@ fn encode_requests(encoder: &mut DescriptorEncoder<'_>, requests: &Requests) -> 
     if requests.is_empty() {
         return Ok(());
     }
-    let mut total = encoder.encode_descriptor("istio_requests", "Requests", None, MetricType::Counter)?;
+    let mut total =
+        encoder.encode_descriptor("istio_requests", "Requests", None, MetricType::Counter)?;
     for (labels, totals) in requests {
-        total.encode_family(&RequestSet(labels))?.encode_counter::<NoLabelSet, u64, f64>(&totals.total, None)?;
+        total
+            .encode_family(&RequestSet(labels))?
+            .encode_counter::<NoLabelSet, u64, f64>(&totals.total, None)?;
     }
     let histograms: [Part<Histogram>; 3] = [
-        ("istio_request_duration_milliseconds", "Duration of requests in milliseconds", |t| &t.duration),
-        ("istio_request_bytes", "Size of request bodies in bytes", |t| &t.request_bytes),
-        ("istio_response_bytes", "Size of response bodies in bytes", |t| &t.response_bytes),
+        (
+            "istio_request_duration_milliseconds",
+            "Duration of requests in milliseconds",
+            |t| &t.duration,
+        ),
+        (
+            "istio_request_bytes",
+            "Size of request bodies in bytes",
+            |t| &t.request_bytes,
+        ),
+        (
+            "istio_response_bytes",
+            "Size of response bodies in bytes",
+            |t| &t.response_bytes,
+        ),
     ];
     for (name, help, part) in histograms {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
         for (labels, totals) in requests {
             let part = part(totals);
-            family.encode_family(&RequestSet(labels))?.encode_histogram::<NoLabelSet>(
-                part.sum,
-                part.count(),
-                &part.buckets(),
-                None,
-            )?;
+            family
+                .encode_family(&RequestSet(labels))?
+                .encode_histogram::<NoLabelSet>(part.sum, part.count(), &part.buckets(), None)?;
         }
     }
     Ok(())
 }
 
-fn encode_connections(encoder: &mut DescriptorEncoder<'_>, connections: &Connections) -> fmt::Result {
+fn encode_connections(
+    encoder: &mut DescriptorEncoder<'_>,
+    connections: &Connections,
+) -> fmt::Result {
     if connections.is_empty() {
         return Ok(());
     }
     let counters: [Part<Count>; 4] = [
-        ("istio_tcp_connections_opened", "TCP connections opened", |t| t.opened),
-        ("istio_tcp_connections_closed", "TCP connections closed", |t| t.closed),
-        ("istio_tcp_received_bytes", "Bytes received over TCP connections", |t| t.received),
-        ("istio_tcp_sent_bytes", "Bytes sent over TCP connections", |t| t.sent),
+        (
+            "istio_tcp_connections_opened",
+            "TCP connections opened",
+            |t| t.opened,
+        ),
+        (
+            "istio_tcp_connections_closed",
+            "TCP connections closed",
+            |t| t.closed,
+        ),
+        (
+            "istio_tcp_received_bytes",
+            "Bytes received over TCP connections",
+            |t| t.received,
+        ),
+        (
+            "istio_tcp_sent_bytes",
+            "Bytes sent over TCP connections",
+            |t| t.sent,
+        ),
     ];
     for (name, help, part) in counters {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
@@ -145,7 +181,10 @@ impl Writer<'_, '_> {
 
 impl EncodeLabelSet for RequestSet<'_> {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        let mut writer = Writer { encoder, result: Ok(()) };
+        let mut writer = Writer {
+            encoder,
+            result: Ok(()),
+        };
         self.0.each(|name, value| writer.write(name, value));
         writer.result
     }
@@ -153,7 +192,10 @@ impl EncodeLabelSet for RequestSet<'_> {
 
 impl EncodeLabelSet for ConnectionSet<'_> {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        let mut writer = Writer { encoder, result: Ok(()) };
+        let mut writer = Writer {
+            encoder,
+            result: Ok(()),
+        };
         self.0.each(|name, value| writer.write(name, value));
         writer.result
     }

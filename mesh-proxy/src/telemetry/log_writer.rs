@@ -76,7 +76,14 @@ impl LogHub {
     pub(super) fn start(settings: &AccessLog, dropped: Counter) -> Result<Self, LogError> {
         let format = settings.format;
         let output = match &settings.sink {
-            LogSink::Off => return Ok(Self { shared: None, thread: Mutex::default(), format, dropped }),
+            LogSink::Off => {
+                return Ok(Self {
+                    shared: None,
+                    thread: Mutex::default(),
+                    format,
+                    dropped,
+                });
+            }
             LogSink::Stdout => Output::Stdout,
             LogSink::File(path) => Output::open(path)?,
         };
@@ -88,14 +95,24 @@ impl LogHub {
                 move || queue.run(output)
             })
             .map_err(LogError::Thread)?;
-        Ok(Self { shared: Some(queue), thread: Mutex::new(Some(thread)), format, dropped })
+        Ok(Self {
+            shared: Some(queue),
+            thread: Mutex::new(Some(thread)),
+            format,
+            dropped,
+        })
     }
 
     pub(super) fn producer(&self) -> Option<LogProducer> {
         let queue = Arc::clone(self.shared.as_ref()?);
         let buffer = Arc::new(Mutex::new(String::new()));
         lock(&queue.buffers).push(Arc::clone(&buffer));
-        Some(LogProducer { queue, buffer, format: self.format, dropped: self.dropped.clone() })
+        Some(LogProducer {
+            queue,
+            buffer,
+            format: self.format,
+            dropped: self.dropped.clone(),
+        })
     }
 
     pub(super) fn reopen(&self) {
@@ -179,8 +196,10 @@ impl Queue {
 
     fn wait(&self) -> Signals {
         let idle = |signals: &mut Signals| !(signals.filled || signals.reopen || signals.close);
-        let mut state =
-            self.wake.wait_while(lock(&self.state), idle).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self
+            .wake
+            .wait_while(lock(&self.state), idle)
+            .unwrap_or_else(PoisonError::into_inner);
         let signals = std::mem::take(&mut *state);
         // Once closed it stays so.
         state.close = signals.close;
@@ -192,15 +211,23 @@ impl Queue {
 
 impl Output {
     fn open(path: &Path) -> Result<Self, LogError> {
-        let file = open_file(path).map_err(|source| LogError::Open { path: path.to_owned(), source })?;
-        Ok(Self::File { path: path.to_owned(), file })
+        let file = open_file(path).map_err(|source| LogError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self::File {
+            path: path.to_owned(),
+            file,
+        })
     }
 
     fn reopen(&mut self) {
         if let Self::File { path, file } = self {
             match open_file(path) {
                 Ok(new) => *file = new,
-                Err(error) => tracing::warn!(path = %path.display(), %error, "cannot open the access log again"),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "cannot open the access log again");
+                }
             }
         }
     }
@@ -221,7 +248,11 @@ impl Output {
 }
 
 fn open_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o640).open(path)
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o640)
+        .open(path)
 }
 
 #[cfg(test)]
@@ -229,7 +260,10 @@ mod tests {
     use super::*;
 
     fn log(path: &Path) -> LogHub {
-        let settings = AccessLog { sink: LogSink::File(path.to_owned()), format: LogFormat::Text };
+        let settings = AccessLog {
+            sink: LogSink::File(path.to_owned()),
+            format: LogFormat::Text,
+        };
         LogHub::start(&settings, Counter::default()).unwrap()
     }
 
@@ -245,7 +279,10 @@ mod tests {
         }
         hub.close();
         let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!((text.matches("one\n").count(), text.matches("two\n").count()), (100, 100));
+        assert_eq!(
+            (text.matches("one\n").count(), text.matches("two\n").count()),
+            (100, 100)
+        );
     }
 
     #[test]

@@ -24,7 +24,9 @@ pub use edges::{Edge, EdgePeer, ResponseClass};
 pub use log_writer::LogError;
 pub use record::{FlowRecord, RequestRecord, TcpRecord};
 pub use recorder::{Recorder, TcpCounters};
-pub use stages::{Listener, ListenerLabel, OpenConnection, ReasonLabel, Stages, TlsLabel, TlsResult, TlsSide};
+pub use stages::{
+    Listener, ListenerLabel, OpenConnection, ReasonLabel, Stages, TlsLabel, TlsResult, TlsSide,
+};
 pub use tracing_log::{InvalidLevel, LogLevel, install as install_tracing};
 
 use log_writer::LogHub;
@@ -55,7 +57,11 @@ impl Telemetry {
         let mut registry = Registry::default();
         let stages = Stages::register(&mut registry);
         let log = LogHub::start(log, stages.access_log_dropped.clone())?;
-        let shared = Arc::new(Hub { registry: Mutex::new(registry), shards: Mutex::default(), log });
+        let shared = Arc::new(Hub {
+            registry: Mutex::new(registry),
+            shards: Mutex::default(),
+            log,
+        });
         let collector = istio::Collector::new(&shared);
         lock(&shared.registry).register_collector(Box::new(collector));
         Ok(Self { shared, stages })

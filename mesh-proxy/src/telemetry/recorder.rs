@@ -48,15 +48,23 @@ const MOST_DIGESTS: usize = 4_096;
 
 impl Recorder {
     pub(super) fn new(shard: Arc<Shard>, log: Option<LogProducer>) -> Self {
-        Self { shard, log, state: RefCell::default() }
+        Self {
+            shard,
+            log,
+            state: RefCell::default(),
+        }
     }
 
     /// Records a request: metrics, edge and access log.
     pub fn record_request(&self, record: &RequestRecord<'_>) {
         let series = self.request_series(record.labels);
         bump(&series.total, 1);
-        series.duration.observe(record.flow.duration.as_secs_f64() * 1_000.0);
-        series.request_bytes.observe(bytes(record.flow.bytes_received));
+        series
+            .duration
+            .observe(record.flow.duration.as_secs_f64() * 1_000.0);
+        series
+            .request_bytes
+            .observe(bytes(record.flow.bytes_received));
         series.response_bytes.observe(bytes(record.flow.bytes_sent));
         series.latency.observe(record.flow.duration);
         if let Some(log) = &self.log {
@@ -68,7 +76,11 @@ impl Recorder {
     pub fn tcp_opened(&self, labels: &ConnectionLabels) -> TcpCounters {
         let series = self.tcp_series(labels);
         bump(&series.opened, 1);
-        TcpCounters { series, received: 0, sent: 0 }
+        TcpCounters {
+            series,
+            received: 0,
+            sent: 0,
+        }
     }
 
     /// Records that a connection has ended: what was not counted yet, and the access log. The
@@ -84,7 +96,10 @@ impl Recorder {
 
     fn request_series(&self, labels: &RequestLabels) -> Arc<RequestSeries> {
         let mut state = self.state.borrow_mut();
-        let digest = state.digest(&labels.connection, (labels.response_code, labels.grpc_status));
+        let digest = state.digest(
+            &labels.connection,
+            (labels.response_code, labels.grpc_status),
+        );
         self.shard.requests(&mut state.requests, digest, labels)
     }
 
@@ -95,7 +110,10 @@ impl Recorder {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a sum of bytes need not be exact beyond 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a sum of bytes need not be exact beyond 2^53"
+)]
 fn bytes(count: u64) -> f64 {
     count as f64
 }
@@ -106,7 +124,10 @@ impl TcpCounters {
     /// Sets the bytes since the connection was opened. Call it now and then while it runs, on
     /// the worker that opened it.
     pub fn progress(&mut self, received: u64, sent: u64) {
-        bump(&self.series.received, received.saturating_sub(self.received));
+        bump(
+            &self.series.received,
+            received.saturating_sub(self.received),
+        );
         bump(&self.series.sent, sent.saturating_sub(self.sent));
         self.received = received;
         self.sent = sent;
@@ -121,7 +142,14 @@ impl State {
         self.peers.of(&labels.source).hash(&mut hasher);
         self.peers.of(&labels.destination).hash(&mut hasher);
         self.services.of(&labels.service).hash(&mut hasher);
-        (labels.reporter, labels.protocol, labels.flags, labels.security, rest).hash(&mut hasher);
+        (
+            labels.reporter,
+            labels.protocol,
+            labels.flags,
+            labels.security,
+            rest,
+        )
+            .hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -130,7 +158,9 @@ impl State {
 
 impl<T> Default for Digests<T> {
     fn default() -> Self {
-        Self { known: HashMap::new() }
+        Self {
+            known: HashMap::new(),
+        }
     }
 }
 

@@ -83,10 +83,19 @@ pub(super) trait Totals: Default {
 
 impl Shard {
     pub(super) fn new(overflow: Counter) -> Self {
-        Self { requests: Mutex::default(), tcp: Mutex::default(), overflow }
+        Self {
+            requests: Mutex::default(),
+            tcp: Mutex::default(),
+            overflow,
+        }
     }
 
-    pub(super) fn requests(&self, index: &mut Index<RequestSeries>, digest: u64, labels: &RequestLabels) -> Arc<RequestSeries> {
+    pub(super) fn requests(
+        &self,
+        index: &mut Index<RequestSeries>,
+        digest: u64,
+        labels: &RequestLabels,
+    ) -> Arc<RequestSeries> {
         if let Some(series) = index.find(digest, |series| series.labels == *labels) {
             return series;
         }
@@ -94,7 +103,10 @@ impl Shard {
             labels.clone()
         } else {
             self.overflow.inc();
-            let labels = RequestLabels { connection: anonymous(&labels.connection), ..*labels };
+            let labels = RequestLabels {
+                connection: anonymous(&labels.connection),
+                ..*labels
+            };
             if let Some(series) = index.find(0, |series| series.labels == labels) {
                 return series;
             }
@@ -107,7 +119,12 @@ impl Shard {
         series
     }
 
-    pub(super) fn tcp(&self, index: &mut Index<TcpSeries>, digest: u64, labels: &ConnectionLabels) -> Arc<TcpSeries> {
+    pub(super) fn tcp(
+        &self,
+        index: &mut Index<TcpSeries>,
+        digest: u64,
+        labels: &ConnectionLabels,
+    ) -> Arc<TcpSeries> {
         if let Some(series) = index.find(digest, |series| series.labels == *labels) {
             return series;
         }
@@ -143,17 +160,27 @@ fn anonymous(labels: &ConnectionLabels) -> ConnectionLabels {
 
 impl<S> Default for Index<S> {
     fn default() -> Self {
-        Self { by_digest: HashMap::new(), len: 0 }
+        Self {
+            by_digest: HashMap::new(),
+            len: 0,
+        }
     }
 }
 
 impl<S> Index<S> {
     fn find(&self, digest: u64, is_it: impl Fn(&S) -> bool) -> Option<Arc<S>> {
-        self.by_digest.get(&digest)?.iter().find(|series| is_it(series)).cloned()
+        self.by_digest
+            .get(&digest)?
+            .iter()
+            .find(|series| is_it(series))
+            .cloned()
     }
 
     fn insert(&mut self, digest: u64, series: &Arc<S>) {
-        self.by_digest.entry(digest).or_default().push(Arc::clone(series));
+        self.by_digest
+            .entry(digest)
+            .or_default()
+            .push(Arc::clone(series));
         self.len += 1;
     }
 }
@@ -173,7 +200,10 @@ impl RequestSeries {
     }
 
     fn totals(&self) -> RequestTotals {
-        let mut totals = RequestTotals { total: self.total.load(Ordering::Relaxed), ..RequestTotals::default() };
+        let mut totals = RequestTotals {
+            total: self.total.load(Ordering::Relaxed),
+            ..RequestTotals::default()
+        };
         self.duration.add_to(&mut totals.duration);
         self.request_bytes.add_to(&mut totals.request_bytes);
         self.response_bytes.add_to(&mut totals.response_bytes);
@@ -185,7 +215,13 @@ impl RequestSeries {
 impl TcpSeries {
     fn new(labels: ConnectionLabels) -> Self {
         let [opened, closed, received, sent] = [const { AtomicU64::new(0) }; 4];
-        Self { labels, opened, closed, received, sent }
+        Self {
+            labels,
+            opened,
+            closed,
+            received,
+            sent,
+        }
     }
 
     fn totals(&self) -> TcpTotals {
@@ -220,7 +256,9 @@ impl Totals for TcpTotals {
 }
 
 /// Adds up numbers whose labels became equal.
-pub(super) fn group<K: Eq + Hash, T: Totals>(items: impl IntoIterator<Item = (K, T)>) -> HashMap<K, T> {
+pub(super) fn group<K: Eq + Hash, T: Totals>(
+    items: impl IntoIterator<Item = (K, T)>,
+) -> HashMap<K, T> {
     let mut groups = HashMap::new();
     for (key, totals) in items {
         match groups.entry(key) {
@@ -238,10 +276,18 @@ pub(super) fn merge(shards: &[Arc<Shard>]) -> Merged {
     let mut merged = Merged::default();
     for shard in shards {
         for series in lock(&shard.requests).iter() {
-            merged.requests.entry(series.labels.clone()).or_default().add(&series.totals());
+            merged
+                .requests
+                .entry(series.labels.clone())
+                .or_default()
+                .add(&series.totals());
         }
         for series in lock(&shard.tcp).iter() {
-            merged.tcp.entry(series.labels.clone()).or_default().add(&series.totals());
+            merged
+                .tcp
+                .entry(series.labels.clone())
+                .or_default()
+                .add(&series.totals());
         }
     }
     merged

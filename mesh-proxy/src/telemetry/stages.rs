@@ -1,7 +1,7 @@
 //! The proxy's own metrics, `mesh_*`, named after the stages of the data path and the parts of
 //! the control side. Labels are closed lists.
 
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::AtomicI64;
 
 use mesh_proxy_core::Reason;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -124,7 +124,10 @@ label_values! {
 }
 
 impl EncodeLabelSet for ReasonLabel {
-    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>) -> std::fmt::Result {
+    fn encode(
+        &self,
+        encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>,
+    ) -> std::fmt::Result {
         [("reason", self.0.as_str())].encode(encoder)
     }
 }
@@ -135,33 +138,109 @@ impl Stages {
     /// Makes and registers them.
     pub(super) fn register(registry: &mut Registry) -> Self {
         let stages = Self::unregistered();
-        let mut counter = |name: &str, help: &str, counter: &Counter<u64, AtomicU64>| {
-            registry.register(name, help, counter.clone());
-        };
-        counter("mesh_connect", "Connections opened to endpoints", &stages.connects);
-        counter("mesh_connect_reused", "Requests sent on connections already open", &stages.reused);
-        counter("mesh_retry", "Tries after the first", &stages.retries);
-        counter("mesh_balance_ejections", "Endpoints taken out of the choice", &stages.ejections);
-        counter("mesh_demand_waits", "Requests that waited for configuration on demand", &stages.waits);
-        counter("mesh_discovery_applied", "Responses of the control plane applied", &stages.applied);
-        counter("mesh_discovery_rejected", "Resources of the control plane refused", &stages.rejected);
-        counter("mesh_discovery_connects", "Attempts to reach the control plane", &stages.control_connects);
-        counter("mesh_certificate_renewals", "Certificates received", &stages.renewals);
-        counter("mesh_certificate_failures", "Failed attempts to get a certificate", &stages.renewal_failures);
-        counter("mesh_access_log_dropped", "Lines of the access log dropped", &stages.access_log_dropped);
-        counter("mesh_telemetry_overflow", "Records counted under anonymous labels", &stages.series_overflow);
-        registry.register("mesh_accept", "Connections accepted", stages.accepted.clone());
-        registry.register("mesh_accept_open", "Connections open now", stages.open.clone());
-        registry.register("mesh_tls_handshakes", "TLS handshakes", stages.handshakes.clone());
-        registry.register("mesh_reasons", "Requests and connections refused, answered or given up by the proxy", stages.reasons.clone());
-        registry.register("mesh_discovery_connected", "Whether the discovery stream is open", stages.control_connected.clone());
-        registry.register("mesh_discovery_revision", "Revision of the configuration in force", stages.revision.clone());
+        stages.register_counters(registry);
+        let connected = &stages.control_connected;
+        registry.register(
+            "mesh_accept",
+            "Connections accepted",
+            stages.accepted.clone(),
+        );
+        registry.register(
+            "mesh_accept_open",
+            "Connections open now",
+            stages.open.clone(),
+        );
+        registry.register(
+            "mesh_tls_handshakes",
+            "TLS handshakes",
+            stages.handshakes.clone(),
+        );
+        registry.register(
+            "mesh_reasons",
+            "What the proxy refused, answered or gave up",
+            stages.reasons.clone(),
+        );
+        registry.register(
+            "mesh_discovery_connected",
+            "Whether the stream is open",
+            connected.clone(),
+        );
+        registry.register(
+            "mesh_discovery_revision",
+            "Revision in force",
+            stages.revision.clone(),
+        );
+        let expiry = stages.certificate_expiry.clone();
         registry.register(
             "mesh_certificate_expiry_seconds",
-            "When the certificate expires, seconds since the Unix epoch",
-            stages.certificate_expiry.clone(),
+            "When it expires, in Unix time",
+            expiry,
         );
         stages
+    }
+
+    fn register_counters(&self, registry: &mut Registry) {
+        let counters: [(&str, &str, &Counter); 12] = [
+            (
+                "mesh_connect",
+                "Connections opened to endpoints",
+                &self.connects,
+            ),
+            (
+                "mesh_connect_reused",
+                "Requests sent on connections already open",
+                &self.reused,
+            ),
+            ("mesh_retry", "Tries after the first", &self.retries),
+            (
+                "mesh_balance_ejections",
+                "Endpoints taken out of the choice",
+                &self.ejections,
+            ),
+            (
+                "mesh_demand_waits",
+                "Requests that waited for configuration",
+                &self.waits,
+            ),
+            (
+                "mesh_discovery_applied",
+                "Responses of the control plane applied",
+                &self.applied,
+            ),
+            (
+                "mesh_discovery_rejected",
+                "Resources of the control plane refused",
+                &self.rejected,
+            ),
+            (
+                "mesh_discovery_connects",
+                "Attempts to reach the control plane",
+                &self.control_connects,
+            ),
+            (
+                "mesh_certificate_renewals",
+                "Certificates received",
+                &self.renewals,
+            ),
+            (
+                "mesh_certificate_failures",
+                "Failed attempts to get a certificate",
+                &self.renewal_failures,
+            ),
+            (
+                "mesh_access_log_dropped",
+                "Lines of the access log dropped",
+                &self.access_log_dropped,
+            ),
+            (
+                "mesh_telemetry_overflow",
+                "Records under anonymous labels",
+                &self.series_overflow,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
     }
 
     fn unregistered() -> Self {
@@ -199,7 +278,9 @@ impl Stages {
 
     /// Counts a handshake.
     pub fn handshake(&self, side: TlsSide, result: TlsResult) {
-        self.handshakes.get_or_create(&TlsLabel { side, result }).inc();
+        self.handshakes
+            .get_or_create(&TlsLabel { side, result })
+            .inc();
     }
 
     /// Counts something that the proxy refused, answered or gave up.

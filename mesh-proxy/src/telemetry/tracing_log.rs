@@ -26,17 +26,26 @@ pub struct InvalidLevel {
 /// # Errors
 /// If the directives cannot be parsed, or a log is installed already.
 pub fn install(directives: &str, json: bool) -> Result<LogLevel, InvalidLevel> {
-    let failed = |why: String| InvalidLevel { directives: directives.to_owned(), why };
+    let failed = |why: String| InvalidLevel {
+        directives: directives.to_owned(),
+        why,
+    };
     let filter = EnvFilter::try_new(directives).map_err(|error| failed(error.to_string()))?;
     let (filter, handle) = reload::Layer::new(filter);
     let registry = tracing_subscriber::registry().with(filter);
     let installed = if json {
-        registry.with(fmt::layer().json().with_writer(std::io::stderr)).try_init()
+        registry
+            .with(fmt::layer().json().with_writer(std::io::stderr))
+            .try_init()
     } else {
-        registry.with(fmt::layer().with_writer(std::io::stderr).with_ansi(false)).try_init()
+        registry
+            .with(fmt::layer().with_writer(std::io::stderr).with_ansi(false))
+            .try_init()
     };
     installed.map_err(|error| failed(error.to_string()))?;
-    Ok(LogLevel { set: Arc::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())) })
+    Ok(LogLevel {
+        set: Arc::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())),
+    })
 }
 
 // === impl LogLevel ===
@@ -47,7 +56,10 @@ impl LogLevel {
     /// # Errors
     /// If they cannot be parsed.
     pub fn set(&self, directives: &str) -> Result<(), InvalidLevel> {
-        let failed = |why: String| InvalidLevel { directives: directives.to_owned(), why };
+        let failed = |why: String| InvalidLevel {
+            directives: directives.to_owned(),
+            why,
+        };
         let filter = EnvFilter::try_new(directives).map_err(|error| failed(error.to_string()))?;
         (self.set)(filter).map_err(failed)
     }

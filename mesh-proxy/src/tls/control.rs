@@ -14,11 +14,15 @@ use super::{RootsError, provider};
 ///
 /// # Errors
 /// If there is no root, or rustls refuses the parts.
-pub fn control_client(roots: RootCertStore, key: Option<Arc<CertifiedKey>>) -> Result<ClientConfig, rustls::Error> {
+pub fn control_client(
+    roots: RootCertStore,
+    key: Option<Arc<CertifiedKey>>,
+) -> Result<ClientConfig, rustls::Error> {
     let provider = provider();
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-        .build()
-        .map_err(|error| rustls::Error::General(error.to_string()))?;
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_webpki_verifier(verifier);
@@ -43,7 +47,13 @@ pub fn control_roots(file: &Path, learned: &[Vec<u8>]) -> Result<RootCertStore, 
             roots.add_parsable_certificates(certificates);
         }
         Err(error) if roots.is_empty() => return Err(error),
-        Err(error) => tracing::debug!(%error, "the roots given at the start cannot be read any more"),
+        Err(error) => {
+            tracing::debug!(%error, "the roots given at the start cannot be read any more");
+        }
     }
-    if roots.is_empty() { Err(RootsError::Empty(file.display().to_string())) } else { Ok(roots) }
+    if roots.is_empty() {
+        Err(RootsError::Empty(file.display().to_string()))
+    } else {
+        Ok(roots)
+    }
 }

@@ -80,14 +80,17 @@ pub async fn connect<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let name =
-        ServerName::try_from(server_name.to_owned()).map_err(|_| TlsError::ServerName(server_name.to_owned()))?;
+    let name = ServerName::try_from(server_name.to_owned())
+        .map_err(|_| TlsError::ServerName(server_name.to_owned()))?;
     let stream = within(timeout, TlsConnector::from(config).connect(name, io)).await?;
     let peer = peer_info(stream.get_ref().1, None)?;
     Ok((stream, peer))
 }
 
-async fn within<S>(timeout: Duration, handshake: impl Future<Output = io::Result<S>>) -> Result<S, TlsError> {
+async fn within<S>(
+    timeout: Duration,
+    handshake: impl Future<Output = io::Result<S>>,
+) -> Result<S, TlsError> {
     match tokio::time::timeout(timeout, handshake).await {
         Ok(result) => result.map_err(TlsError::Handshake),
         Err(_) => Err(TlsError::Timeout),
@@ -97,11 +100,18 @@ async fn within<S>(timeout: Duration, handshake: impl Future<Output = io::Result
 fn peer_info(session: &CommonState, server_name: Option<String>) -> Result<PeerInfo, TlsError> {
     let alpn = session.alpn_protocol().and_then(Alpn::from_token);
     let Some(der) = session.peer_certificates().and_then(<[_]>::first) else {
-        return Ok(PeerInfo { identity: None, certificate_hash: None, alpn, server_name });
+        return Ok(PeerInfo {
+            identity: None,
+            certificate_hash: None,
+            alpn,
+            server_name,
+        });
     };
     let leaf = Leaf::parse(der)?;
     // rustls checks the validity in full handshakes only, not when a session is resumed.
-    if session.handshake_kind() == Some(rustls::HandshakeKind::Resumed) && leaf.not_after < clock::wall() {
+    if session.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
+        && leaf.not_after < clock::wall()
+    {
         return Err(TlsError::Expired);
     }
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);

@@ -44,7 +44,9 @@ impl Leaf {
     /// [`LeafError::Encoding`] if it cannot be parsed.
     pub fn parse(der: &[u8]) -> Result<Self, LeafError> {
         let (_, certificate) = X509Certificate::from_der(der).map_err(|_| LeafError::Encoding)?;
-        let names = certificate.subject_alternative_name().map_err(|_| LeafError::Encoding)?;
+        let names = certificate
+            .subject_alternative_name()
+            .map_err(|_| LeafError::Encoding)?;
         let uris = names
             .iter()
             .flat_map(|names| &names.value.general_names)
@@ -56,7 +58,11 @@ impl Leaf {
         let validity = certificate.validity();
         Ok(Self {
             uris,
-            serial: certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
+            serial: certificate
+                .raw_serial()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
             not_before: clock::from_unix_seconds(validity.not_before.timestamp()),
             not_after: clock::from_unix_seconds(validity.not_after.timestamp()),
         })

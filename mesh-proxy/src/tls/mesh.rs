@@ -62,8 +62,15 @@ const SERVER_SESSIONS: usize = 256;
 // `istio-h2, istio, h2` or `istio-http/1.1, istio, http/1.1`, and clients of opaque bytes
 // offer `istio-peer-exchange, istio`. The first of those begins with an exchange of metadata
 // that this proxy does not take part in, so it is not in the list.
-const SERVER_ALPN: [&[u8]; 7] =
-    [b"h2", b"istio-h2", b"http/1.1", b"istio-http/1.1", b"http/1.0", b"istio-http/1.0", b"istio"];
+const SERVER_ALPN: [&[u8]; 7] = [
+    b"h2",
+    b"istio-h2",
+    b"http/1.1",
+    b"istio-http/1.1",
+    b"http/1.0",
+    b"istio-http/1.0",
+    b"istio",
+];
 
 // === impl Alpn ===
 
@@ -112,7 +119,12 @@ impl MeshTls {
     /// If there is no root, or rustls refuses the parts.
     pub fn new(key: Arc<CertifiedKey>, trust: Arc<Trust>) -> Result<Self, rustls::Error> {
         let server = Arc::new(server_config(Arc::clone(&key), Arc::clone(&trust))?);
-        Ok(Self { key, trust, server, clients: Mutex::default() })
+        Ok(Self {
+            key,
+            trust,
+            server,
+            clients: Mutex::default(),
+        })
     }
 
     /// For the server side of a port that takes the mesh's mutual TLS. A client certificate is
@@ -132,7 +144,11 @@ impl MeshTls {
             return Ok(Arc::clone(config));
         }
         let provider = provider();
-        let verifier = MeshServerVerifier::new(Arc::clone(&self.trust), expect.clone(), Arc::clone(&provider));
+        let verifier = MeshServerVerifier::new(
+            Arc::clone(&self.trust),
+            expect.clone(),
+            Arc::clone(&provider),
+        );
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
@@ -165,6 +181,8 @@ fn server_config(key: Arc<CertifiedKey>, trust: Arc<Trust>) -> Result<ServerConf
 
 impl fmt::Debug for MeshTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MeshTls").field("trust", &self.trust).finish_non_exhaustive()
+        f.debug_struct("MeshTls")
+            .field("trust", &self.trust)
+            .finish_non_exhaustive()
     }
 }

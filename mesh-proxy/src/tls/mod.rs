@@ -46,12 +46,23 @@ pub enum RootsError {
 ///
 /// # Errors
 /// If the file cannot be read or holds no certificate.
-pub fn read_certificates(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, RootsError> {
+pub fn read_certificates(
+    path: &std::path::Path,
+) -> Result<Vec<CertificateDer<'static>>, RootsError> {
     let name = || path.display().to_string();
-    let failed = |source| RootsError::File { path: name(), source };
+    let failed = |source| RootsError::File {
+        path: name(),
+        source,
+    };
     let certificates = CertificateDer::pem_file_iter(path).map_err(failed)?;
-    let certificates = certificates.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    if certificates.is_empty() { Err(RootsError::Empty(name())) } else { Ok(certificates) }
+    let certificates = certificates
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(failed)?;
+    if certificates.is_empty() {
+        Err(RootsError::Empty(name()))
+    } else {
+        Ok(certificates)
+    }
 }
 
 /// A store of those of `roots` that can be roots.
@@ -66,4 +77,4 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -80,7 +80,10 @@ impl Originator {
         let stamps = origination.stamps();
         {
             let configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(made) = configs.get(origination).filter(|made| made.stamps == stamps) {
+            if let Some(made) = configs
+                .get(origination)
+                .filter(|made| made.stamps == stamps)
+            {
                 return Ok(Arc::clone(&made.config));
             }
         }
@@ -89,7 +92,13 @@ impl Originator {
         if configs.len() >= MOST_CONFIGS {
             configs.clear();
         }
-        configs.insert(origination.clone(), Made { config: Arc::clone(&config), stamps });
+        configs.insert(
+            origination.clone(),
+            Made {
+                config: Arc::clone(&config),
+                stamps,
+            },
+        );
         Ok(config)
     }
 
@@ -105,7 +114,11 @@ impl Originator {
             (_, Some(path)) => Arc::new(file_roots(path)?),
             (_, None) => self.system_roots()?,
         };
-        let verifier = ForeignServerVerifier { roots, names, provider: Arc::clone(&provider) };
+        let verifier = ForeignServerVerifier {
+            roots,
+            names,
+            provider: Arc::clone(&provider),
+        };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
@@ -114,8 +127,11 @@ impl Originator {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => {
                 let chain = read_certificates(chain)?;
-                let der = PrivateKeyDer::from_pem_file(key)
-                    .map_err(|source| OriginationError::Key { path: key.clone(), source })?;
+                let der =
+                    PrivateKeyDer::from_pem_file(key).map_err(|source| OriginationError::Key {
+                        path: key.clone(),
+                        source,
+                    })?;
                 builder.with_client_auth_cert(chain, der)?
             }
         };
@@ -146,7 +162,11 @@ impl Originator {
 fn file_roots(path: &Path) -> Result<RootCertStore, OriginationError> {
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(read_certificates(path)?);
-    if added == 0 { Err(RootsError::Empty(path.display().to_string()).into()) } else { Ok(roots) }
+    if added == 0 {
+        Err(RootsError::Empty(path.display().to_string()).into())
+    } else {
+        Ok(roots)
+    }
 }
 
 // === impl Origination ===
@@ -157,7 +177,14 @@ impl Origination {
         self.roots
             .iter()
             .chain(client)
-            .map(|path| std::fs::metadata(path).and_then(|data| data.modified()).ok())
+            .map(|path| {
+                std::fs::metadata(path)
+                    .and_then(|data| data.modified())
+                    .ok()
+            })
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

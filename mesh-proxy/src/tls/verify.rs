@@ -9,7 +9,8 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
+    SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
@@ -64,17 +65,19 @@ pub(super) struct ForeignServerVerifier {
 }
 
 fn refused(error: NameError) -> Error {
-    let boxed: Arc<dyn std::error::Error + Send + Sync> = Arc::new(error);
-    match boxed.downcast_ref::<NameError>() {
-        Some(NameError::Leaf(LeafError::Encoding)) => Error::InvalidCertificate(CertificateError::BadEncoding),
-        _ => Error::InvalidCertificate(CertificateError::Other(OtherError(boxed))),
+    if matches!(error, NameError::Leaf(LeafError::Encoding)) {
+        return Error::InvalidCertificate(CertificateError::BadEncoding);
     }
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
 }
 
 impl Expect {
     fn check(&self, der: &[u8], trust: &Trust) -> Result<(), NameError> {
         let identity = Leaf::parse(der)?.identity()?;
-        let other = |expected: String| NameError::Other { found: identity.to_string(), expected };
+        let other = |expected: String| NameError::Other {
+            found: identity.to_string(),
+            expected,
+        };
         match self {
             Self::Identity(expected) if *expected == identity => Ok(()),
             Self::Identity(expected) => Err(other(expected.to_string())),
@@ -87,10 +90,17 @@ impl Expect {
 
 impl Trust {
     fn check_domain(&self, identity: &mesh_api::SpiffeId) -> Result<(), NameError> {
-        if self.domains.iter().any(|domain| domain == identity.trust_domain()) {
+        if self
+            .domains
+            .iter()
+            .any(|domain| domain == identity.trust_domain())
+        {
             Ok(())
         } else {
-            Err(NameError::Foreign { found: identity.to_string(), domains: self.domains.clone() })
+            Err(NameError::Foreign {
+                found: identity.to_string(),
+                domains: self.domains.clone(),
+            })
         }
     }
 }
@@ -99,7 +109,11 @@ impl Trust {
 
 impl MeshServerVerifier {
     pub(super) fn new(trust: Arc<Trust>, expect: Expect, provider: Arc<CryptoProvider>) -> Self {
-        Self { trust, expect, provider }
+        Self {
+            trust,
+            expect,
+            provider,
+        }
     }
 }
 
@@ -114,8 +128,16 @@ impl ServerCertVerifier for MeshServerVerifier {
     ) -> Result<ServerCertVerified, Error> {
         let algorithms = self.provider.signature_verification_algorithms.all;
         let parsed = ParsedCertificate::try_from(end_entity)?;
-        verify_server_cert_signed_by_trust_anchor(&parsed, &self.trust.roots, intermediates, now, algorithms)?;
-        self.expect.check(end_entity, &self.trust).map_err(refused)?;
+        verify_server_cert_signed_by_trust_anchor(
+            &parsed,
+            &self.trust.roots,
+            intermediates,
+            now,
+            algorithms,
+        )?;
+        self.expect
+            .check(end_entity, &self.trust)
+            .map_err(refused)?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -125,7 +147,12 @@ impl ServerCertVerifier for MeshServerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -134,11 +161,18 @@ impl ServerCertVerifier for MeshServerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -151,7 +185,9 @@ impl MeshClientVerifier {
     ) -> Result<Self, rustls::server::VerifierBuilderError> {
         let roots = Arc::clone(&trust.roots);
         // No hints: a client of the mesh has one certificate, and they would cost bytes.
-        let chain = WebPkiClientVerifier::builder_with_provider(roots, provider).clear_root_hint_subjects().build()?;
+        let chain = WebPkiClientVerifier::builder_with_provider(roots, provider)
+            .clear_root_hint_subjects()
+            .build()?;
         Ok(Self { trust, chain })
     }
 }
@@ -167,7 +203,9 @@ impl ClientCertVerifier for MeshClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
+        let verified = self
+            .chain
+            .verify_client_cert(end_entity, intermediates, now)?;
         let identity = Leaf::parse(end_entity).and_then(|leaf| leaf.identity());
         identity
             .map_err(NameError::from)
@@ -202,18 +240,30 @@ impl ClientCertVerifier for MeshClientVerifier {
 // === impl ForeignServerVerifier ===
 
 impl ForeignServerVerifier {
-    fn check_names(&self, parsed: &ParsedCertificate<'_>, der: &[u8], asked: &ServerName<'_>) -> Result<(), Error> {
+    fn check_names(
+        &self,
+        parsed: &ParsedCertificate<'_>,
+        der: &[u8],
+        asked: &ServerName<'_>,
+    ) -> Result<(), Error> {
         let names = match &self.names {
             Names::Unchecked => return Ok(()),
             Names::Asked => return verify_server_name(parsed, asked),
             Names::Any(names) => names,
         };
-        let uris = Leaf::parse(der).map_err(|error| refused(error.into()))?.uris;
+        let uris = Leaf::parse(der)
+            .map_err(|error| refused(error.into()))?
+            .uris;
         let found = names.iter().any(|name| {
             uris.contains(name)
-                || ServerName::try_from(name.as_str()).is_ok_and(|name| verify_server_name(parsed, &name).is_ok())
+                || ServerName::try_from(name.as_str())
+                    .is_ok_and(|name| verify_server_name(parsed, &name).is_ok())
         });
-        if found { Ok(()) } else { Err(refused(NameError::NoneOf(names.clone()))) }
+        if found {
+            Ok(())
+        } else {
+            Err(refused(NameError::NoneOf(names.clone())))
+        }
     }
 }
 
@@ -229,7 +279,13 @@ impl ServerCertVerifier for ForeignServerVerifier {
         if !matches!(self.names, Names::Unchecked) {
             let algorithms = self.provider.signature_verification_algorithms.all;
             let parsed = ParsedCertificate::try_from(end_entity)?;
-            verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms)?;
+            verify_server_cert_signed_by_trust_anchor(
+                &parsed,
+                &self.roots,
+                intermediates,
+                now,
+                algorithms,
+            )?;
             self.check_names(&parsed, end_entity, server_name)?;
         }
         Ok(ServerCertVerified::assertion())
@@ -241,7 +297,12 @@ impl ServerCertVerifier for ForeignServerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -250,10 +311,17 @@ impl ServerCertVerifier for ForeignServerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

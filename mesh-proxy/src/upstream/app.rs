@@ -46,8 +46,20 @@ pub struct AppCall {
 /// idle costs a second try, not a failure. An application that cannot be reached is told to the
 /// caller's proxy as such: it may try another endpoint.
 pub async fn call_app(worker: &Rc<Worker>, call: AppCall) -> Response<ResponseBody> {
-    let AppCall { pool, address, dialer, version, mut parts, incoming, hop, mut exchange } = call;
-    let client_upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| hop.upgrade.is_some());
+    let AppCall {
+        pool,
+        address,
+        dialer,
+        version,
+        mut parts,
+        incoming,
+        hop,
+        mut exchange,
+    } = call;
+    let client_upgrade = parts
+        .extensions
+        .remove::<OnUpgrade>()
+        .filter(|_| hop.upgrade.is_some());
     let body = (!incoming.is_end_stream()).then(|| BodySource::new(incoming));
     if let Some(body) = &body {
         exchange.set_body(body.clone());
@@ -56,7 +68,11 @@ pub async fn call_app(worker: &Rc<Worker>, call: AppCall) -> Response<ResponseBo
         worker,
         pool: &pool,
         origin: Origin::App(address, dialer),
-        version: if client_upgrade.is_some() { Version::Http1 } else { version },
+        version: if client_upgrade.is_some() {
+            Version::Http1
+        } else {
+            version
+        },
         repeatable: parts.method.is_idempotent() && client_upgrade.is_none(),
         head: &parts,
         body: body.as_ref(),
@@ -67,21 +83,33 @@ pub async fn call_app(worker: &Rc<Worker>, call: AppCall) -> Response<ResponseBo
         Ok(answer) => {
             exchange.upstream.service_time = Some(clock::monotonic().duration_since(sent_at));
             exchange.upstream.local = answer.lease.local;
-            let delivery =
-                Delivery { exchange, upgrade: client_upgrade, tracking: Tracking::none(), deadline: None };
+            let delivery = Delivery {
+                exchange,
+                upgrade: client_upgrade,
+                tracking: Tracking::none(),
+                deadline: None,
+            };
             // Only this proxy may say that the application got nothing.
-            delivery.respond(worker, answer, |parts| drop(parts.headers.remove(X_MESH_UNPROCESSED)))
+            delivery.respond(worker, answer, |parts| {
+                parts.headers.remove(X_MESH_UNPROCESSED);
+            })
         }
         Err(failed) => fail(failed, body.as_ref(), exchange),
     }
 }
 
-fn fail(failed: Failed, body: Option<&BodySource>, mut exchange: Box<Exchange>) -> Response<ResponseBody> {
+fn fail(
+    failed: Failed,
+    body: Option<&BodySource>,
+    mut exchange: Box<Exchange>,
+) -> Response<ResponseBody> {
     match failed {
         Failed::Dial(error) => {
             exchange.upstream.failure = Some(error.to_string());
             let mut response = respond::fail(Reason::UpstreamConnectFailure, "", exchange);
-            response.headers_mut().insert(X_MESH_UNPROCESSED, HeaderValue::from_static("1"));
+            response
+                .headers_mut()
+                .insert(X_MESH_UNPROCESSED, HeaderValue::from_static("1"));
             response
         }
         Failed::Send(_) if body.is_some_and(BodySource::client_failed) => {

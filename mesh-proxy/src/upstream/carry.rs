@@ -18,8 +18,10 @@ use crate::telemetry::{FlowRecord, TcpRecord};
 use crate::worker::Worker;
 
 /// Silence after which a connection is given up (Envoy's `idle_timeout` of the TCP proxy).
-pub const LIMITS: RelayLimits =
-    RelayLimits { idle: Duration::from_secs(3600), half_closed: Duration::from_secs(600) };
+pub const LIMITS: RelayLimits = RelayLimits {
+    idle: Duration::from_secs(3600),
+    half_closed: Duration::from_secs(600),
+};
 
 // Long connections show their bytes in the metrics before they end.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -77,7 +79,12 @@ impl Carriage {
     }
 
     /// Carries bytes until the connection ends or `cut` gives a reason to end it.
-    pub async fn carry(self, mut client: Stream, mut server: Stream, cut: impl Future<Output = Reason>) {
+    pub async fn carry(
+        self,
+        mut client: Stream,
+        mut server: Stream,
+        cut: impl Future<Output = Reason>,
+    ) {
         let upstream_local = server.local_addr();
         let mut labels = self.labels(ResponseFlags::NONE);
         let mut counters = self.worker.recorder.tcp_opened(&labels);
@@ -111,11 +118,6 @@ impl Carriage {
             Ending::Client(_) => (Some(Reason::DownstreamDisconnected), true),
             Ending::Server(_) => (Some(Reason::UpstreamConnectionClosed), true),
         };
-        if broken {
-            // Whoever is still there learns that this was no orderly end.
-            reset(client);
-            reset(server);
-        }
         if let Some(reason) = reason {
             self.worker.shared.telemetry.stages.reason(reason);
         }
@@ -128,18 +130,39 @@ impl Carriage {
             upstream_local,
             ..self.flow()
         };
-        self.worker.recorder.record_tcp(counters, &TcpRecord { labels: &labels, flow });
+        self.worker.recorder.record_tcp(
+            counters,
+            &TcpRecord {
+                labels: &labels,
+                flow,
+            },
+        );
+        if broken {
+            // Whoever is still there learns that this was no orderly end.
+            reset(client);
+            reset(server);
+        }
     }
 
     /// The connection was refused, or no server could be reached: it is reset.
     pub fn refuse(self, client: Stream, reason: Reason, failure: &str) {
         tracing::debug!(%reason, failure, remote = ?self.remote, local = ?self.local, "connection refused");
-        reset(client);
         self.worker.shared.telemetry.stages.reason(reason);
         let labels = self.labels(reason.flags());
         let counters = self.worker.recorder.tcp_opened(&labels);
-        let flow = FlowRecord { reason: Some(reason), upstream_failure: failure, ..self.flow() };
-        self.worker.recorder.record_tcp(counters, &TcpRecord { labels: &labels, flow });
+        let flow = FlowRecord {
+            reason: Some(reason),
+            upstream_failure: failure,
+            ..self.flow()
+        };
+        self.worker.recorder.record_tcp(
+            counters,
+            &TcpRecord {
+                labels: &labels,
+                flow,
+            },
+        );
+        reset(client);
     }
 
     fn labels(&self, flags: ResponseFlags) -> ConnectionLabels {

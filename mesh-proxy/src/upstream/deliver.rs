@@ -32,7 +32,12 @@ impl Delivery {
         answer: Answer,
         edit: impl FnOnce(&mut response::Parts),
     ) -> Response<ResponseBody> {
-        let Self { mut exchange, upgrade: client, tracking, deadline } = self;
+        let Self {
+            mut exchange,
+            upgrade: client,
+            tracking,
+            deadline,
+        } = self;
         let Answer { response, lease } = answer;
         let (mut parts, incoming) = response.into_parts();
         let switching = wire::from_wire(&mut parts, exchange.version());
@@ -44,7 +49,11 @@ impl Delivery {
         }
         let server = parts.extensions.remove::<OnUpgrade>();
         let (Some(client), Some(server)) = (client, server) else {
-            return respond::fail(Reason::UpstreamProtocolError, "an upgrade that nobody asked for", exchange);
+            return respond::fail(
+                Reason::UpstreamProtocolError,
+                "an upgrade that nobody asked for",
+                exchange,
+            );
         };
         exchange.head(parts.status.as_u16(), &parts.headers);
         upgrade::join(worker, client, server, exchange, tracking);

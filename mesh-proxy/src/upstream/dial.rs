@@ -1,6 +1,6 @@
 //! Opening the connection to one endpoint: its address, TCP, TLS.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -45,6 +45,8 @@ pub struct Connector {
     resolver: Resolver,
     dialer: Dialer,
     turn: Cell<usize>,
+    // This proxy's own listeners for outgoing calls.
+    own: RefCell<Vec<SocketAddr>>,
 }
 
 /// Why there is no connection.
@@ -61,6 +63,9 @@ pub enum DialError {
     /// No connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// It would come back to this proxy.
+    #[error("{0} is this proxy itself")]
+    Loop(SocketAddr),
     /// No TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -83,8 +88,22 @@ pub enum DialError {
 impl Connector {
     /// A connector with the sockets' options of the proxy's own connections.
     pub fn new(shared: Arc<Shared>, resolver: Resolver) -> Self {
-        let dialer = Dialer { mark: shared.settings.own_mark, source: None };
-        Self { shared, resolver, dialer, turn: Cell::new(0) }
+        let dialer = Dialer {
+            mark: shared.settings.own_mark,
+            source: None,
+        };
+        Self {
+            shared,
+            resolver,
+            dialer,
+            turn: Cell::new(0),
+            own: RefCell::default(),
+        }
+    }
+
+    /// Connections to this address would come back as calls of the workload.
+    pub fn avoid(&self, own: SocketAddr) {
+        self.own.borrow_mut().push(own);
     }
 
     /// Opens a connection, with all its handshakes within `timeout`.
@@ -104,15 +123,25 @@ impl Connector {
         match secure {
             Secure::Plain => Ok(stream),
             Secure::Mesh { sni, expect } => {
-                let identity = self.shared.identity.current().ok_or(DialError::NoCertificate)?;
+                let identity = self
+                    .shared
+                    .identity
+                    .current()
+                    .ok_or(DialError::NoCertificate)?;
                 let config = identity.client(alpn, expect).map_err(DialError::Config)?;
-                self.finish(TlsSide::Client, tls::connect(stream, config, sni, left()).await)
+                self.finish(
+                    TlsSide::Client,
+                    tls::connect(stream, config, sni, left()).await,
+                )
             }
             Secure::Files { sni, origination } => {
                 let mut origination = Origination::clone(origination);
                 origination.alpn = alpn;
                 let config = self.shared.originator.client(&origination)?;
-                self.finish(TlsSide::Origination, tls::connect(stream, config, sni, left()).await)
+                self.finish(
+                    TlsSide::Origination,
+                    tls::connect(stream, config, sni, left()).await,
+                )
             }
         }
     }
@@ -122,7 +151,12 @@ impl Connector {
     ///
     /// # Errors
     /// [`DialError::Connect`].
-    pub async fn dial_from(&self, to: SocketAddr, dialer: Dialer, timeout: Duration) -> Result<Stream, DialError> {
+    pub async fn dial_from(
+        &self,
+        to: SocketAddr,
+        dialer: Dialer,
+        timeout: Duration,
+    ) -> Result<Stream, DialError> {
         Ok(net::connect(to, timeout, dialer).await?.into())
     }
 
@@ -131,37 +165,67 @@ impl Connector {
         side: TlsSide,
         result: Result<(TlsStream<Stream>, PeerInfo), TlsError>,
     ) -> Result<Stream, DialError> {
-        let outcome = if result.is_ok() { TlsResult::Ok } else { TlsResult::Failed };
+        let outcome = if result.is_ok() {
+            TlsResult::Ok
+        } else {
+            TlsResult::Failed
+        };
         self.shared.telemetry.stages.handshake(side, outcome);
         Ok(result?.0.into())
     }
 
-    async fn open(&self, address: &EndpointAddress, deadline: Instant) -> Result<Stream, DialError> {
+    async fn open(
+        &self,
+        address: &EndpointAddress,
+        deadline: Instant,
+    ) -> Result<Stream, DialError> {
         let left = || deadline.saturating_duration_since(clock::monotonic());
         match address {
-            EndpointAddress::Ip(ip) => Ok(net::connect(*ip, left(), self.dialer).await?.into()),
-            EndpointAddress::Unix(path) => Ok(Dialer::connect_unix(Path::new(&**path), left()).await?.into()),
+            EndpointAddress::Ip(ip) => self.connect(*ip, left()).await,
+            EndpointAddress::Unix(path) => Ok(Dialer::connect_unix(Path::new(&**path), left())
+                .await?
+                .into()),
             EndpointAddress::Name { host, port } => {
-                let name_error = |source| DialError::Name { host: host.to_string(), source };
+                let name_error = |source| DialError::Name {
+                    host: host.to_string(),
+                    source,
+                };
                 let found = tokio::time::timeout(left(), self.resolver.lookup(host, *port)).await;
-                let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(name_error)?;
+                let found = found
+                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+                    .map_err(name_error)?;
                 let turn = self.turn.get();
                 self.turn.set(turn.wrapping_add(1));
-                let mut last = ConnectError::Timeout { to: host.to_string() };
+                let mut last = DialError::Connect(ConnectError::Timeout {
+                    to: host.to_string(),
+                });
                 // All addresses are used in turn; one that does not answer is passed over.
                 for step in 0..found.len() {
-                    let Some(ip) = found.get((turn + step) % found.len()) else { break };
-                    match net::connect(*ip, left(), self.dialer).await {
-                        Ok(stream) => return Ok(stream.into()),
+                    let Some(ip) = found.get((turn + step) % found.len()) else {
+                        break;
+                    };
+                    match self.connect(*ip, left()).await {
+                        Ok(stream) => return Ok(stream),
                         Err(error) => last = error,
                     }
                     if left().is_zero() {
                         break;
                     }
                 }
-                Err(last.into())
+                Err(last)
             }
         }
+    }
+
+    async fn connect(&self, ip: SocketAddr, timeout: Duration) -> Result<Stream, DialError> {
+        let is_own = |own: &SocketAddr| {
+            own.port() == ip.port()
+                && (own.ip() == ip.ip() || own.ip().is_unspecified() && ip.ip().is_loopback())
+        };
+        if self.own.borrow().iter().any(is_own) {
+            return Err(DialError::Loop(ip));
+        }
+        Ok(net::connect(ip, timeout, self.dialer).await?.into())
     }
 }
 
@@ -178,6 +242,7 @@ impl DialError {
             Self::Tls(error) if is_wrong_identity(error) => Reason::UpstreamIdentityMismatch,
             Self::Tls(_) | Self::Origination(_) | Self::Config(_) => Reason::UpstreamTlsFailure,
             Self::NoCertificate => Reason::NoCertificate,
+            Self::Loop(_) => Reason::LoopDetected,
             Self::Http(_) => Reason::UpstreamConnectFailure,
         }
     }
@@ -185,7 +250,16 @@ impl DialError {
 
 // This side refused the server's certificate.
 fn is_wrong_identity(error: &TlsError) -> bool {
-    let TlsError::Handshake(io) = error else { return matches!(error, TlsError::Leaf(_)) };
-    let inner = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    matches!(inner, Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(_))))
+    let TlsError::Handshake(io) = error else {
+        return matches!(error, TlsError::Leaf(_));
+    };
+    let inner = io
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(
+        inner,
+        Some(rustls::Error::InvalidCertificate(
+            rustls::CertificateError::Other(_)
+        ))
+    )
 }

@@ -73,7 +73,9 @@ impl Upstreams {
         let known = self.clusters.borrow().get(&cluster.id).map(Rc::clone);
         let target = known.unwrap_or_else(|| {
             let target = Rc::new(Target::new(cluster, self.tasks.clone(), now));
-            self.clusters.borrow_mut().insert(cluster.id.clone(), Rc::clone(&target));
+            self.clusters
+                .borrow_mut()
+                .insert(cluster.id.clone(), Rc::clone(&target));
             target
         });
         target.update(cluster, now);
@@ -89,22 +91,33 @@ impl Upstreams {
             return Rc::clone(pool);
         }
         let pool = Pool::new(self.tasks.clone());
-        self.direct.borrow_mut().insert(address.clone(), Rc::clone(&pool));
+        self.direct
+            .borrow_mut()
+            .insert(address.clone(), Rc::clone(&pool));
         pool
     }
 
     /// Connections to the application.
     pub fn app_pool(&self, address: SocketAddr) -> Rc<Pool> {
         let mut apps = self.apps.borrow_mut();
-        Rc::clone(apps.entry(address).or_insert_with(|| Pool::new(self.tasks.clone())))
+        Rc::clone(
+            apps.entry(address)
+                .or_insert_with(|| Pool::new(self.tasks.clone())),
+        )
     }
 
     /// Closes idle connections and forgets servers that are no longer called.
     pub fn sweep(&self, now: Instant) {
         self.resolver.sweep(now);
         // A pool in use by a request is kept whatever it holds.
-        self.direct.borrow_mut().retain(|_, pool| pool.sweep(now) || Rc::strong_count(pool) > 1);
-        self.apps.borrow_mut().retain(|_, pool| pool.sweep(now) || Rc::strong_count(pool) > 1);
-        self.clusters.borrow_mut().retain(|_, target| target.sweep(now) || Rc::strong_count(target) > 1);
+        self.direct
+            .borrow_mut()
+            .retain(|_, pool| pool.sweep(now) || Rc::strong_count(pool) > 1);
+        self.apps
+            .borrow_mut()
+            .retain(|_, pool| pool.sweep(now) || Rc::strong_count(pool) > 1);
+        self.clusters
+            .borrow_mut()
+            .retain(|_, target| target.sweep(now) || Rc::strong_count(target) > 1);
     }
 }

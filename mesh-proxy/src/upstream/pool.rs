@@ -156,8 +156,11 @@ impl Pool {
         let io = TokioIo::new(stream);
         let sender = match version {
             Version::Http1 => {
-                let (sender, connection) =
-                    http1::Builder::new().preserve_header_case(true).max_buf_size(MAX_BUFFER).handshake(io).await?;
+                let (sender, connection) = http1::Builder::new()
+                    .preserve_header_case(true)
+                    .max_buf_size(MAX_BUFFER)
+                    .handshake(io)
+                    .await?;
                 self.tasks.spawn_local(async move {
                     if let Err(error) = connection.with_upgrades().await {
                         tracing::trace!(%error, "upstream connection ended");
@@ -180,22 +183,37 @@ impl Pool {
                         tracing::trace!(%error, "upstream connection ended");
                     }
                 });
-                *self.shared.borrow_mut() = Some(Shared { sender: sender.clone(), local, remote });
+                *self.shared.borrow_mut() = Some(Shared {
+                    sender: sender.clone(),
+                    local,
+                    remote,
+                });
                 Sender::Http2(sender)
             }
         };
-        Ok(Lease { pool: Rc::clone(self), sender, reused: false, local, remote })
+        Ok(Lease {
+            pool: Rc::clone(self),
+            sender,
+            reused: false,
+            local,
+            remote,
+        })
     }
 
     /// Closes connections that are idle for too long or broken. Returns whether any is left.
     pub fn sweep(&self, now: Instant) -> bool {
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|one| one.sender.is_ready() && now.saturating_duration_since(one.since) < MAX_IDLE);
+        idle.retain(|one| {
+            one.sender.is_ready() && now.saturating_duration_since(one.since) < MAX_IDLE
+        });
         if idle.is_empty() {
             *idle = Vec::new();
         }
         let mut shared = self.shared.borrow_mut();
-        if shared.as_ref().is_some_and(|connection| connection.sender.is_closed()) {
+        if shared
+            .as_ref()
+            .is_some_and(|connection| connection.sender.is_closed())
+        {
             *shared = None;
         }
         !idle.is_empty() || shared.is_some()
@@ -207,10 +225,20 @@ impl Pool {
         *self.shared.borrow_mut() = None;
     }
 
-    fn put_back(&self, sender: http1::SendRequest<RequestBody>, local: Option<SocketAddr>, remote: Option<SocketAddr>) {
+    fn put_back(
+        &self,
+        sender: http1::SendRequest<RequestBody>,
+        local: Option<SocketAddr>,
+        remote: Option<SocketAddr>,
+    ) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MAX_IDLE_CONNECTIONS {
-            idle.push(Idle { sender, since: clock::monotonic(), local, remote });
+            idle.push(Idle {
+                sender,
+                since: clock::monotonic(),
+                local,
+                remote,
+            });
         }
     }
 }
@@ -235,20 +263,33 @@ impl Lease {
     ///
     /// # Errors
     /// [`SendError`]; it gives the request back if nothing of it was sent.
-    pub async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendError> {
+    pub async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, SendError> {
         let result = match &mut self.sender {
             Sender::Http1(sender) => sender.try_send_request(request).await,
             Sender::Http2(sender) => sender.try_send_request(request).await,
         };
         result.map_err(|mut failed| {
             self.forget();
-            SendError { unsent: failed.take_message().map(Box::new), error: failed.into_error() }
+            SendError {
+                unsent: failed.take_message().map(Box::new),
+                error: failed.into_error(),
+            }
         })
     }
 
     /// Gives the connection back after the response has ended.
     pub fn release(self) {
-        let Self { pool, sender: Sender::Http1(mut sender), local, remote, .. } = self else {
+        let Self {
+            pool,
+            sender: Sender::Http1(mut sender),
+            local,
+            remote,
+            ..
+        } = self
+        else {
             return;
         };
         if sender.is_ready() {
@@ -268,7 +309,10 @@ impl Lease {
     fn forget(&self) {
         if let Sender::Http2(sender) = &self.sender {
             let mut shared = self.pool.shared.borrow_mut();
-            if shared.as_ref().is_some_and(|connection| connection.sender.is_closed() || sender.is_closed()) {
+            if shared
+                .as_ref()
+                .is_some_and(|connection| connection.sender.is_closed() || sender.is_closed())
+            {
                 *shared = None;
             }
         }
@@ -279,7 +323,10 @@ impl Lease {
 
 impl fmt::Debug for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendError").field("error", &self.error).field("unsent", &self.unsent.is_some()).finish()
+        f.debug_struct("SendError")
+            .field("error", &self.error)
+            .field("unsent", &self.unsent.is_some())
+            .finish()
     }
 }
 
@@ -288,7 +335,11 @@ impl SendError {
     /// closed while it was idle.
     pub fn is_stale(&self) -> bool {
         let error = &self.error;
-        self.unsent.is_some() || error.is_canceled() || error.is_closed() || error.is_incomplete_message() || is_broken(error)
+        self.unsent.is_some()
+            || error.is_canceled()
+            || error.is_closed()
+            || error.is_incomplete_message()
+            || is_broken(error)
     }
 
     /// The cause, as clients, logs and metrics are told.
@@ -314,7 +365,9 @@ fn is_broken(error: &hyper::Error) -> bool {
     find::<io::Error>(error).is_some_and(|io| {
         matches!(
             io.kind(),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted
+            io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::ConnectionAborted
         )
     })
 }

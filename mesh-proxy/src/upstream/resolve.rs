@@ -39,7 +39,10 @@ struct Answer {
 impl Resolver {
     /// A resolver whose look-ups belong to `tasks`.
     pub fn new(tasks: TaskTracker) -> Self {
-        Self { known: Rc::default(), tasks }
+        Self {
+            known: Rc::default(),
+            tasks,
+        }
     }
 
     /// All addresses of `host`, none of them twice.
@@ -54,7 +57,8 @@ impl Resolver {
             if answer.fresh_until <= now && !answer.refreshing {
                 answer.refreshing = true;
                 let resolver = self.clone();
-                self.tasks.spawn_local(async move { resolver.refresh(key).await });
+                self.tasks
+                    .spawn_local(async move { resolver.refresh(key).await });
             }
             return Ok(Rc::clone(&answer.addresses));
         }
@@ -65,7 +69,9 @@ impl Resolver {
 
     /// Forgets names that are no longer used.
     pub fn sweep(&self, now: Instant) {
-        self.known.borrow_mut().retain(|_, answer| now.saturating_duration_since(answer.used) < FORGET);
+        self.known
+            .borrow_mut()
+            .retain(|_, answer| now.saturating_duration_since(answer.used) < FORGET);
     }
 
     async fn refresh(&self, key: (Hostname, u16)) {
@@ -83,7 +89,12 @@ impl Resolver {
 
     fn learn(&self, key: (Hostname, u16), addresses: Rc<[SocketAddr]>) {
         let now = clock::monotonic();
-        let answer = Answer { addresses, fresh_until: now + TTL, refreshing: false, used: now };
+        let answer = Answer {
+            addresses,
+            fresh_until: now + TTL,
+            refreshing: false,
+            used: now,
+        };
         self.known.borrow_mut().insert(key, answer);
     }
 }
@@ -93,7 +104,10 @@ async fn resolve((host, port): &(Hostname, u16)) -> io::Result<Rc<[SocketAddr]>>
     addresses.sort_unstable();
     addresses.dedup();
     if addresses.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no addresses"));
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the name has no addresses",
+        ));
     }
     Ok(addresses.into())
 }

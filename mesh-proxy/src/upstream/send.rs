@@ -139,9 +139,13 @@ impl Sending<'_> {
         match self.origin {
             Origin::App(address, dialer) => connector.dial_from(address, dialer, APP_CONNECT).await,
             Origin::Endpoint(member, timeout) => {
-                connector.dial(&member.endpoint.address, &member.secure, alpn, timeout).await
+                connector
+                    .dial(&member.endpoint.address, &member.secure, alpn, timeout)
+                    .await
             }
-            Origin::Direct(address, timeout) => connector.dial(address, &Secure::Plain, alpn, timeout).await,
+            Origin::Direct(address, timeout) => {
+                connector.dial(address, &Secure::Plain, alpn, timeout).await
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -109,8 +109,13 @@ impl Target {
             state.addresses.clear();
             state.balancer.update(Arc::clone(cluster));
         }
-        let alive: Vec<Arc<str>> =
-            state.balancer.cluster().endpoints.iter().map(|endpoint| Arc::clone(&endpoint.uid)).collect();
+        let alive: Vec<Arc<str>> = state
+            .balancer
+            .cluster()
+            .endpoints
+            .iter()
+            .map(|endpoint| Arc::clone(&endpoint.uid))
+            .collect();
         if !cluster.is_passthrough() {
             state.members.retain(|uid, _| alive.contains(uid));
         }
@@ -123,16 +128,29 @@ impl Target {
         let mut failure = None;
         for host in cluster.names() {
             match tokio::time::timeout(cluster.connect_timeout, resolver.lookup(host, 0)).await {
-                Ok(Ok(found)) => addresses.push((host.clone(), found.iter().map(|found| found.ip()).collect())),
-                Ok(Err(source)) => failure = Some(DialError::Name { host: host.to_string(), source }),
+                Ok(Ok(found)) => {
+                    addresses.push((host.clone(), found.iter().map(SocketAddr::ip).collect()));
+                }
+                Ok(Err(source)) => {
+                    failure = Some(DialError::Name {
+                        host: host.to_string(),
+                        source,
+                    });
+                }
                 Err(_) => {
                     let source = std::io::ErrorKind::TimedOut.into();
-                    failure = Some(DialError::Name { host: host.to_string(), source });
+                    failure = Some(DialError::Name {
+                        host: host.to_string(),
+                        source,
+                    });
                 }
             }
         }
         let mut state = self.state.borrow_mut();
-        if state.addresses != addresses || !Arc::ptr_eq(&state.cluster, &cluster) || state.balancer.cluster().names().next().is_some() {
+        if state.addresses != addresses
+            || !Arc::ptr_eq(&state.cluster, &cluster)
+            || state.balancer.cluster().names().next().is_some()
+        {
             state.addresses = addresses;
             let resolved = state.resolved();
             state.balancer.update(resolved);
@@ -144,7 +162,12 @@ impl Target {
     }
 
     /// Begins a request: pays into the retry budget.
-    pub fn tries(&self, policy: Option<Arc<RetryPolicy>>, deadline: Deadline, now: Instant) -> Tries {
+    pub fn tries(
+        &self,
+        policy: Option<Arc<RetryPolicy>>,
+        deadline: Deadline,
+        now: Instant,
+    ) -> Tries {
         Tries::new(policy, deadline, &mut self.state.borrow_mut().budget, now)
     }
 
@@ -169,16 +192,31 @@ impl Target {
         if state.cluster.is_passthrough() {
             let endpoint = state.cluster.original_endpoint(asked.0, asked.1);
             let member = state.member(endpoint, asked.0, &self.tasks);
-            return Ok(Pick { member, tracking: Tracking::none() });
+            return Ok(Pick {
+                member,
+                tracking: Tracking::none(),
+            });
         }
         let picked = state.balancer.pick(now, rng, exclude)?;
         let member = state.member(picked.endpoint, asked.0, &self.tasks);
         drop(state);
-        Ok(Pick { member, tracking: Tracking::new(Rc::clone(self), picked.token) })
+        Ok(Pick {
+            member,
+            tracking: Tracking::new(Rc::clone(self), picked.token),
+        })
     }
 
-    pub(super) fn finished(&self, token: Token, outcome: Outcome, latency: Option<Duration>, now: Instant) {
-        self.state.borrow_mut().balancer.finished(token, outcome, latency, now);
+    pub(super) fn finished(
+        &self,
+        token: Token,
+        outcome: Outcome,
+        latency: Option<Duration>,
+        now: Instant,
+    ) {
+        self.state
+            .borrow_mut()
+            .balancer
+            .finished(token, outcome, latency, now);
     }
 
     // Whether it is still needed.
@@ -201,12 +239,21 @@ impl Target {
 impl State {
     fn resolved(&self) -> Arc<Cluster> {
         let lookup = |host: &Hostname| {
-            self.addresses.iter().find(|(name, _)| name == host).map(|(_, found)| found.clone()).unwrap_or_default()
+            self.addresses
+                .iter()
+                .find(|(name, _)| name == host)
+                .map(|(_, found)| found.clone())
+                .unwrap_or_default()
         };
         Arc::new(self.cluster.resolved(lookup))
     }
 
-    fn member(&mut self, endpoint: Arc<Endpoint>, asked: &Hostname, tasks: &TaskTracker) -> Rc<Member> {
+    fn member(
+        &mut self,
+        endpoint: Arc<Endpoint>,
+        asked: &Hostname,
+        tasks: &TaskTracker,
+    ) -> Rc<Member> {
         let known = self.members.get(&endpoint.uid);
         if let Some(known) = known
             && Arc::ptr_eq(&known.cluster, &self.cluster)
@@ -224,7 +271,13 @@ impl State {
             other => other.to_string().into(),
         };
         let uid = Arc::clone(&endpoint.uid);
-        let member = Rc::new(Member { endpoint, secure, pool, host, cluster: Arc::clone(&self.cluster) });
+        let member = Rc::new(Member {
+            endpoint,
+            secure,
+            pool,
+            host,
+            cluster: Arc::clone(&self.cluster),
+        });
         self.members.insert(uid, Rc::clone(&member));
         member
     }
@@ -237,7 +290,9 @@ fn secure(cluster: &Cluster, endpoint: &Endpoint, asked: &Hostname) -> Secure {
             sni,
             expect: match peer {
                 PeerName::Identity(identity) => Expect::Identity(identity),
-                PeerName::OneOf(names) => Expect::AnyOf(names.iter().map(|name| name.to_string()).collect()),
+                PeerName::OneOf(names) => {
+                    Expect::AnyOf(names.iter().map(ToString::to_string).collect())
+                }
                 PeerName::Any => Expect::Mesh,
             },
         },
@@ -249,14 +304,24 @@ fn secure(cluster: &Cluster, endpoint: &Endpoint, asked: &Hostname) -> Secure {
 fn from_files(files: &TlsFiles, cluster: &Cluster, asked: &Hostname, mutual: bool) -> Secure {
     // Istio: the server name follows the host of the request (auto SNI), which is the
     // service's own unless the service stands for many.
-    let host = if cluster.id.host.is_wildcard() { asked } else { &cluster.id.host };
+    let host = if cluster.id.host.is_wildcard() {
+        asked
+    } else {
+        &cluster.id.host
+    };
     let sni = files.sni.clone().unwrap_or_else(|| host.as_str().into());
     let path = |file: &Option<Arc<str>>| file.as_deref().map(PathBuf::from);
-    let client = path(&files.client_certificate).zip(path(&files.private_key)).filter(|_| mutual);
+    let client = path(&files.client_certificate)
+        .zip(path(&files.private_key))
+        .filter(|_| mutual);
     Secure::Files {
         sni,
         origination: Box::new(Origination {
-            names: files.subject_alt_names.iter().map(|name| name.to_string()).collect(),
+            names: files
+                .subject_alt_names
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             roots: path(&files.ca_certificates),
             client,
             insecure: files.insecure_skip_verify,

@@ -22,11 +22,19 @@ pub struct Tracking {
 impl Tracking {
     /// Of a try that no balancer chose.
     pub fn none() -> Self {
-        Self { inner: None, outcome: Outcome::Cancelled, latency: None }
+        Self {
+            inner: None,
+            outcome: Outcome::Cancelled,
+            latency: None,
+        }
     }
 
     pub(super) fn new(target: Rc<Target>, token: Token) -> Self {
-        Self { inner: Some((target, token)), outcome: Outcome::Cancelled, latency: None }
+        Self {
+            inner: Some((target, token)),
+            outcome: Outcome::Cancelled,
+            latency: None,
+        }
     }
 
     /// The head of a response has come.

@@ -52,21 +52,40 @@ pub fn service(host: &str, port: u16, protocol: v1::Protocol) -> Service {
 
 /// Sends everything to the service `host:port`.
 pub fn forward(host: &str, port: u16) -> v1::Forward {
-    let destination = v1::Destination { host: host.to_owned(), port: port.into(), weight: 100, ..Default::default() };
-    v1::Forward { destinations: vec![destination], ..Default::default() }
+    let destination = v1::Destination {
+        host: host.to_owned(),
+        port: port.into(),
+        weight: 100,
+        ..Default::default()
+    };
+    v1::Forward {
+        destinations: vec![destination],
+        ..Default::default()
+    }
 }
 
 pub fn route(action: v1::http_route::Action) -> v1::HttpRoute {
-    v1::HttpRoute { name: "test".to_owned(), action: Some(action), ..Default::default() }
+    v1::HttpRoute {
+        name: "test".to_owned(),
+        action: Some(action),
+        ..Default::default()
+    }
 }
 
 /// Istio's default.
 pub fn retry(attempts: u32) -> v1::Retry {
     v1::Retry {
         attempts,
-        retry_on: ["connect-failure", "refused-stream", "unavailable", "cancelled", "retriable-status-codes", "reset"]
-            .map(str::to_owned)
-            .to_vec(),
+        retry_on: [
+            "connect-failure",
+            "refused-stream",
+            "unavailable",
+            "cancelled",
+            "retriable-status-codes",
+            "reset",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
         status_codes: vec![503],
         backoff_base_ms: 1,
         backoff_max_ms: 5,
@@ -74,7 +93,11 @@ pub fn retry(attempts: u32) -> v1::Retry {
     }
 }
 
-pub fn policy(name: &str, action: v1::AuthorizationAction, rule: v1::AuthorizationRule) -> v1::AuthorizationPolicy {
+pub fn policy(
+    name: &str,
+    action: v1::AuthorizationAction,
+    rule: v1::AuthorizationRule,
+) -> v1::AuthorizationPolicy {
     v1::AuthorizationPolicy {
         name: format!("default/{name}"),
         action: action.into(),
@@ -88,7 +111,11 @@ pub fn policy(name: &str, action: v1::AuthorizationAction, rule: v1::Authorizati
 impl Service {
     /// An endpoint without a sidecar.
     pub fn plain(mut self, address: SocketAddr) -> Self {
-        let endpoint = Endpoint { address: address.ip().to_string(), port: address.port(), account: None };
+        let endpoint = Endpoint {
+            address: address.ip().to_string(),
+            port: address.port(),
+            account: None,
+        };
         self.endpoints.push(endpoint);
         self
     }
@@ -96,14 +123,22 @@ impl Service {
     /// An endpoint that is known by name.
     pub fn named(mut self, name: &str, port: u16) -> Self {
         self.resolution = v1::Resolution::Dns;
-        self.endpoints.push(Endpoint { address: name.to_owned(), port, account: None });
+        self.endpoints.push(Endpoint {
+            address: name.to_owned(),
+            port,
+            account: None,
+        });
         self
     }
 
     /// An endpoint whose sidecar takes the mesh's mutual TLS as this service account.
     pub fn mesh(mut self, address: SocketAddr, account: &str) -> Self {
         let account = Some(account.to_owned());
-        self.endpoints.push(Endpoint { address: address.ip().to_string(), port: address.port(), account });
+        self.endpoints.push(Endpoint {
+            address: address.ip().to_string(),
+            port: address.port(),
+            account,
+        });
         self
     }
 
@@ -116,22 +151,35 @@ impl Service {
         let policy = v1::TrafficPolicy {
             load_balancer: self.balancer.into(),
             connect_timeout_ms: 2_000,
-            tls: Some(v1::ClientTls { mode: self.tls.into(), ..Default::default() }),
+            tls: Some(v1::ClientTls {
+                mode: self.tls.into(),
+                ..Default::default()
+            }),
             origin: None,
         };
         let service = v1::Service {
             hostname: self.host.clone(),
             namespace: "default".to_owned(),
             short_name: self.host.clone(),
-            ports: vec![v1::ServicePort { number: self.port, name: "port".to_owned(), protocol: self.protocol.into() }],
+            ports: vec![v1::ServicePort {
+                number: self.port,
+                name: "port".to_owned(),
+                protocol: self.protocol.into(),
+            }],
             resolution: self.resolution.into(),
             subsets: vec![v1::Subset {
-                policies: vec![v1::PortPolicy { port: self.port, policy: Some(policy) }],
+                policies: vec![v1::PortPolicy {
+                    port: self.port,
+                    policy: Some(policy),
+                }],
                 ..Default::default()
             }],
             ..Default::default()
         };
-        resources.push((format!("service/{}", self.host), v1::resource::Body::Service(service)));
+        resources.push((
+            format!("service/{}", self.host),
+            v1::resource::Body::Service(service),
+        ));
         for (index, endpoint) in self.endpoints.iter().enumerate() {
             resources.push(self.workload(index, endpoint));
         }
@@ -145,16 +193,27 @@ impl Service {
             }
             (_, false) => self.http.clone(),
         };
-        let destination = v1::Destination { host: self.host.clone(), port: self.port, weight: 1, ..Default::default() };
+        let destination = v1::Destination {
+            host: self.host.clone(),
+            port: self.port,
+            weight: 1,
+            ..Default::default()
+        };
         let table = v1::RouteTable {
             host: self.host.clone(),
             port: self.port,
             protocol: self.protocol.into(),
             http,
-            tcp: vec![v1::TcpRoute { destinations: vec![destination], ..Default::default() }],
+            tcp: vec![v1::TcpRoute {
+                destinations: vec![destination],
+                ..Default::default()
+            }],
             ..Default::default()
         };
-        resources.push((format!("routes/{}:{}", self.host, self.port), v1::resource::Body::Routes(table)));
+        resources.push((
+            format!("routes/{}:{}", self.host, self.port),
+            v1::resource::Body::Routes(table),
+        ));
     }
 
     fn workload(&self, index: usize, endpoint: &Endpoint) -> (String, v1::resource::Body) {
@@ -164,7 +223,11 @@ impl Service {
             target_port: endpoint.port.into(),
             mutual_tls: endpoint.account.is_some(),
         }];
-        let identity = endpoint.account.as_ref().map(|account| spiffe(account)).unwrap_or_default();
+        let identity = endpoint
+            .account
+            .as_ref()
+            .map(|account| spiffe(account))
+            .unwrap_or_default();
         let workload = v1::Workload {
             uid: uid.clone(),
             name: format!("{}-{index}", self.host),
@@ -173,10 +236,16 @@ impl Service {
             address: endpoint.address.clone(),
             weight: 1,
             health: v1::Health::Healthy.into(),
-            backs: vec![v1::Backing { service: self.host.clone(), ports }],
+            backs: vec![v1::Backing {
+                service: self.host.clone(),
+                ports,
+            }],
             ..Default::default()
         };
-        (format!("workload/{uid}"), v1::resource::Body::Workload(workload))
+        (
+            format!("workload/{uid}"),
+            v1::resource::Body::Workload(workload),
+        )
     }
 }
 
@@ -220,22 +289,34 @@ impl Config {
     }
 
     pub fn policy(mut self, policy: v1::AuthorizationPolicy) -> Self {
-        self.inbound.as_mut().expect("inbound() comes first").policies.push(policy);
+        self.inbound
+            .as_mut()
+            .expect("inbound() comes first")
+            .policies
+            .push(policy);
         self
     }
 
     pub fn gateway(mut self, port: u16, hosts: Vec<v1::GatewayHost>) -> Self {
-        let gateway = self
-            .gateway
-            .get_or_insert_with(|| v1::Gateway { workload: "default/test".to_owned(), ..Default::default() });
+        let gateway = self.gateway.get_or_insert_with(|| v1::Gateway {
+            workload: "default/test".to_owned(),
+            ..Default::default()
+        });
         let protocol = v1::Protocol::Http.into();
-        gateway.listeners.push(v1::GatewayListener { port: port.into(), protocol, hosts });
+        gateway.listeners.push(v1::GatewayListener {
+            port: port.into(),
+            protocol,
+            hosts,
+        });
         self
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        let outbound_policy =
-            if self.strict_outbound { v1::OutboundPolicy::RegistryOnly } else { v1::OutboundPolicy::AllowAny };
+        let outbound_policy = if self.strict_outbound {
+            v1::OutboundPolicy::RegistryOnly
+        } else {
+            v1::OutboundPolicy::AllowAny
+        };
         let mesh = v1::Mesh {
             trust_domain: "cluster.local".to_owned(),
             outbound_policy: outbound_policy.into(),
@@ -243,7 +324,9 @@ impl Config {
             ..Default::default()
         };
         let mut resources = vec![("mesh/default".to_owned(), v1::resource::Body::Mesh(mesh))];
-        self.services.iter().for_each(|service| service.resources(&mut resources));
+        self.services
+            .iter()
+            .for_each(|service| service.resources(&mut resources));
         for name in &self.undeclared {
             let (_, port) = name.rsplit_once(':').unwrap();
             let table = v1::RouteTable {
@@ -256,10 +339,22 @@ impl Config {
             let kind = if ip { "address" } else { "routes" };
             resources.push((format!("{kind}/{name}"), v1::resource::Body::Routes(table)));
         }
-        resources.extend(self.inbound.clone().map(|body| ("inbound/self".to_owned(), v1::resource::Body::Inbound(body))));
-        resources.extend(self.gateway.clone().map(|body| ("gateway/self".to_owned(), v1::resource::Body::Gateway(body))));
+        resources.extend(
+            self.inbound
+                .clone()
+                .map(|body| ("inbound/self".to_owned(), v1::resource::Body::Inbound(body))),
+        );
+        resources.extend(
+            self.gateway
+                .clone()
+                .map(|body| ("gateway/self".to_owned(), v1::resource::Body::Gateway(body))),
+        );
         let unique: HashMap<_, _> = resources.into_iter().collect();
-        let upsert = unique.into_iter().map(|(name, body)| v1::Resource { name, version: "1".into(), body: Some(body) });
+        let upsert = unique.into_iter().map(|(name, body)| v1::Resource {
+            name,
+            version: "1".into(),
+            body: Some(body),
+        });
         let response = v1::DiscoveryResponse {
             nonce: "1".to_owned(),
             revision: 1,

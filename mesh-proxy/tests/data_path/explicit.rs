@@ -21,7 +21,9 @@ async fn shouting() -> App {
 /// A tunnel through CONNECT.
 pub async fn connect(proxy: &Proxy, to: &str) -> Client {
     let mut client = Client::to(proxy.explicit).await;
-    client.send(&format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n")).await;
+    client
+        .send(&format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n"))
+        .await;
     let head = within(read_head(&mut client.0)).await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     client
@@ -43,7 +45,9 @@ pub async fn socks(proxy: &Proxy, host: &str, port: u16) -> (Client, u8) {
 #[tokio::test]
 async fn connect_carries_bytes() {
     let app = shouting().await;
-    let proxy = proxy(Config::default().service(service("app", 7, Protocol::Tcp).plain(app.address))).start();
+    let proxy =
+        proxy(Config::default().service(service("app", 7, Protocol::Tcp).plain(app.address)))
+            .start();
     let mut client = connect(&proxy, "app:7").await;
     client.send("hello").await;
     assert_eq!(client.rest().await.unwrap(), "HELLO");
@@ -58,7 +62,9 @@ async fn connect_carries_requests_that_are_routed() {
     let proxy = proxy(config).start();
     let mut client = connect(&proxy, "one:80").await;
     for (host, name) in [("one", "one"), ("other", "other"), ("one:80", "one")] {
-        client.send(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        client
+            .send(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .await;
         assert_eq!(client.answer().await.header(NAME), Some(name));
     }
 }
@@ -98,7 +104,9 @@ async fn undeclared_destinations_pass_or_not() {
     let mut client = Client::to(open.explicit).await;
     let answer = client.get(&format!("http://{}/", app.address)).await;
     assert_eq!(answer.header(NAME), Some("outside"));
-    let answer = client.get(&format!("http://localhost:{}/", app.address.port())).await;
+    let answer = client
+        .get(&format!("http://localhost:{}/", app.address.port()))
+        .await;
     assert_eq!(answer.header(NAME), Some("outside"));
     let mut tunnel = connect(&open, &shout.address.to_string()).await;
     tunnel.send("hello").await;
@@ -107,18 +115,44 @@ async fn undeclared_destinations_pass_or_not() {
     let closed = proxy(undeclared.registry_only()).start();
     let mut client = Client::to(closed.explicit).await;
     let answer = client.get(&format!("http://{}/", app.address)).await;
-    assert_eq!((answer.status(), answer.reason()), (502, "undeclared_destination"));
+    assert_eq!(
+        (answer.status(), answer.reason()),
+        (502, "undeclared_destination")
+    );
     let mut tunnel = connect(&closed, &shout.address.to_string()).await;
     tunnel.send("hello").await;
-    assert!(tunnel.rest().await.map_or(true, |rest| rest.is_empty()), "must be reset");
+    assert!(
+        tunnel.rest().await.map_or(true, |rest| rest.is_empty()),
+        "must be reset"
+    );
 }
 
 #[tokio::test]
 async fn a_proxy_does_not_call_itself() {
     let config = Config::default();
     let first = proxy(config.clone()).start();
-    first.adjuster.set(config.undeclared(&first.explicit.to_string()).snapshot());
+    let named = format!("localhost:{}", first.explicit.port());
+    let config = config
+        .undeclared(&first.explicit.to_string())
+        .undeclared(&named);
+    first.adjuster.set(config.snapshot());
     let mut client = Client::to(first.explicit).await;
-    let answer = client.get(&format!("http://{}/", first.explicit)).await;
-    assert_eq!((answer.status(), answer.reason()), (508, "loop_detected"));
+    for address in [first.explicit.to_string(), named] {
+        let answer = client.get(&format!("http://{address}/")).await;
+        assert_eq!((answer.status(), answer.reason()), (508, "loop_detected"));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_host_in_a_tunnel_goes_where_the_tunnel_leads() {
+    let app = App::echo("a").await;
+    let config = Config::default()
+        .service(service("app", 80, Protocol::Http).plain(app.address))
+        .undeclared("odd:80");
+    let proxy = proxy(config).start();
+    let mut client = connect(&proxy, "app:80").await;
+    client.send("GET / HTTP/1.1\r\nHost: odd\r\n\r\n").await;
+    let answer = client.answer().await;
+    assert_eq!(answer.header(NAME), Some("a"));
+    assert!(answer.body.contains("host: odd\n"));
 }

@@ -23,7 +23,11 @@ async fn connections_are_kept_on_both_sides() {
     for _ in 0..5 {
         let answer = client.get("http://app/path?x=1").await;
         assert_eq!(answer.status(), 200);
-        assert!(answer.body.starts_with("GET /path?x=1 HTTP/1.1\n"), "{}", answer.body);
+        assert!(
+            answer.body.starts_with("GET /path?x=1 HTTP/1.1\n"),
+            "{}",
+            answer.body
+        );
         assert!(answer.body.contains("host: app\n"));
         assert!(answer.body.contains("x-request-id: "));
         assert!(answer.body.contains("x-forwarded-proto: http\n"));
@@ -51,10 +55,19 @@ async fn bodies_pass_in_chunks_and_by_length() {
     client.send("POST http://app/ HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n").await;
     client.send("6\r\n world\r\n0\r\n\r\n").await;
     let answer = client.answer().await;
-    assert!(answer.body.contains("transfer-encoding: chunked\n") && answer.body.ends_with("\nhello world"), "{answer:?}");
-    client.send("POST http://app/ HTTP/1.1\r\nHost: app\r\nContent-Length: 3\r\n\r\nabc").await;
+    assert!(
+        answer.body.contains("transfer-encoding: chunked\n")
+            && answer.body.ends_with("\nhello world"),
+        "{answer:?}"
+    );
+    client
+        .send("POST http://app/ HTTP/1.1\r\nHost: app\r\nContent-Length: 3\r\n\r\nabc")
+        .await;
     let answer = client.answer().await;
-    assert!(answer.body.contains("content-length: 3\n") && answer.body.ends_with("\nabc"), "{answer:?}");
+    assert!(
+        answer.body.contains("content-length: 3\n") && answer.body.ends_with("\nabc"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -63,10 +76,17 @@ async fn megabytes_pass_both_ways() {
     let proxy = in_front_of(&app);
     let size = 3 << 20;
     let mut client = Client::to(proxy.explicit).await;
-    client.send(&format!("PUT http://app/ HTTP/1.1\r\nHost: app\r\nContent-Length: {size}\r\n\r\n")).await;
+    client
+        .send(&format!(
+            "PUT http://app/ HTTP/1.1\r\nHost: app\r\nContent-Length: {size}\r\n\r\n"
+        ))
+        .await;
     client.send(&"x".repeat(size)).await;
     let answer = client.answer().await;
-    assert_eq!(answer.body.bytes().filter(|b| *b == b'x').count() / 1000, size / 1000);
+    assert_eq!(
+        answer.body.bytes().filter(|b| *b == b'x').count() / 1000,
+        size / 1000
+    );
 }
 
 #[tokio::test]
@@ -82,14 +102,26 @@ async fn answers_without_body() {
     .await;
     let proxy = in_front_of(&app);
     let mut client = Client::to(proxy.explicit).await;
-    client.send("HEAD http://app/ HTTP/1.1\r\nHost: app\r\n\r\n").await;
+    client
+        .send("HEAD http://app/ HTTP/1.1\r\nHost: app\r\n\r\n")
+        .await;
     let head = within(read_head(&mut client.0)).await;
-    assert!(head.starts_with("HTTP/1.1 200") && head.to_lowercase().contains("content-length: 12"), "{head}");
+    assert!(
+        head.starts_with("HTTP/1.1 200") && head.to_lowercase().contains("content-length: 12"),
+        "{head}"
+    );
     for status in [304, 204] {
-        client.send(&format!("GET http://app/{status} HTTP/1.1\r\nHost: app\r\n\r\n")).await;
+        client
+            .send(&format!(
+                "GET http://app/{status} HTTP/1.1\r\nHost: app\r\n\r\n"
+            ))
+            .await;
         let head = within(read_head(&mut client.0)).await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{head}");
-        assert!(!head.to_lowercase().contains("content-length") && head.contains("etag"), "{head}");
+        assert!(
+            !head.to_lowercase().contains("content-length") && head.contains("etag"),
+            "{head}"
+        );
     }
     // Nothing was left behind on the connection.
     assert_eq!(client.get("http://app/").await.body, "twelve bytes");
@@ -114,14 +146,26 @@ async fn header_case_is_kept_and_hop_fields_are_not() {
         .send("GET http://app/ HTTP/1.1\r\nHost: app\r\nX-FooBar: 1\r\nConnection: X-Gone, keep-alive\r\nX-Gone: 1\r\nProxy-Authorization: x\r\nProxy-Connection: y\r\n\r\n")
         .await;
     let answer = client.answer().await;
-    assert!(answer.body.contains("\r\nX-FooBar: 1\r\n"), "{}", answer.body);
+    assert!(
+        answer.body.contains("\r\nX-FooBar: 1\r\n"),
+        "{}",
+        answer.body
+    );
     let lower = answer.body.to_lowercase();
     for gone in ["x-gone", "proxy-", "connection:"] {
         assert!(!lower.contains(gone), "{gone} in {}", answer.body);
     }
-    assert!(answer.head.contains("\r\nX-CamelCase: 1\r\n"), "{}", answer.head);
+    assert!(
+        answer.head.contains("\r\nX-CamelCase: 1\r\n"),
+        "{}",
+        answer.head
+    );
     let lower = answer.head.to_lowercase();
-    assert!(!lower.contains("x-hop") && !lower.contains("keep-alive"), "{}", answer.head);
+    assert!(
+        !lower.contains("x-hop") && !lower.contains("keep-alive"),
+        "{}",
+        answer.head
+    );
 }
 
 #[tokio::test]
@@ -142,7 +186,13 @@ async fn trailers_pass_both_ways() {
         .send("POST http://app/ HTTP/1.1\r\nHost: app\r\nTE: trailers\r\nConnection: TE\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n")
         .await;
     let answer = client.answer().await;
-    assert!(answer.body.to_lowercase().ends_with("0\r\nx-end: yes\r\n\r\n"), "{answer:?}");
+    assert!(
+        answer
+            .body
+            .to_lowercase()
+            .ends_with("0\r\nx-end: yes\r\n\r\n"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -177,7 +227,10 @@ async fn expectations_are_met_by_the_proxy() {
     assert!(head.starts_with("HTTP/1.1 100"), "{head}");
     client.send("ok").await;
     let answer = client.answer().await;
-    assert!(answer.body.ends_with("\nok") && !answer.body.contains("expect"), "{answer:?}");
+    assert!(
+        answer.body.ends_with("\nok") && !answer.body.contains("expect"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -187,21 +240,29 @@ async fn old_clients_are_served_by_the_explicit_proxy() {
     let mut client = Client::to(proxy.explicit).await;
     client.send("GET http://app/ HTTP/1.0\r\n\r\n").await;
     let all = client.rest().await.unwrap();
-    assert!(all.starts_with("HTTP/1.0 200") && all.contains("GET / HTTP/1.1\n"), "{all}");
+    assert!(
+        all.starts_with("HTTP/1.0 200") && all.contains("GET / HTTP/1.1\n"),
+        "{all}"
+    );
 }
 
 #[tokio::test]
 async fn an_answer_may_come_before_the_body_has_ended() {
     let app = App::raw(|mut stream| async move {
         read_head(&mut stream).await;
-        stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+            .await
+            .unwrap();
         let mut sink = Vec::new();
         let _ = stream.read_to_end(&mut sink).await;
     })
     .await;
     let proxy = in_front_of(&app);
     let mut client = Client::to(proxy.explicit).await;
-    client.send("PUT http://app/ HTTP/1.1\r\nHost: app\r\nContent-Length: 1000000\r\n\r\nbegin").await;
+    client
+        .send("PUT http://app/ HTTP/1.1\r\nHost: app\r\nContent-Length: 1000000\r\n\r\nbegin")
+        .await;
     assert_eq!(client.answer().await.status(), 413);
 }
 
@@ -209,13 +270,19 @@ async fn an_answer_may_come_before_the_body_has_ended() {
 async fn answers_that_end_with_the_connection() {
     let app = App::raw(|mut stream| async move {
         read_head(&mut stream).await;
-        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nuntil the end").await.unwrap();
+        stream
+            .write_all(b"HTTP/1.0 200 OK\r\n\r\nuntil the end")
+            .await
+            .unwrap();
     })
     .await;
     let proxy = in_front_of(&app);
     let mut client = Client::to(proxy.explicit).await;
     let answer = client.get("http://app/").await;
-    assert_eq!((answer.status(), answer.header("transfer-encoding")), (200, Some("chunked")));
+    assert_eq!(
+        (answer.status(), answer.header("transfer-encoding")),
+        (200, Some("chunked"))
+    );
     assert!(answer.body.contains("until the end"));
 }
 
@@ -223,12 +290,17 @@ async fn answers_that_end_with_the_connection() {
 async fn an_answer_that_breaks_off_breaks_off() {
     let app = App::raw(|mut stream| async move {
         read_head(&mut stream).await;
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort").await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
+            .await
+            .unwrap();
     })
     .await;
     let proxy = in_front_of(&app);
     let mut client = Client::to(proxy.explicit).await;
-    client.send("GET http://app/ HTTP/1.1\r\nHost: app\r\n\r\n").await;
+    client
+        .send("GET http://app/ HTTP/1.1\r\nHost: app\r\n\r\n")
+        .await;
     let all = client.rest().await.unwrap_or_default();
     assert!(!all.ends_with("0\r\n\r\n"), "{all}");
 }
@@ -237,8 +309,13 @@ async fn an_answer_that_breaks_off_breaks_off() {
 async fn slow_answers_have_no_time_limit_of_the_proxys_own() {
     let app = App::raw(|mut stream| async move {
         read_head(&mut stream).await;
-        tokio::time::timeout(Duration::from_millis(300), stream.read_u8()).await.unwrap_err();
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow").await.unwrap();
+        tokio::time::timeout(Duration::from_millis(300), stream.read_u8())
+            .await
+            .unwrap_err();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
+            .await
+            .unwrap();
         let _ = stream.read(&mut [0; 1]).await;
     })
     .await;

@@ -15,7 +15,8 @@ use crate::proxy::{Proxy, proxy};
 /// A client that speaks HTTP/2 with prior knowledge.
 pub async fn client(address: std::net::SocketAddr) -> SendRequest<Full<Bytes>> {
     let stream = TcpStream::connect(address).await.unwrap();
-    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let handshake =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (sender, connection) = within(handshake).await.unwrap();
     tokio::spawn(connection);
     sender
@@ -31,12 +32,23 @@ async fn passes_to_servers_of_http2() {
     let proxy = in_front_of(&app, Protocol::Http2);
     let mut client = client(proxy.explicit).await;
     for _ in 0..3 {
-        let request = Request::post("http://app/x").body(Full::from("body")).unwrap();
+        let request = Request::post("http://app/x")
+            .body(Full::from("body"))
+            .unwrap();
         let response = within(client.send_request(request)).await.unwrap();
-        assert_eq!((response.status().as_u16(), response.version()), (200, Version::HTTP_2));
-        let text = within(response.into_body().collect()).await.unwrap().to_bytes();
+        assert_eq!(
+            (response.status().as_u16(), response.version()),
+            (200, Version::HTTP_2)
+        );
+        let text = within(response.into_body().collect())
+            .await
+            .unwrap()
+            .to_bytes();
         let text = String::from_utf8(text.to_vec()).unwrap();
-        assert!(text.starts_with("POST http://app/x HTTP/2.0") && text.ends_with("\nbody"), "{text}");
+        assert!(
+            text.starts_with("POST http://app/x HTTP/2.0") && text.ends_with("\nbody"),
+            "{text}"
+        );
     }
     assert_eq!(app.connections(), 1);
 }
@@ -68,7 +80,10 @@ async fn http1_clients_reach_servers_of_http2() {
     let mut client = Client::to(proxy.explicit).await;
     let answer = client.get("http://app/x").await;
     assert_eq!((answer.status(), answer.header(NAME)), (200, Some("a")));
-    assert!(answer.body.starts_with("GET http://app/x HTTP/2.0"), "{answer:?}");
+    assert!(
+        answer.body.starts_with("GET http://app/x HTTP/2.0"),
+        "{answer:?}"
+    );
 }
 
 // An application that answers each request by an empty message and trailers.
@@ -76,9 +91,13 @@ async fn grpc() -> App {
     App::raw(|stream| async move {
         let mut connection = h2::server::handshake(stream).await.unwrap();
         while let Some(Ok((_, mut respond))) = connection.accept().await {
-            let head = http::Response::builder().header("content-type", "application/grpc").body(()).unwrap();
+            let head = http::Response::builder()
+                .header("content-type", "application/grpc")
+                .body(())
+                .unwrap();
             let mut send = respond.send_response(head, false).unwrap();
-            send.send_data(Bytes::from_static(&[0, 0, 0, 0, 0]), false).unwrap();
+            send.send_data(Bytes::from_static(&[0, 0, 0, 0, 0]), false)
+                .unwrap();
             let mut trailers = http::HeaderMap::new();
             trailers.insert("grpc-status", "5".parse().unwrap());
             trailers.insert("grpc-message", "gone".parse().unwrap());
@@ -101,7 +120,10 @@ async fn grpc_trailers_pass() {
     let response = within(client.send_request(request)).await.unwrap();
     let collected = within(response.into_body().collect()).await.unwrap();
     let trailers = collected.trailers().unwrap();
-    assert_eq!((&trailers["grpc-status"], &trailers["grpc-message"]), (&"5".parse().unwrap(), &"gone".parse().unwrap()));
+    assert_eq!(
+        (&trailers["grpc-status"], &trailers["grpc-message"]),
+        (&"5".parse().unwrap(), &"gone".parse().unwrap())
+    );
     let metrics = proxy.telemetry.metrics();
     assert!(metrics.contains("grpc_response_status=\"5\""), "{metrics}");
 }
@@ -115,18 +137,31 @@ async fn grpc_trailers_reach_http1_clients_that_take_them() {
         .send("POST http://app/s/m HTTP/1.1\r\nHost: app\r\nTE: trailers\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n")
         .await;
     let answer = client.answer().await;
-    assert!(answer.body.ends_with("grpc-status: 5\r\ngrpc-message: gone\r\n\r\n"), "{answer:?}");
+    assert!(
+        answer
+            .body
+            .ends_with("grpc-status: 5\r\ngrpc-message: gone\r\n\r\n"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
 async fn failures_are_grpc_statuses_for_grpc() {
     let proxy = proxy(Config::default().service(service("app", 80, Protocol::Grpc))).start();
     let mut client = client(proxy.explicit).await;
-    let request =
-        Request::post("http://app/s/m").header("content-type", "application/grpc+proto").body(Full::default()).unwrap();
+    let request = Request::post("http://app/s/m")
+        .header("content-type", "application/grpc+proto")
+        .body(Full::default())
+        .unwrap();
     let response = within(client.send_request(request)).await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["grpc-status"], "14");
     assert_eq!(response.headers()["x-mesh-reason"], "no_healthy_endpoint");
-    assert!(within(response.into_body().collect()).await.unwrap().to_bytes().is_empty());
+    assert!(
+        within(response.into_body().collect())
+            .await
+            .unwrap()
+            .to_bytes()
+            .is_empty()
+    );
 }

@@ -1,7 +1,16 @@
 //! The data path in process: real workers on their threads, real sockets on free ports, snapshots
 //! made by hand.
 
-#![expect(unreachable_pub, reason = "one crate of modules, nothing of it is an API")]
+#![expect(
+    unreachable_pub,
+    reason = "one crate of modules, nothing of it is an API"
+)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers, too"
+)]
 
 mod abuse;
 mod config;

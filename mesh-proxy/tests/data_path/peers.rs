@@ -31,7 +31,9 @@ pub struct App {
 pub const NAME: &str = "x-app";
 
 pub async fn within<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, what).await.expect("took too long")
+    tokio::time::timeout(DEADLINE, what)
+        .await
+        .expect("took too long")
 }
 
 // === impl App ===
@@ -54,7 +56,11 @@ impl App {
                 running.spawn(handle(stream));
             }
         });
-        Self { address, connections, task }
+        Self {
+            address,
+            connections,
+            task,
+        }
     }
 
     /// Answers with the request itself: the head in text form, then the body.
@@ -63,7 +69,9 @@ impl App {
     }
 
     /// HTTP/1 with this handler.
-    pub async fn http<F>(handle: impl Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static) -> Self
+    pub async fn http<F>(
+        handle: impl Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
@@ -74,7 +82,9 @@ impl App {
                     let answer = handle(request);
                     async move { Ok::<_, Infallible>(answer.await) }
                 });
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
             }
         })
         .await
@@ -83,7 +93,10 @@ impl App {
     /// The same over HTTP/2 with prior knowledge.
     pub async fn echo_http2(name: &'static str) -> Self {
         Self::raw(move |stream| async move {
-            let service = service_fn(move |request| async move { Ok::<_, Infallible>(echo(request, name).await) });
+            let service =
+                service_fn(
+                    move |request| async move { Ok::<_, Infallible>(echo(request, name).await) },
+                );
             let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
@@ -109,10 +122,15 @@ async fn echo(request: Request<Incoming>, name: &'static str) -> Response<Full<B
     for (name, value) in &parts.headers {
         text.push_str(&format!("{name}: {}\n", value.to_str().unwrap()));
     }
-    let Ok(body) = body.collect().await else { return Response::new(Full::default()) };
+    let Ok(body) = body.collect().await else {
+        return Response::new(Full::default());
+    };
     text.push('\n');
     text.push_str(&String::from_utf8_lossy(&body.to_bytes()));
-    Response::builder().header(NAME, name).body(Full::from(text)).unwrap()
+    Response::builder()
+        .header(NAME, name)
+        .body(Full::from(text))
+        .unwrap()
 }
 
 /// Reads a head: up to and with the empty line.
@@ -148,8 +166,14 @@ impl Client {
 
     /// Sends a GET through the explicit proxy and reads its answer.
     pub async fn get(&mut self, url: &str) -> Answer {
-        let authority = url.strip_prefix("http://").unwrap().split('/').next().unwrap();
-        self.send(&format!("GET {url} HTTP/1.1\r\nHost: {authority}\r\n\r\n")).await;
+        let authority = url
+            .strip_prefix("http://")
+            .unwrap()
+            .split('/')
+            .next()
+            .unwrap();
+        self.send(&format!("GET {url} HTTP/1.1\r\nHost: {authority}\r\n\r\n"))
+            .await;
         self.answer().await
     }
 
@@ -160,7 +184,10 @@ impl Client {
     async fn read_answer(&mut self) -> Answer {
         let head = read_head(&mut self.0).await;
         let mut body = Vec::new();
-        let answer = Answer { head, body: String::new() };
+        let answer = Answer {
+            head,
+            body: String::new(),
+        };
         if answer.header("transfer-encoding") == Some("chunked") {
             while !body.ends_with(b"0\r\n\r\n") && !answer_trailers_end(&body) {
                 match self.0.read_u8().await {
@@ -172,7 +199,10 @@ impl Client {
             body.resize(length.parse().unwrap(), 0);
             self.0.read_exact(&mut body).await.unwrap();
         }
-        Answer { body: String::from_utf8_lossy(&body).into_owned(), ..answer }
+        Answer {
+            body: String::from_utf8_lossy(&body).into_owned(),
+            ..answer
+        }
     }
 
     /// Everything until the end of the connection.
@@ -193,7 +223,10 @@ fn answer_trailers_end(body: &[u8]) -> bool {
 
 impl Answer {
     pub fn status(&self) -> u16 {
-        self.head.get(9..12).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no answer: {self:?}"))
+        self.head
+            .get(9..12)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or_else(|| panic!("no answer: {self:?}"))
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -206,4 +239,14 @@ impl Answer {
     pub fn reason(&self) -> &str {
         self.header("x-mesh-reason").unwrap_or_default()
     }
+}
+
+/// Waits for a state.
+pub async fn until(state: impl Fn() -> bool) {
+    within(async {
+        while !state() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }

@@ -1,7 +1,8 @@
 //! Mutual TLS and authorization at the called workload's sidecar.
 
 use mesh_api::v1::{
-    AuthorizationAction, AuthorizationOperation, AuthorizationRule, AuthorizationSource, MtlsMode, Protocol,
+    AuthorizationAction, AuthorizationOperation, AuthorizationRule, AuthorizationSource, MtlsMode,
+    Protocol,
 };
 use tokio::io::AsyncReadExt as _;
 
@@ -15,25 +16,44 @@ fn server(app: &App, config: Config) -> Proxy {
 }
 
 fn client_of(server: &Proxy, protocol: Protocol) -> Proxy {
-    let config = Config::default().service(service("app", 80, protocol).mesh(server.served(), "server"));
+    let config =
+        Config::default().service(service("app", 80, protocol).mesh(server.served(), "server"));
     proxy(config).account("client").start()
 }
 
 fn from(account: &str) -> AuthorizationRule {
-    let principal = spiffe(account).strip_prefix("spiffe://").unwrap().to_owned();
-    let source = AuthorizationSource { principals: vec![principal], ..Default::default() };
-    AuthorizationRule { from: vec![source], ..Default::default() }
+    let principal = spiffe(account)
+        .strip_prefix("spiffe://")
+        .unwrap()
+        .to_owned();
+    let source = AuthorizationSource {
+        principals: vec![principal],
+        ..Default::default()
+    };
+    AuthorizationRule {
+        from: vec![source],
+        ..Default::default()
+    }
 }
 
 fn on_path(path: &str) -> AuthorizationRule {
-    let operation = AuthorizationOperation { paths: vec![path.to_owned()], ..Default::default() };
-    AuthorizationRule { to: vec![operation], ..Default::default() }
+    let operation = AuthorizationOperation {
+        paths: vec![path.to_owned()],
+        ..Default::default()
+    };
+    AuthorizationRule {
+        to: vec![operation],
+        ..Default::default()
+    }
 }
 
 #[tokio::test]
 async fn the_caller_is_told_to_the_application() {
     let app = App::echo("a").await;
-    let server = server(&app, Config::default().inbound(PORT, Protocol::Http, MtlsMode::Strict));
+    let server = server(
+        &app,
+        Config::default().inbound(PORT, Protocol::Http, MtlsMode::Strict),
+    );
     let client = client_of(&server, Protocol::Http);
     let mut connection = Client::to(client.explicit).await;
     for _ in 0..3 {
@@ -41,20 +61,33 @@ async fn the_caller_is_told_to_the_application() {
         assert_eq!(answer.header(NAME), Some("a"));
         let expected = format!("x-forwarded-client-cert: By={};Hash=", spiffe("server"));
         assert!(answer.body.contains(&expected), "{}", answer.body);
-        assert!(answer.body.contains(&format!("URI={}\n", spiffe("client"))), "{}", answer.body);
+        assert!(
+            answer.body.contains(&format!("URI={}\n", spiffe("client"))),
+            "{}",
+            answer.body
+        );
         assert!(!answer.body.contains("x-mesh-"), "{}", answer.body);
     }
     assert_eq!(app.connections(), 1);
     let metrics = server.telemetry.metrics();
-    assert!(metrics.contains("connection_security_policy=\"mutual_tls\""), "{metrics}");
+    assert!(
+        metrics.contains("connection_security_policy=\"mutual_tls\""),
+        "{metrics}"
+    );
     assert!(metrics.contains("source_workload=\"test\""), "{metrics}");
-    assert!(metrics.contains(&format!("source_principal=\"{}\"", spiffe("client"))), "{metrics}");
+    assert!(
+        metrics.contains(&format!("source_principal=\"{}\"", spiffe("client"))),
+        "{metrics}"
+    );
 }
 
 #[tokio::test]
 async fn strict_ports_reset_plain_text() {
     let app = App::echo("a").await;
-    let server = server(&app, Config::default().inbound(PORT, Protocol::Http, MtlsMode::Strict));
+    let server = server(
+        &app,
+        Config::default().inbound(PORT, Protocol::Http, MtlsMode::Strict),
+    );
     let mut plain = Client::to(server.served()).await;
     plain.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n").await;
     plain.rest().await.unwrap_err();
@@ -64,14 +97,26 @@ async fn strict_ports_reset_plain_text() {
 #[tokio::test]
 async fn permissive_ports_take_both() {
     let app = App::echo("a").await;
-    let server = server(&app, Config::default().inbound(PORT, Protocol::Http, MtlsMode::Permissive));
+    let server = server(
+        &app,
+        Config::default().inbound(PORT, Protocol::Http, MtlsMode::Permissive),
+    );
     let mut plain = Client::to(server.served()).await;
-    plain.send("GET / HTTP/1.1\r\nHost: app\r\nX-Forwarded-Client-Cert: By=forged\r\n\r\n").await;
+    plain
+        .send("GET / HTTP/1.1\r\nHost: app\r\nX-Forwarded-Client-Cert: By=forged\r\n\r\n")
+        .await;
     let answer = plain.answer().await;
     assert_eq!(answer.status(), 200);
     assert!(!answer.body.contains("forged"), "{}", answer.body);
     let client = client_of(&server, Protocol::Http);
-    assert_eq!(Client::to(client.explicit).await.get("http://app/").await.status(), 200);
+    assert_eq!(
+        Client::to(client.explicit)
+            .await
+            .get("http://app/")
+            .await
+            .status(),
+        200
+    );
 }
 
 #[tokio::test]
@@ -83,8 +128,13 @@ async fn foreign_tls_passes_permissive_ports_as_bytes() {
         assert_eq!(first[0], 22);
     })
     .await;
-    let server = server(&app, Config::default().inbound(PORT, Protocol::Auto, MtlsMode::Permissive));
-    let stream = tokio::net::TcpStream::connect(server.served()).await.unwrap();
+    let server = server(
+        &app,
+        Config::default().inbound(PORT, Protocol::Auto, MtlsMode::Permissive),
+    );
+    let stream = tokio::net::TcpStream::connect(server.served())
+        .await
+        .unwrap();
     let roots = rustls::RootCertStore::empty();
     let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
@@ -101,11 +151,18 @@ async fn foreign_tls_passes_permissive_ports_as_bytes() {
 #[tokio::test]
 async fn another_identity_than_the_endpoints_is_refused() {
     let app = App::echo("a").await;
-    let server = server(&app, Config::default().inbound(PORT, Protocol::Http, MtlsMode::Strict));
-    let config = Config::default().service(service("app", 80, Protocol::Http).mesh(server.served(), "somebody-else"));
+    let server = server(
+        &app,
+        Config::default().inbound(PORT, Protocol::Http, MtlsMode::Strict),
+    );
+    let config = Config::default()
+        .service(service("app", 80, Protocol::Http).mesh(server.served(), "somebody-else"));
     let client = proxy(config).account("client").start();
     let answer = Client::to(client.explicit).await.get("http://app/").await;
-    assert_eq!((answer.status(), answer.reason()), (503, "upstream_identity_mismatch"));
+    assert_eq!(
+        (answer.status(), answer.reason()),
+        (503, "upstream_identity_mismatch")
+    );
     assert_eq!(app.connections(), 0);
 }
 
@@ -124,21 +181,36 @@ async fn requests_are_authorised_one_by_one() {
     let config = Config::default()
         .inbound(PORT, Protocol::Http, MtlsMode::Strict)
         .policy(policy("allow", AuthorizationAction::Allow, from("client")))
-        .policy(policy("deny", AuthorizationAction::Deny, on_path("/secret*")));
+        .policy(policy(
+            "deny",
+            AuthorizationAction::Deny,
+            on_path("/secret*"),
+        ));
     let server = server(&app, config);
     let client = client_of(&server, Protocol::Http);
     let mut connection = Client::to(client.explicit).await;
     assert_eq!(connection.get("http://app/open").await.status(), 200);
     for path in ["/secret", "/open/../secret", "/%73ecret"] {
         let answer = connection.get(&format!("http://app{path}")).await;
-        assert_eq!((answer.status(), answer.reason()), (403, "authorization_denied"), "{path}");
+        assert_eq!(
+            (answer.status(), answer.reason()),
+            (403, "authorization_denied"),
+            "{path}"
+        );
         assert_eq!(answer.body, "RBAC: access denied");
     }
     assert_eq!(connection.get("http://app/open").await.status(), 200);
-    let stranger = Config::default().service(service("app", 80, Protocol::Http).mesh(server.served(), "server"));
+    let stranger = Config::default()
+        .service(service("app", 80, Protocol::Http).mesh(server.served(), "server"));
     let stranger = proxy(stranger).account("stranger").start();
-    let answer = Client::to(stranger.explicit).await.get("http://app/open").await;
-    assert_eq!((answer.status(), answer.reason()), (403, "authorization_not_allowed"));
+    let answer = Client::to(stranger.explicit)
+        .await
+        .get("http://app/open")
+        .await;
+    assert_eq!(
+        (answer.status(), answer.reason()),
+        (403, "authorization_not_allowed")
+    );
 }
 
 #[tokio::test]
@@ -155,10 +227,17 @@ async fn opaque_connections_are_authorised_and_cut_when_denied_later() {
     tunnel.send("x").await;
     within(tunnel.0.read_u8()).await.unwrap();
     // A change that does not concern it leaves it alone.
-    server.adjuster.set(open.clone().policy(policy("other", AuthorizationAction::Deny, from("other"))).snapshot());
+    server.adjuster.set(
+        open.clone()
+            .policy(policy("other", AuthorizationAction::Deny, from("other")))
+            .snapshot(),
+    );
     tunnel.send("y").await;
     within(tunnel.0.read_u8()).await.unwrap();
-    server.adjuster.set(open.policy(policy("deny", AuthorizationAction::Deny, from("client"))).snapshot());
+    server.adjuster.set(
+        open.policy(policy("deny", AuthorizationAction::Deny, from("client")))
+            .snapshot(),
+    );
     tunnel.rest().await.unwrap_err();
     let mut again = connect(&client, "app:80").await;
     again.send("x").await;
@@ -173,21 +252,33 @@ async fn an_absent_application_is_told_as_unprocessed() {
     let mut plain = Client::to(server.served()).await;
     plain.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n").await;
     let answer = plain.answer().await;
-    assert_eq!((answer.status(), answer.reason()), (503, "upstream_connect_failure"));
+    assert_eq!(
+        (answer.status(), answer.reason()),
+        (503, "upstream_connect_failure")
+    );
     assert_eq!(answer.header("x-mesh-unprocessed"), Some("1"));
     // A client's sidecar takes it as a failure to connect and keeps the word to itself.
     let client = client_of(&server, Protocol::Http);
     let answer = Client::to(client.explicit).await.get("http://app/").await;
-    assert_eq!((answer.status(), answer.reason()), (503, "upstream_connect_failure"));
+    assert_eq!(
+        (answer.status(), answer.reason()),
+        (503, "upstream_connect_failure")
+    );
     assert_eq!(answer.header("x-mesh-unprocessed"), None);
 }
 
 #[tokio::test]
 async fn declared_ports_refuse_http_1_0_as_istio_does() {
     let app = App::echo("a").await;
-    let server = server(&app, Config::default().inbound(PORT, Protocol::Http, MtlsMode::Permissive));
+    let server = server(
+        &app,
+        Config::default().inbound(PORT, Protocol::Http, MtlsMode::Permissive),
+    );
     let mut plain = Client::to(server.served()).await;
     plain.send("GET / HTTP/1.0\r\n\r\n").await;
     let all = plain.rest().await.unwrap();
-    assert!(all.starts_with("HTTP/1.0 426") && all.contains("http10_unsupported"), "{all}");
+    assert!(
+        all.starts_with("HTTP/1.0 426") && all.contains("http10_unsupported"),
+        "{all}"
+    );
 }

@@ -124,11 +124,21 @@ impl Spec {
         let inbound = self.app.map(|app| {
             let listener = net::bind(free).unwrap();
             let listen = listener.local_addr().unwrap();
-            listeners.inbound.push((InboundBinding { port: PORT, listen, app }, listener));
+            listeners.inbound.push((
+                InboundBinding {
+                    port: PORT,
+                    listen,
+                    app,
+                },
+                listener,
+            ));
             listen
         });
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(worker::run(shared, listeners));
         });
         Proxy {
@@ -160,6 +170,11 @@ impl Proxy {
     pub fn served(&self) -> SocketAddr {
         self.inbound.unwrap()
     }
+
+    /// Waits until the worker has ended by itself.
+    pub async fn ended(&self) {
+        crate::peers::until(|| self.thread.as_ref().is_none_or(JoinHandle::is_finished)).await;
+    }
 }
 
 impl Drop for Proxy {
@@ -184,9 +199,14 @@ pub fn vacant() -> Vacant {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.set_reuse_address(true).unwrap();
     socket.set_reuse_port(true).unwrap();
-    socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    socket
+        .bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into())
+        .unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
-    Vacant { _socket: socket, address }
+    Vacant {
+        _socket: socket,
+        address,
+    }
 }
 
 // === impl Ca ===
@@ -198,7 +218,10 @@ impl Ca {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let root = params.self_signed(&key).unwrap().der().to_vec();
-        Self { issuer: Issuer::new(params, key), root }
+        Self {
+            issuer: Issuer::new(params, key),
+            root,
+        }
     }
 
     pub fn identity(&self, account: &str) -> Identity {
@@ -206,10 +229,18 @@ impl Ca {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.subject_alt_names = vec![SanType::URI(spiffe(account).try_into().unwrap())];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages =
-            vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth, rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages = vec![
+            rcgen::ExtendedKeyUsagePurpose::ServerAuth,
+            rcgen::ExtendedKeyUsagePurpose::ClientAuth,
+        ];
         let leaf = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
         let domains = vec!["cluster.local".to_owned()];
-        Identity::from_der(vec![leaf], key.serialize_der(), vec![self.root.clone()], domains).unwrap()
+        Identity::from_der(
+            vec![leaf],
+            key.serialize_der(),
+            vec![self.root.clone()],
+            domains,
+        )
+        .unwrap()
     }
 }

@@ -13,7 +13,10 @@ async fn counting() -> App {
     App::raw(|mut stream| async move {
         let mut all = Vec::new();
         stream.read_to_end(&mut all).await.unwrap();
-        stream.write_all(all.len().to_string().as_bytes()).await.unwrap();
+        stream
+            .write_all(all.len().to_string().as_bytes())
+            .await
+            .unwrap();
     })
     .await
 }
@@ -32,8 +35,12 @@ async fn greeting() -> App {
 async fn half_close_passes_through_two_proxies_and_tls() {
     let app = counting().await;
     let server_config = Config::default().inbound(PORT, Protocol::Tcp, MtlsMode::Strict);
-    let server = proxy(server_config).account("server").app(app.address).start();
-    let config = Config::default().service(service("app", 7, Protocol::Tcp).mesh(server.served(), "server"));
+    let server = proxy(server_config)
+        .account("server")
+        .app(app.address)
+        .start();
+    let config =
+        Config::default().service(service("app", 7, Protocol::Tcp).mesh(server.served(), "server"));
     let client = proxy(config).account("client").start();
     let mut tunnel = connect(&client, "app:7").await;
     tunnel.send(&"x".repeat(1 << 20)).await;
@@ -45,7 +52,10 @@ async fn half_close_passes_through_two_proxies_and_tls() {
 async fn servers_may_speak_first_on_undeclared_ports() {
     let app = greeting().await;
     let server_config = Config::default().inbound(PORT, Protocol::Auto, MtlsMode::Permissive);
-    let server = proxy(server_config).account("server").app(app.address).start();
+    let server = proxy(server_config)
+        .account("server")
+        .app(app.address)
+        .start();
     // Plain text and over the mesh's TLS, through all protocol detection there is.
     let config = Config::default()
         .service(service("plain", 25, Protocol::Auto).plain(server.served()))
@@ -54,7 +64,9 @@ async fn servers_may_speak_first_on_undeclared_ports() {
     for host in ["plain", "mesh"] {
         let (mut tunnel, _) = socks(&client, host, 25).await;
         let mut greeting = [0; 11];
-        crate::peers::within(tunnel.0.read_exact(&mut greeting)).await.unwrap();
+        crate::peers::within(tunnel.0.read_exact(&mut greeting))
+            .await
+            .unwrap();
         assert_eq!(&greeting, b"220 hello\r\n", "{host}");
         tunnel.send("QUIT").await;
         assert_eq!(tunnel.rest().await.unwrap(), "bye", "{host}");
@@ -65,8 +77,11 @@ async fn servers_may_speak_first_on_undeclared_ports() {
 async fn another_endpoint_is_tried_before_the_first_byte() {
     let app = counting().await;
     let dead = vacant();
-    let config =
-        Config::default().service(service("app", 7, Protocol::Tcp).plain(dead.address).plain(app.address));
+    let config = Config::default().service(
+        service("app", 7, Protocol::Tcp)
+            .plain(dead.address)
+            .plain(app.address),
+    );
     let proxy = proxy(config).start();
     for _ in 0..4 {
         let mut tunnel = connect(&proxy, "app:7").await;
@@ -79,7 +94,9 @@ async fn another_endpoint_is_tried_before_the_first_byte() {
 #[tokio::test]
 async fn unreachable_servers_reset_the_client() {
     let dead = vacant();
-    let proxy = proxy(Config::default().service(service("app", 7, Protocol::Tcp).plain(dead.address))).start();
+    let proxy =
+        proxy(Config::default().service(service("app", 7, Protocol::Tcp).plain(dead.address)))
+            .start();
     let mut tunnel = connect(&proxy, "app:7").await;
     tunnel.rest().await.unwrap_err();
     assert!(proxy.telemetry.metrics().contains("response_flags=\"UF\""));

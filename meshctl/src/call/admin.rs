@@ -63,7 +63,10 @@ pub enum AdminError {
 impl Admin {
     /// The endpoint at a socket.
     pub fn new(owner: impl Into<String>, socket: &Path) -> Self {
-        Self { owner: owner.into(), socket: socket.to_owned() }
+        Self {
+            owner: owner.into(),
+            socket: socket.to_owned(),
+        }
     }
 
     /// Asks for a JSON document.
@@ -78,7 +81,11 @@ impl Admin {
     ///
     /// # Errors
     /// If there is no answer within `timeout`, or not the one expected.
-    pub async fn get_within<T: DeserializeOwned>(&self, path: &str, timeout: Duration) -> Result<T, AdminError> {
+    pub async fn get_within<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        timeout: Duration,
+    ) -> Result<T, AdminError> {
         self.ask(Method::GET, path, Bytes::new(), timeout).await
     }
 
@@ -86,7 +93,11 @@ impl Admin {
     ///
     /// # Errors
     /// If there is no answer, or not the one expected.
-    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, AdminError> {
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, AdminError> {
         let body = serde_json::to_vec(body).map_err(|source| self.format(path, source))?;
         self.ask(Method::POST, path, body.into(), PATIENCE).await
     }
@@ -96,12 +107,18 @@ impl Admin {
     /// # Errors
     /// If it was not done.
     pub async fn order(&self, path: &str) -> Result<String, AdminError> {
-        let answer = self.send(Method::POST, path, Bytes::new(), PATIENCE).await?;
+        let answer = self
+            .send(Method::POST, path, Bytes::new(), PATIENCE)
+            .await?;
         Ok(answer.text().trim().to_owned())
     }
 
     fn format(&self, path: &str, source: serde_json::Error) -> AdminError {
-        AdminError::Format { owner: self.owner.clone(), path: path.to_owned(), source }
+        AdminError::Format {
+            owner: self.owner.clone(),
+            path: path.to_owned(),
+            source,
+        }
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -115,8 +132,18 @@ impl Admin {
         serde_json::from_slice(&answer.body).map_err(|source| self.format(path, source))
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes, timeout: Duration) -> Result<Answer, AdminError> {
-        let failed = |source| AdminError::Call { owner: self.owner.clone(), socket: self.socket.clone(), source };
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Answer, AdminError> {
+        let failed = |source| AdminError::Call {
+            owner: self.owner.clone(),
+            socket: self.socket.clone(),
+            source,
+        };
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -124,7 +151,9 @@ impl Admin {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|error| failed(error.into()))?;
-        let answer = call(&Via::Unix(self.socket.clone()), request, timeout).await.map_err(failed)?;
+        let answer = call(&Via::Unix(self.socket.clone()), request, timeout)
+            .await
+            .map_err(failed)?;
         if !answer.status.is_success() {
             return Err(AdminError::Status {
                 owner: self.owner.clone(),

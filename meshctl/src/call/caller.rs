@@ -48,7 +48,12 @@ struct Ask {
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Told {
-    Answer { status: u16, headers: Vec<(String, String)>, body: String, took_ms: u64 },
+    Answer {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: String,
+        took_ms: u64,
+    },
     Error(String),
 }
 
@@ -65,7 +70,9 @@ pub enum CallerError {
     #[error("the helper process in the workload's namespace: {0}")]
     Helper(#[from] io::Error),
     /// What the helper says.
-    #[error("the helper process in the workload's namespace says something else than expected: {0}")]
+    #[error(
+        "the helper process in the workload's namespace says something else than expected: {0}"
+    )]
     Format(#[from] serde_json::Error),
 }
 
@@ -77,10 +84,22 @@ impl Caller {
     /// # Errors
     /// If the helper process cannot be started.
     pub fn new(record: &MeshRecord, workload: &WorkloadRecord) -> io::Result<Self> {
-        let way = match (record.capture, workload.explicit_proxy, &workload.netns, &workload.hosts) {
+        let way = match (
+            record.capture,
+            workload.explicit_proxy,
+            &workload.netns,
+            &workload.hosts,
+        ) {
             (Capture::Transparent, _, Some(netns), Some(hosts)) => {
-                let mut args = ["internal", "enter", "--netns"].map(OsString::from).to_vec();
-                args.extend([netns.into(), "--hosts".into(), hosts.into(), "--die-with".into()]);
+                let mut args = ["internal", "enter", "--netns"]
+                    .map(OsString::from)
+                    .to_vec();
+                args.extend([
+                    netns.into(),
+                    "--hosts".into(),
+                    hosts.into(),
+                    "--die-with".into(),
+                ]);
                 args.extend([std::process::id().to_string().into(), "--".into()]);
                 args.extend(["/proc/self/exe", "internal", "caller"].map(OsString::from));
                 Way::Inside(Box::new(Helper::start(&args)?))
@@ -104,7 +123,10 @@ impl Caller {
         let ask = Ask {
             method: Method::GET.to_string(),
             url: url.to_owned(),
-            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
         };
         match &mut self.0 {
@@ -119,29 +141,49 @@ impl Caller {
 impl Helper {
     fn start(args: &[OsString]) -> io::Result<Self> {
         let mut command = std::process::Command::new("/proc/self/exe");
-        command.arg0("meshctl").args(args).env(DIES_WITH, std::process::id().to_string()).process_group(0);
+        command
+            .arg0("meshctl")
+            .args(args)
+            .env(DIES_WITH, std::process::id().to_string())
+            .process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut command = tokio::process::Command::from(command);
         let mut child = command.kill_on_drop(true).spawn()?;
         let missing = || io::Error::other("it has no standard streams");
         let input = child.stdin.take().ok_or_else(missing)?;
         let output = BufReader::new(child.stdout.take().ok_or_else(missing)?).lines();
-        Ok(Self { _child: child, input, output })
+        Ok(Self {
+            _child: child,
+            input,
+            output,
+        })
     }
 
     async fn ask(&mut self, ask: &Ask) -> Result<Answer, CallerError> {
         let mut line = serde_json::to_vec(ask)?;
         line.push(b'\n');
         self.input.write_all(&line).await?;
-        let told = self.output.next_line().await?.ok_or_else(|| io::Error::other("it has ended"))?;
+        let told = self
+            .output
+            .next_line()
+            .await?
+            .ok_or_else(|| io::Error::other("it has ended"))?;
         match serde_json::from_str(&told)? {
             Told::Error(error) => Err(CallerError::Inside(error)),
-            Told::Answer { status, headers, body, took_ms } => {
+            Told::Answer {
+                status,
+                headers,
+                body,
+                took_ms,
+            } => {
                 let broken = |error: &dyn std::fmt::Display| CallerError::Inside(error.to_string());
                 Ok(Answer {
                     status: StatusCode::from_u16(status).map_err(|error| broken(&error))?,
                     headers: header_map(&headers).map_err(|error| broken(&error))?,
-                    body: STANDARD.decode(body).map_err(|error| broken(&error))?.into(),
+                    body: STANDARD
+                        .decode(body)
+                        .map_err(|error| broken(&error))?
+                        .into(),
                     took: Duration::from_millis(took_ms),
                 })
             }
@@ -172,7 +214,10 @@ pub async fn serve_caller() -> io::Result<()> {
 }
 
 async fn send(via: &Via, ask: &Ask) -> Result<Answer, CallError> {
-    let mut request = Request::builder().method(ask.method.as_str()).uri(&ask.url).body(Full::<Bytes>::default())?;
+    let mut request = Request::builder()
+        .method(ask.method.as_str())
+        .uri(&ask.url)
+        .body(Full::<Bytes>::default())?;
     *request.headers_mut() = header_map(&ask.headers)?;
     call(via, request, Duration::from_millis(ask.timeout_ms)).await
 }

@@ -79,7 +79,10 @@ impl Answer {
 
     /// A header's value, empty if it is absent or no text.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 }
 
@@ -87,8 +90,14 @@ impl Answer {
 ///
 /// # Errors
 /// If there is none within `timeout`.
-pub async fn call(via: &Via, request: Request<Full<Bytes>>, timeout: Duration) -> Result<Answer, CallError> {
-    tokio::time::timeout(timeout, call_untimed(via, request)).await.map_err(|_| CallError::Timeout(timeout))?
+pub async fn call(
+    via: &Via,
+    request: Request<Full<Bytes>>,
+    timeout: Duration,
+) -> Result<Answer, CallError> {
+    tokio::time::timeout(timeout, call_untimed(via, request))
+        .await
+        .map_err(|_| CallError::Timeout(timeout))?
 }
 
 async fn call_untimed(via: &Via, mut request: Request<Full<Bytes>>) -> Result<Answer, CallError> {
@@ -97,7 +106,9 @@ async fn call_untimed(via: &Via, mut request: Request<Full<Bytes>>) -> Result<An
     let response = match via {
         Via::Unix(path) => {
             origin_form(&mut request)?;
-            let stream = UnixStream::connect(path).await.map_err(CallError::Connect)?;
+            let stream = UnixStream::connect(path)
+                .await
+                .map_err(CallError::Connect)?;
             exchange(stream, request).await?
         }
         Via::Address(address) => {
@@ -111,17 +122,26 @@ async fn call_untimed(via: &Via, mut request: Request<Full<Bytes>>) -> Result<An
             let port = request.uri().port_u16().unwrap_or(80);
             origin_form(&mut request)?;
             let target = (host.trim_start_matches('[').trim_end_matches(']'), port);
-            let stream = TcpStream::connect(target).await.map_err(CallError::Connect)?;
+            let stream = TcpStream::connect(target)
+                .await
+                .map_err(CallError::Connect)?;
             exchange(stream, request).await?
         }
     };
     let (head, body) = response;
     let (head, ()) = head.into_parts();
-    Ok(Answer { status: head.status, headers: head.headers, body, took: began.elapsed() })
+    Ok(Answer {
+        status: head.status,
+        headers: head.headers,
+        body,
+        took: began.elapsed(),
+    })
 }
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, CallError> {
-    let stream = TcpStream::connect(address).await.map_err(CallError::Connect)?;
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(CallError::Connect)?;
     // A refusal only costs latency.
     let _ = stream.set_nodelay(true);
     Ok(stream)
@@ -131,7 +151,8 @@ async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     request: Request<Full<Bytes>>,
 ) -> Result<(Response<()>, Bytes), CallError> {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let answer = async {
         let (head, body) = sender.send_request(request).await?.into_parts();
         let body = read(body).await?;
@@ -147,12 +168,19 @@ async fn exchange(
 }
 
 async fn read(body: Incoming) -> Result<Bytes, CallError> {
-    Ok(Limited::new(body, LONGEST_BODY).collect().await.map_err(CallError::Body)?.to_bytes())
+    Ok(Limited::new(body, LONGEST_BODY)
+        .collect()
+        .await
+        .map_err(CallError::Body)?
+        .to_bytes())
 }
 
 fn set_host(request: &mut Request<Full<Bytes>>) -> Result<(), CallError> {
     if !request.headers().contains_key(header::HOST) {
-        let authority = request.uri().authority().map_or("localhost", |authority| authority.as_str());
+        let authority = request
+            .uri()
+            .authority()
+            .map_or("localhost", |authority| authority.as_str());
         let value = HeaderValue::from_str(authority).map_err(http::Error::from)?;
         request.headers_mut().insert(header::HOST, value);
     }
@@ -160,7 +188,11 @@ fn set_host(request: &mut Request<Full<Bytes>>) -> Result<(), CallError> {
 }
 
 fn origin_form(request: &mut Request<Full<Bytes>>) -> Result<(), CallError> {
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str())
+        .to_owned();
     *request.uri_mut() = path.parse().map_err(http::Error::from)?;
     Ok(())
 }

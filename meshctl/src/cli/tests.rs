@@ -20,34 +20,50 @@ fn every_command_has_help_with_examples() {
         let name = command.get_name().to_owned();
         let help = command.render_long_help().to_string();
         assert!(command.get_about().is_some(), "{name} has no description");
-        assert!(foreign.contains(&name.as_str()) || help.contains("Examples:"), "{name} has no examples");
+        assert!(
+            foreign.contains(&name.as_str()) || help.contains("Examples:"),
+            "{name} has no examples"
+        );
     }
 }
 
 #[test]
 fn every_command_on_a_mesh_takes_its_state_directory() {
     let mut cli = Cli::command();
-    for name in ["demo", "up", "exec", "status", "config", "down", "explain", "wait", "token"] {
+    for name in [
+        "demo", "up", "exec", "status", "config", "down", "explain", "wait", "token",
+    ] {
         let command = cli.find_subcommand_mut(name).unwrap();
-        assert!(command.get_arguments().any(|arg| arg.get_long() == Some("state")), "{name}");
+        assert!(
+            command
+                .get_arguments()
+                .any(|arg| arg.get_long() == Some("state")),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn reads_what_the_documents_show() {
-    let Command::Up(up) = parse("meshctl up mesh.yaml --config a --config b/c.yaml --capture transparent --state /tmp/x").unwrap()
-    else {
+    let Command::Up(up) = parse(
+        "meshctl up mesh.yaml --config a --config b/c.yaml --capture transparent --state /tmp/x",
+    )
+    .unwrap() else {
         panic!("up")
     };
     assert_eq!(up.config, [PathBuf::from("a"), PathBuf::from("b/c.yaml")]);
     assert_eq!(up.capture, Capture::Transparent);
     assert_eq!(up.state.state.unwrap(), PathBuf::from("/tmp/x"));
 
-    let Command::Exec(exec) = parse("meshctl exec reviews-v1 -- curl -H a:b http://x").unwrap() else { panic!("exec") };
+    let Command::Exec(exec) = parse("meshctl exec reviews-v1 -- curl -H a:b http://x").unwrap()
+    else {
+        panic!("exec")
+    };
     assert_eq!(exec.command, ["curl", "-H", "a:b", "http://x"]);
 
     let Command::Explain(explain) =
-        parse("meshctl explain --from p -X POST -H end-user:jason -o json http://reviews:9080/r").unwrap()
+        parse("meshctl explain --from p -X POST -H end-user:jason -o json http://reviews:9080/r")
+            .unwrap()
     else {
         panic!("explain")
     };
@@ -55,11 +71,15 @@ fn reads_what_the_documents_show() {
     assert_eq!(explain.headers[0].0, "end-user");
     assert_eq!(explain.output.output, Output::Json);
 
-    let Command::Demo(demo) = parse("meshctl demo --check --port 8081").unwrap() else { panic!("demo") };
+    let Command::Demo(demo) = parse("meshctl demo --check --port 8081").unwrap() else {
+        panic!("demo")
+    };
     assert!(demo.check);
     assert_eq!(demo.port, Some(8081));
 
-    let Command::Wait(wait) = parse("meshctl wait --revision 3 --timeout 250ms").unwrap() else { panic!("wait") };
+    let Command::Wait(wait) = parse("meshctl wait --revision 3 --timeout 250ms").unwrap() else {
+        panic!("wait")
+    };
     assert_eq!(wait.timeout, Duration::from_millis(250));
 }
 
@@ -70,7 +90,10 @@ fn refuses_with_a_reason() {
         ("meshctl exec reviews-v1", "COMMAND"),
         ("meshctl explain http://x", "--from"),
         ("meshctl explain --from a -H bad http://x", "name: value"),
-        ("meshctl explain --from a --mesh m.yaml http://x", "--config"),
+        (
+            "meshctl explain --from a --mesh m.yaml http://x",
+            "--config",
+        ),
         ("meshctl up m.yaml --capture magic", "explicit"),
         ("meshctl wait --timeout soon", "no duration"),
         ("meshctl analyze", "PATH"),

@@ -26,14 +26,24 @@ struct Finding<'a> {
 pub(super) fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     let mesh = args.mesh.as_deref().map(MeshFile::read).transpose()?;
     let files = offline::files(&args.paths, mesh.as_ref())?;
-    let settings = mesh.as_ref().map_or_else(MeshSettings::default, offline::settings);
+    let settings = mesh
+        .as_ref()
+        .map_or_else(MeshSettings::default, offline::settings);
     let problems = meshd_core::analyze(&files, &settings);
     match args.output.output {
         Output::Json => json(&problems.iter().map(finding).collect::<Vec<_>>())?,
-        Output::Text => problems.iter().for_each(|problem| say(ProblemLine(problem))),
+        Output::Text => problems
+            .iter()
+            .for_each(|problem| say(ProblemLine(problem))),
     }
     let number = |severity: Severity| {
-        u64::try_from(problems.iter().filter(|problem| problem.severity() == severity).count()).unwrap_or(u64::MAX)
+        u64::try_from(
+            problems
+                .iter()
+                .filter(|problem| problem.severity() == severity)
+                .count(),
+        )
+        .unwrap_or(u64::MAX)
     };
     let errors = number(Severity::Error);
     complain(format_args!(
@@ -42,7 +52,11 @@ pub(super) fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
         count(errors, "error"),
         count(number(Severity::Warning), "warning")
     ));
-    Ok(if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if errors > 0 {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn finding(problem: &Problem) -> Finding<'_> {

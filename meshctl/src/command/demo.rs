@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use mesh_ca::{Authority, AuthorityOptions};
 use meshd_core::MeshSettings;
+use tokio::sync::mpsc;
 
 use super::signals::StopSignals;
-use super::up::{print, ready_line, stop};
+use super::up::{ready_line, stop};
 use crate::address::PortPicker;
 use crate::call::Admin;
 use crate::cli::DemoArgs;
 use crate::demo::{LiveConfig, Sample, Target, Targets, Tour, Traffic, gateway_address, show_live};
-use crate::mesh::{MeshPlan, Notices, Prepared, Running};
+use crate::mesh::{MeshPlan, Notice, Notices, Prepared, Running};
 use crate::offline;
 use crate::output::say;
 use crate::state::{LockError, StateDir, StateLock};
@@ -26,21 +27,41 @@ const DEFAULT_PORT: u16 = 8080;
 /// Somebody looks at the page now and then, and jason sometimes.
 const VISITORS: Targets = Targets {
     list: &[
-        Target { path: "/productpage", user: None },
-        Target { path: "/productpage", user: Some("jason") },
-        Target { path: "/api/v1/products/0/reviews", user: None },
+        Target {
+            path: "/productpage",
+            user: None,
+        },
+        Target {
+            path: "/productpage",
+            user: Some("jason"),
+        },
+        Target {
+            path: "/api/v1/products/0/reviews",
+            user: None,
+        },
     ],
     forgiving: true,
 };
 
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
-    let temporary = if args.check && args.state.is_none() { Some(Temporary::new()?) } else { None };
-    let given = temporary.as_ref().map(|dir| dir.0.as_path()).or(args.state.as_deref());
+    let temporary = if args.check && args.state.is_none() {
+        Some(Temporary::new()?)
+    } else {
+        None
+    };
+    let given = temporary
+        .as_ref()
+        .map(|dir| dir.0.as_path())
+        .or(args.state.as_deref());
     let state = StateDir::find(given)?;
     // Nothing of a running demo may be overwritten.
     if let Some(pid) = StateLock::holder(&state) {
-        return Err(LockError::Held { dir: state.root().to_owned(), pid }.into());
+        return Err(LockError::Held {
+            dir: state.root().to_owned(),
+            pid,
+        }
+        .into());
     }
     let port = match args.port {
         Some(port) => port,
@@ -85,7 +106,7 @@ async fn serve(
         if check {
             let live = live_config(state, sample, &running)?;
             let tour = Tour::new(gateway, live, record);
-            let printer = print(receiver);
+            let printer = print_short(receiver);
             tokio::select! {
                 outcome = tour.run() => passed = outcome,
                 () = running.keep() => {}
@@ -94,7 +115,11 @@ async fn serve(
             }
         } else {
             let _traffic = Traffic::start(gateway, VISITORS, 2, Duration::from_millis(200));
-            let head = head(state, sample, gateway);
+            let page = running
+                .gateways()
+                .first()
+                .map_or(gateway, |(_, listen)| *listen);
+            let head = head(state, sample, page);
             say(&head);
             tokio::select! {
                 () = show_live(record, head, receiver) => {}
@@ -105,26 +130,61 @@ async fn serve(
     }
     stop(running, signals, !check).await;
     started?;
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Between the steps: the steps themselves tell what they break, so a line each is enough.
+async fn print_short(mut notices: mpsc::UnboundedReceiver<Notice>) {
+    while let Some(notice) = notices.recv().await {
+        let text = notice.to_string();
+        say(format_args!(
+            "   note:  {}",
+            text.lines().next().unwrap_or_default()
+        ));
+    }
+    std::future::pending().await
 }
 
 /// Follows changes with the very settings that the control plane was started with.
 fn live_config(state: &StateDir, sample: &Sample, running: &Running) -> anyhow::Result<LiveConfig> {
-    let options = AuthorityOptions { trust_domain: sample.mesh.trust_domain.clone(), ..AuthorityOptions::default() };
+    let options = AuthorityOptions {
+        trust_domain: sample.mesh.trust_domain.clone(),
+        ..AuthorityOptions::default()
+    };
     let roots_der = Authority::open(&state.ca(), &options)?.roots_der().to_vec();
-    let settings = MeshSettings { roots_der, ..offline::settings(&sample.mesh) };
+    let settings = MeshSettings {
+        roots_der,
+        ..offline::settings(&sample.mesh)
+    };
     let record = running.record();
     let record = record.borrow();
     let mut sources = vec![state.world()];
     sources.extend(record.config.iter().cloned());
-    let dir = record.config.first().context("the sample has no configuration")?;
+    let dir = record
+        .config
+        .first()
+        .context("the sample has no configuration")?;
     let admin = Admin::new("the control plane", &record.control_plane_admin);
-    Ok(LiveConfig::new(dir, sources, settings, admin, u32::try_from(record.workloads.len())?))
+    Ok(LiveConfig::new(
+        dir,
+        sources,
+        settings,
+        admin,
+        u32::try_from(record.workloads.len())?,
+    ))
 }
 
 fn head(state: &StateDir, sample: &Sample, gateway: std::net::SocketAddr) -> String {
     let default = StateDir::find(None).is_ok_and(|default| default == *state);
-    let option = if default { String::new() } else { format!(" --state {}", state.root().display()) };
+    let option = if default {
+        String::new()
+    } else {
+        format!(" --state {}", state.root().display())
+    };
     format!(
         "page:           http://{gateway}/productpage (sign in as jason, without a password)\n\
          configuration:  {config} (change it; the steps of the tour are in {tour})\n\
@@ -151,10 +211,15 @@ impl Temporary {
             match fs::DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => return Ok(Self(path)),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error).with_context(|| format!("cannot create {}", path.display())),
+                Err(error) => {
+                    return Err(error).with_context(|| format!("cannot create {}", path.display()));
+                }
             }
         }
-        anyhow::bail!("cannot create a directory in {}: give one with --state DIR", Path::new(&base).display())
+        anyhow::bail!(
+            "cannot create a directory in {}: give one with --state DIR",
+            Path::new(&base).display()
+        )
     }
 }
 

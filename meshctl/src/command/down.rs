@@ -29,7 +29,9 @@ pub(super) fn run(args: &DownArgs) -> anyhow::Result<ExitCode> {
     let deadline = Instant::now() + PATIENCE;
     while StateLock::holder(&state) == Some(Some(pid)) {
         if Instant::now() >= deadline {
-            bail!("process {pid} still runs the mesh in {dir} after {PATIENCE:?}: `kill -9 {pid}` ends it and all it has started");
+            bail!(
+                "process {pid} still runs the mesh in {dir} after {PATIENCE:?}: `kill -9 {pid}` ends it and all it has started"
+            );
         }
         sleep(PAUSE);
     }

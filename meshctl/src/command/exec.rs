@@ -17,7 +17,10 @@ pub(super) fn run(args: &ExecArgs) -> anyhow::Result<ExitCode> {
     let state = StateDir::find(args.state.state.as_deref())?;
     let record = MeshRecord::of_running(&state)?;
     let workload = record.workload(&args.workload)?;
-    let program = args.command.first().context("no command given: meshctl exec WORKLOAD -- COMMAND...")?;
+    let program = args
+        .command
+        .first()
+        .context("no command given: meshctl exec WORKLOAD -- COMMAND...")?;
     let mut command = match enter_args(&record, workload) {
         // Namespaces are entered by a fresh process, which starts with the right environment.
         Some(enter) => {
@@ -40,15 +43,29 @@ pub(super) fn run(args: &ExecArgs) -> anyhow::Result<ExitCode> {
         };
     }
     let error = command.exec();
-    complain(format_args!("error: cannot run `{}`: {error}", program.to_string_lossy()));
-    Ok(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }.into())
+    complain(format_args!(
+        "error: cannot run `{}`: {error}",
+        program.to_string_lossy()
+    ));
+    Ok(if error.kind() == io::ErrorKind::NotFound {
+        127
+    } else {
+        126
+    }
+    .into())
 }
 
 /// Transparent capture: how to enter the workload's namespaces.
 fn enter_args(record: &MeshRecord, workload: &WorkloadRecord) -> Option<Vec<OsString>> {
     let (netns, hosts) = (workload.netns.as_ref()?, workload.hosts.as_ref()?);
     let mut args = ["internal", "enter", "--join"].map(OsString::from).to_vec();
-    args.extend([record.pid.to_string().into(), "--netns".into(), netns.into(), "--hosts".into(), hosts.into()]);
+    args.extend([
+        record.pid.to_string().into(),
+        "--netns".into(),
+        netns.into(),
+        "--hosts".into(),
+        hosts.into(),
+    ]);
     args.push("--".into());
     Some(args)
 }

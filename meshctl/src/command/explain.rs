@@ -12,7 +12,12 @@ use crate::output::{complain, count, json, say};
 use crate::state::{MeshRecord, StateDir};
 
 pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
-    let question = Question { from: args.from, method: args.method, url: args.url, headers: args.headers };
+    let question = Question {
+        from: args.from,
+        method: args.method,
+        url: args.url,
+        headers: args.headers,
+    };
     let explanation = if args.config.is_empty() {
         let state = StateDir::find(args.state.state.as_deref())?;
         explain_live(&MeshRecord::of_running(&state)?, &question).await?
@@ -32,7 +37,9 @@ fn saved(
     question: &Question,
 ) -> anyhow::Result<Explanation> {
     let mesh = mesh.map(MeshFile::read).transpose()?;
-    let settings = mesh.as_ref().map_or_else(MeshSettings::default, offline::settings);
+    let settings = mesh
+        .as_ref()
+        .map_or_else(MeshSettings::default, offline::settings);
     let mut store = Store::new();
     for (path, text) in offline::files(config, mesh.as_ref())? {
         store.set_file(&path, &text);
@@ -41,7 +48,9 @@ fn saved(
     let problems = world.problems().len();
     if problems > 0 {
         let problems = count(u64::try_from(problems)?, "problem");
-        complain(format_args!("note: the configuration has {problems}; `meshctl analyze` shows them"));
+        complain(format_args!(
+            "note: the configuration has {problems}; `meshctl analyze` shows them"
+        ));
     }
     Ok(explain_saved(&Model::new(world), question)?)
 }

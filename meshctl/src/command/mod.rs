@@ -61,12 +61,17 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 
 fn internal(part: Internal) -> anyhow::Result<ExitCode> {
     match part {
-        Internal::Guard { grace, command } => {
-            block_on(async { Ok(process::guard(&command, Duration::from_secs(grace)).await?.into()) })
-        }
+        Internal::Guard { grace, command } => block_on(async {
+            Ok(process::guard(&command, Duration::from_secs(grace))
+                .await?
+                .into())
+        }),
         Internal::Leaf { command } => {
             let error = process::exec_leaf(&command);
-            let program = command.first().map(|program| program.to_string_lossy().into_owned()).unwrap_or_default();
+            let program = command
+                .first()
+                .map(|program| program.to_string_lossy().into_owned())
+                .unwrap_or_default();
             Err(error).with_context(|| format!("cannot run `{program}`"))
         }
         Internal::Enter(enter) => {
@@ -74,12 +79,18 @@ fn internal(part: Internal) -> anyhow::Result<ExitCode> {
             complain(format_args!("error: {error}"));
             Ok(error.exit_code().into())
         }
-        Internal::Caller => block_on(async { Ok(call::serve_caller().await.map(|()| ExitCode::SUCCESS)?) }),
+        Internal::Caller => {
+            block_on(async { Ok(call::serve_caller().await.map(|()| ExitCode::SUCCESS)?) })
+        }
     }
 }
 
 /// One thread: the kernel takes the thread that starts a process for its parent.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the asynchronous runtime")?.block_on(future)
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .context("cannot start the asynchronous runtime")?
+        .block_on(future)
 }

@@ -21,7 +21,10 @@ pub(super) fn control_plane(log: &str, command: meshd::Command) -> anyhow::Resul
 
 /// `meshctl ca`.
 pub(super) fn ca(log: &str, command: mesh_ca::Command) -> anyhow::Result<ExitCode> {
-    tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(log)?).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(log)?)
+        .with_writer(std::io::stderr)
+        .init();
     until_signal(|shutdown| async { Ok(command.run(shutdown).await?) })
 }
 
@@ -30,18 +33,22 @@ fn until_signal<F>(server: impl FnOnce(CancellationToken) -> F) -> anyhow::Resul
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("cannot start the asynchronous runtime")?.block_on(async {
-        let mut signals = StopSignals::new()?;
-        let shutdown = CancellationToken::new();
-        let mut server = Box::pin(server(shutdown.clone()));
-        tokio::select! {
-            ended = &mut server => ended?,
-            () = signals.next() => {
-                shutdown.cancel();
-                server.await?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime
+        .context("cannot start the asynchronous runtime")?
+        .block_on(async {
+            let mut signals = StopSignals::new()?;
+            let shutdown = CancellationToken::new();
+            let mut server = Box::pin(server(shutdown.clone()));
+            tokio::select! {
+                ended = &mut server => ended?,
+                () = signals.next() => {
+                    shutdown.cancel();
+                    server.await?;
+                }
             }
-        }
-        Ok(ExitCode::SUCCESS)
-    })
+            Ok(ExitCode::SUCCESS)
+        })
 }

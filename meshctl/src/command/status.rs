@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use mesh_api::v1::{ControlPlaneStatus, Problem, ProblemList, ProxyList, ProxySelf, ProxyStatus, Severity};
+use mesh_api::v1::{
+    ControlPlaneStatus, Problem, ProblemList, ProxyList, ProxySelf, ProxyStatus, Severity,
+};
 use meshd_core::ProblemLine;
 use serde::Serialize;
 
@@ -52,29 +54,53 @@ pub(super) async fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
 
 async fn gather(state: &StateDir, record: MeshRecord) -> Report {
     let admin = Admin::new("the control plane", &record.control_plane_admin);
-    let (control_plane, control_plane_error) = match admin.get::<ControlPlaneStatus>("/v1/status").await {
-        Ok(status) => (Some(status), None),
-        Err(error) => (None, Some(error.to_string())),
-    };
+    let (control_plane, control_plane_error) =
+        match admin.get::<ControlPlaneStatus>("/v1/status").await {
+            Ok(status) => (Some(status), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
     let mut seen = Vec::new();
     let mut problems = Vec::new();
     if control_plane.is_some() {
         // It answered a moment ago; if it has gone since, the first answer still stands.
-        seen = admin.get::<ProxyList>("/v1/proxies").await.map(|list| list.proxies).unwrap_or_default();
-        problems = admin.get::<ProblemList>("/v1/problems").await.map(|list| list.problems).unwrap_or_default();
+        seen = admin
+            .get::<ProxyList>("/v1/proxies")
+            .await
+            .map(|list| list.proxies)
+            .unwrap_or_default();
+        problems = admin
+            .get::<ProblemList>("/v1/problems")
+            .await
+            .map(|list| list.problems)
+            .unwrap_or_default();
     }
     let mut proxies = Vec::new();
     for record in record.workloads {
-        let own = Admin::new(format!("the proxy of {}", record.name), &record.admin).get("/v1/status").await.ok();
-        let seen = seen.iter().find(|proxy| proxy.workload == record.name).cloned();
+        let own = Admin::new(format!("the proxy of {}", record.name), &record.admin)
+            .get("/v1/status")
+            .await
+            .ok();
+        let seen = seen
+            .iter()
+            .find(|proxy| proxy.workload == record.name)
+            .cloned();
         proxies.push(Proxy { record, own, seen });
     }
     let capture = record.capture;
-    Report { state: state.root().display().to_string(), capture, control_plane, control_plane_error, proxies, problems }
+    Report {
+        state: state.root().display().to_string(),
+        capture,
+        control_plane,
+        control_plane_error,
+        proxies,
+        problems,
+    }
 }
 
 fn unix_now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
@@ -96,7 +122,15 @@ fn render(report: &Report, now: i64) -> String {
             error.as_deref().unwrap_or_default()
         )),
     }
-    let mut table = Table::new(["WORKLOAD", "KIND", "ADDRESS", "PROXY", "APPLICATION", "REVISION", "CERTIFICATE"]);
+    let mut table = Table::new([
+        "WORKLOAD",
+        "KIND",
+        "ADDRESS",
+        "PROXY",
+        "APPLICATION",
+        "REVISION",
+        "CERTIFICATE",
+    ]);
     for proxy in &report.proxies {
         let record = &proxy.record;
         table.row([
@@ -109,13 +143,21 @@ fn render(report: &Report, now: i64) -> String {
             proxy_state(proxy),
             application(record),
             revision(proxy, report.control_plane.as_ref()),
-            certificate(proxy.own.as_ref().map_or(0, |own| own.certificate_not_after), now),
+            certificate(
+                proxy
+                    .own
+                    .as_ref()
+                    .map_or(0, |own| own.certificate_not_after),
+                now,
+            ),
         ]);
     }
     text.push_str(&table.to_string());
     for proxy in &report.proxies {
         let own = proxy.own.iter().flat_map(|own| &own.rejected);
-        let last = own.chain(proxy.seen.iter().flat_map(|seen| &seen.rejected)).next();
+        let last = own
+            .chain(proxy.seen.iter().flat_map(|seen| &seen.rejected))
+            .next();
         if let Some(refusal) = last {
             text.push_str(&format!(
                 "\n\n{} refuses {}: {}",
@@ -125,7 +167,11 @@ fn render(report: &Report, now: i64) -> String {
     }
     if !report.problems.is_empty() {
         text.push_str("\n\nproblems of the configuration:");
-        for problem in report.problems.iter().filter(|problem| problem.severity() != Severity::Info) {
+        for problem in report
+            .problems
+            .iter()
+            .filter(|problem| problem.severity() != Severity::Info)
+        {
             text.push_str(&format!("\n{}", ProblemLine(problem)));
         }
     }
@@ -145,6 +191,7 @@ fn proxy_state(proxy: &Proxy) -> String {
 fn application(record: &WorkloadRecord) -> String {
     match (&record.log, record.app_pid) {
         (None, _) if record.kind == WorkloadKind::Gateway => "-".to_owned(),
+        (None, _) if record.ports.is_empty() => "none".to_owned(),
         (None, _) => "yours".to_owned(),
         (Some(_), Some(pid)) => format!("runs ({pid})"),
         (Some(_), None) => "ended".to_owned(),
@@ -153,10 +200,16 @@ fn application(record: &WorkloadRecord) -> String {
 
 fn revision(proxy: &Proxy, control_plane: Option<&ControlPlaneStatus>) -> String {
     let runs = proxy.own.as_ref().map(|own| own.revision);
-    let acked = proxy.seen.as_ref().filter(|seen| seen.connected).map(|seen| seen.acked_revision);
+    let acked = proxy
+        .seen
+        .as_ref()
+        .filter(|seen| seen.connected)
+        .map(|seen| seen.acked_revision);
     match (acked.or(runs), control_plane) {
         (None | Some(0), _) => "none".to_owned(),
-        (Some(runs), Some(status)) if runs < status.revision => format!("{runs} (newest {})", status.revision),
+        (Some(runs), Some(status)) if runs < status.revision => {
+            format!("{runs} (newest {})", status.revision)
+        }
         (Some(runs), _) => runs.to_string(),
     }
 }
@@ -209,7 +262,13 @@ mod tests {
     }
 
     fn own(revision: u64) -> ProxySelf {
-        ProxySelf { revision, ready: true, connected: true, certificate_not_after: 90_000, ..ProxySelf::default() }
+        ProxySelf {
+            revision,
+            ready: true,
+            connected: true,
+            certificate_not_after: 90_000,
+            ..ProxySelf::default()
+        }
     }
 
     #[test]
@@ -221,7 +280,12 @@ mod tests {
         };
         let problem = Problem {
             severity: Severity::Error.into(),
-            origin: Some(Origin { source: "a.yaml".to_owned(), line: 3, column: 1, ..Origin::default() }),
+            origin: Some(Origin {
+                source: "a.yaml".to_owned(),
+                line: 3,
+                column: 1,
+                ..Origin::default()
+            }),
             message: "unknown field `hsots`".to_owned(),
             code: "unknown-field".to_owned(),
         };
@@ -239,15 +303,25 @@ mod tests {
             proxies: vec![
                 Proxy {
                     record: record("default/reviews-v1", WorkloadKind::Sidecar, Some(12)),
-                    own: Some(ProxySelf { rejected: vec![refusal], ..own(4) }),
+                    own: Some(ProxySelf {
+                        rejected: vec![refusal],
+                        ..own(4)
+                    }),
                     seen: None,
                 },
                 Proxy {
                     record: record("istio-system/gw", WorkloadKind::Gateway, None),
-                    own: Some(ProxySelf { connected: false, ..own(5) }),
+                    own: Some(ProxySelf {
+                        connected: false,
+                        ..own(5)
+                    }),
                     seen: None,
                 },
-                Proxy { record: record("default/x", WorkloadKind::Sidecar, None), own: None, seen: None },
+                Proxy {
+                    record: record("default/x", WorkloadKind::Sidecar, None),
+                    own: None,
+                    seen: None,
+                },
             ],
             problems: vec![problem],
         };
@@ -265,7 +339,10 @@ problems of the configuration:
 ";
         let text = render(&report, 4000);
         assert!(text.starts_with(want), "{text}");
-        assert!(text.contains("a.yaml:3:1: error: unknown field `hsots`"), "{text}");
+        assert!(
+            text.contains("a.yaml:3:1: error: unknown field `hsots`"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -283,7 +360,13 @@ problems of the configuration:
 
     #[test]
     fn remaining_life_is_rough() {
-        for (left, text) in [(5, "5s left"), (65, "1m 5s left"), (7300, "2h 1m left"), (90_000, "1d 1h left"), (0, "expired")] {
+        for (left, text) in [
+            (5, "5s left"),
+            (65, "1m 5s left"),
+            (7300, "2h 1m left"),
+            (90_000, "1d 1h left"),
+            (0, "expired"),
+        ] {
             assert_eq!(certificate(1000 + left, 1000), text);
         }
         assert_eq!(certificate(0, 1000), "none");

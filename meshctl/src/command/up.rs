@@ -9,7 +9,7 @@ use super::signals::StopSignals;
 use crate::cli::UpArgs;
 use crate::mesh::{MeshPlan, Notice, Notices, Prepared, Running};
 use crate::mesh_file::MeshFile;
-use crate::output::{complain, say};
+use crate::output::{complain, count, say};
 use crate::state::StateDir;
 
 pub(super) fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
@@ -17,13 +17,18 @@ pub(super) fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let mesh = MeshFile::read(&args.mesh)?;
     let state = StateDir::find(args.state.state.as_deref())?;
     say(format_args!(
-        "mesh {}: {} workloads, {} gateways; state in {}",
+        "mesh {}: {}, {}; state in {}",
         mesh.name,
-        mesh.workloads.len(),
-        mesh.gateways.len(),
+        count(u64::try_from(mesh.workloads.len())?, "workload"),
+        count(u64::try_from(mesh.gateways.len())?, "gateway"),
         state.root().display()
     ));
-    let prepared = Prepared::new(MeshPlan { mesh, config: args.config, capture: args.capture, state })?;
+    let prepared = Prepared::new(MeshPlan {
+        mesh,
+        config: args.config,
+        capture: args.capture,
+        state,
+    })?;
     super::block_on(serve(prepared, began))
 }
 
@@ -78,7 +83,7 @@ pub(super) fn ready_line(running: &Running, began: Instant) -> String {
 }
 
 /// Prints what the mesh tells.
-pub(super) async fn print(mut notices: mpsc::UnboundedReceiver<Notice>) {
+async fn print(mut notices: mpsc::UnboundedReceiver<Notice>) {
     while let Some(notice) = notices.recv().await {
         match &notice {
             Notice::Info(_) => say(&notice),

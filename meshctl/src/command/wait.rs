@@ -16,10 +16,18 @@ pub(super) async fn run(args: &WaitArgs) -> anyhow::Result<ExitCode> {
     let admin = Admin::new("the control plane", &record.control_plane_admin);
     let revision = match args.revision {
         Some(revision) => revision,
-        None => admin.get::<ControlPlaneStatus>("/v1/status").await?.revision,
+        None => {
+            admin
+                .get::<ControlPlaneStatus>("/v1/status")
+                .await?
+                .revision
+        }
     };
     // The control plane counts whole seconds; the shorter limit is kept here.
-    let path = format!("/v1/wait?revision={revision}&timeout={}", args.timeout.as_secs() + 1);
+    let path = format!(
+        "/v1/wait?revision={revision}&timeout={}",
+        args.timeout.as_secs() + 1
+    );
     let status: ControlPlaneStatus = admin.get_within(&path, args.timeout).await.with_context(|| {
         format!("not every proxy runs revision {revision} yet: `meshctl status` shows which, and what it refuses")
     })?;

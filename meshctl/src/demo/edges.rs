@@ -41,9 +41,15 @@ impl EdgeTable {
                 workload => workload.to_owned(),
             };
             let key = (edge.source.workload.clone(), callee);
-            let row = rows.entry(key.clone()).or_insert_with(|| EdgeRow { mutual_tls: true, ..EdgeRow::default() });
+            let row = rows.entry(key.clone()).or_insert_with(|| EdgeRow {
+                mutual_tls: true,
+                ..EdgeRow::default()
+            });
             row.count += edge.count;
-            if matches!(edge.response, ResponseClass::ServerError | ResponseClass::Failed) {
+            if matches!(
+                edge.response,
+                ResponseClass::ServerError | ResponseClass::Failed
+            ) {
                 row.failed += edge.count;
             }
             row.mutual_tls &= edge.mutual_tls;
@@ -60,20 +66,36 @@ impl EdgeTable {
 
     /// The rows by caller and callee.
     pub fn rows(&self) -> impl Iterator<Item = (&str, &str, &EdgeRow)> {
-        self.rows.iter().map(|((from, to), row)| (from.as_str(), to.as_str(), row))
+        self.rows
+            .iter()
+            .map(|((from, to), row)| (from.as_str(), to.as_str(), row))
     }
 
     /// The table, with the rates since an earlier one.
     pub fn render(&self, before: &Self, elapsed: Duration) -> Table {
-        let headers = ["CALLER", "CALLED", "PER SECOND", "SUCCESS", "P50 MS", "P99 MS", "MUTUAL TLS"];
+        let headers = [
+            "CALLER",
+            "CALLED",
+            "PER SECOND",
+            "SUCCESS",
+            "P50 MS",
+            "P99 MS",
+            "MUTUAL TLS",
+        ];
         let mut table = Table::new(headers).right(&[2, 3, 4, 5]);
         for (key, row) in &self.rows {
             let earlier = before.rows.get(key).cloned().unwrap_or_default();
             table.row([
                 key.0.clone(),
                 key.1.clone(),
-                format!("{:.1}", rate(row.count.saturating_sub(earlier.count), elapsed)),
-                success(row.count.saturating_sub(earlier.count), row.failed.saturating_sub(earlier.failed)),
+                format!(
+                    "{:.1}",
+                    rate(row.count.saturating_sub(earlier.count), elapsed)
+                ),
+                success(
+                    row.count.saturating_sub(earlier.count),
+                    row.failed.saturating_sub(earlier.failed),
+                ),
                 format!("{:.1}", row.p50_ms),
                 format!("{:.1}", row.p99_ms),
                 if row.mutual_tls { "yes" } else { "no" }.to_owned(),
@@ -94,8 +116,15 @@ impl EdgeTable {
             failed += row.failed.saturating_sub(earlier.failed);
         }
         let each = callees.iter().filter(|(_, count)| **count > 0);
-        let each = each.map(|(name, count)| format!("{name} {:.1}", rate(*count, elapsed))).collect::<Vec<_>>();
-        format!("{:.1} requests/s, success {}: {}", rate(count, elapsed), success(count, failed), each.join(", "))
+        let each = each
+            .map(|(name, count)| format!("{name} {:.1}", rate(*count, elapsed)))
+            .collect::<Vec<_>>();
+        format!(
+            "{:.1} requests/s, success {}: {}",
+            rate(count, elapsed),
+            success(count, failed),
+            each.join(", ")
+        )
     }
 }
 
@@ -109,7 +138,10 @@ fn success(count: u64, failed: u64) -> String {
     if count == 0 {
         return "-".to_owned();
     }
-    format!("{:.1}%", (count - failed.min(count)) as f64 * 100.0 / count as f64)
+    format!(
+        "{:.1}%",
+        (count - failed.min(count)) as f64 * 100.0 / count as f64
+    )
 }
 
 #[cfg(test)]
@@ -128,7 +160,10 @@ mod tests {
 
     #[test]
     fn sums_up_what_callers_report() {
-        let server_side = Edge { reporter: "destination".to_owned(), ..edge("a", "b", ResponseClass::Success, 100, 1.0) };
+        let server_side = Edge {
+            reporter: "destination".to_owned(),
+            ..edge("a", "b", ResponseClass::Success, 100, 1.0)
+        };
         let before = EdgeTable::new([edge("a", "b", ResponseClass::Success, 10, 1.0)]);
         let now = EdgeTable::new([
             edge("a", "b", ResponseClass::Success, 28, 2.0),
@@ -140,7 +175,13 @@ mod tests {
 CALLER  CALLED  PER SECOND  SUCCESS  P50 MS  P99 MS  MUTUAL TLS
 a       b             10.0    90.0%     2.0   100.0  yes
 a       svc            2.0   100.0%     1.0     2.0  yes";
-        assert_eq!(now.render(&before, Duration::from_secs(2)).to_string(), want);
-        assert_eq!(now.summary(&before, Duration::from_secs(2)), "12.0 requests/s, success 91.7%: b 10.0, svc 2.0");
+        assert_eq!(
+            now.render(&before, Duration::from_secs(2)).to_string(),
+            want
+        );
+        assert_eq!(
+            now.summary(&before, Duration::from_secs(2)),
+            "12.0 requests/s, success 91.7%: b 10.0, svc 2.0"
+        );
     }
 }

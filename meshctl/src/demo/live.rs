@@ -63,13 +63,21 @@ async fn edges(record: &watch::Receiver<MeshRecord>) -> EdgeTable {
     for proxy in proxies {
         let admin = Admin::new(format!("the proxy of {}", proxy.name), &proxy.admin);
         // One that just starts again is left out this time.
-        edges.extend(admin.get::<Vec<Edge>>("/v1/edges").await.unwrap_or_default());
+        edges.extend(
+            admin
+                .get::<Vec<Edge>>("/v1/edges")
+                .await
+                .unwrap_or_default(),
+        );
     }
     EdgeTable::new(edges)
 }
 
 fn draw(head: &str, table: &str, notices: &VecDeque<String>) {
-    let notices = notices.iter().map(|notice| format!("\n{notice}")).collect::<String>();
+    let notices = notices
+        .iter()
+        .map(|notice| format!("\n{notice}"))
+        .collect::<String>();
     // To the upper left corner, then clear what is left of the old picture.
     say(format_args!("\x1b[H\x1b[2J{head}\n\n{table}\n{notices}"));
 }

@@ -44,7 +44,9 @@ pub enum ApplyError {
     #[error(transparent)]
     Admin(#[from] AdminError),
     /// It takes too long.
-    #[error("not in force everywhere after {PATIENCE:?}: revision {revision} runs on {current} of {connected} connected proxies, {proxies} were expected{problems}")]
+    #[error(
+        "not in force everywhere after {PATIENCE:?}: revision {revision} runs on {current} of {connected} connected proxies, {proxies} were expected{problems}"
+    )]
     Late {
         /// Newest revision.
         revision: u64,
@@ -64,8 +66,20 @@ pub enum ApplyError {
 impl LiveConfig {
     /// `dir` is to be changed; `sources` (with it) are what the control plane reads, `settings`
     /// what it was started with.
-    pub fn new(dir: &Path, sources: Vec<PathBuf>, settings: MeshSettings, admin: Admin, proxies: u32) -> Self {
-        Self { dir: dir.to_owned(), sources, settings, admin, proxies }
+    pub fn new(
+        dir: &Path,
+        sources: Vec<PathBuf>,
+        settings: MeshSettings,
+        admin: Admin,
+        proxies: u32,
+    ) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            sources,
+            settings,
+            admin,
+            proxies,
+        }
     }
 
     /// Writes (or, without text, removes) files and waits until every proxy runs exactly what
@@ -73,7 +87,10 @@ impl LiveConfig {
     ///
     /// # Errors
     /// If a file cannot be changed, or the change does not come into force.
-    pub async fn apply(&self, changes: &[(&str, Option<&str>)]) -> Result<ControlPlaneStatus, ApplyError> {
+    pub async fn apply(
+        &self,
+        changes: &[(&str, Option<&str>)],
+    ) -> Result<ControlPlaneStatus, ApplyError> {
         for (name, text) in changes {
             self.write(name, *text)?;
         }
@@ -115,8 +132,15 @@ impl LiveConfig {
             }
             if Instant::now() >= deadline {
                 let status = status?;
-                let problems = self.admin.get::<ProblemList>("/v1/problems").await?.problems;
-                let problems = problems.iter().map(|problem| format!("\n{}", ProblemLine(problem))).collect();
+                let problems = self
+                    .admin
+                    .get::<ProblemList>("/v1/problems")
+                    .await?
+                    .problems;
+                let problems = problems
+                    .iter()
+                    .map(|problem| format!("\n{}", ProblemLine(problem)))
+                    .collect();
                 return Err(ApplyError::Late {
                     revision: status.revision,
                     current: status.current,

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 use tokio::sync::watch;
 
-use crate::state::{MeshRecord, WorkloadKind, WorkloadRecord};
+use crate::state::{Capture, MeshRecord, WorkloadKind, WorkloadRecord};
 
 pub use edges::{EdgeRow, EdgeTable};
 pub use live::show_live;
@@ -21,11 +21,19 @@ pub use sample::{Sample, SampleError};
 pub use tour::Tour;
 pub use traffic::{Target, Targets, Traffic};
 
-/// Where the sample's gateway listens on this machine.
+/// Where this process reaches the sample's gateway.
 pub fn gateway_address(record: &watch::Receiver<MeshRecord>) -> Option<SocketAddr> {
     let record = record.borrow();
-    let gateway = record.workloads.iter().find(|workload| workload.kind == WorkloadKind::Gateway)?;
-    gateway.ports.first().map(|port| port.listen)
+    let gateway = record
+        .workloads
+        .iter()
+        .find(|workload| workload.kind == WorkloadKind::Gateway)?;
+    let port = gateway.ports.first()?;
+    Some(match record.capture {
+        Capture::Explicit => port.listen,
+        // This process is inside of the mesh's network then, and that port outside of it.
+        Capture::Transparent => SocketAddr::new(gateway.address, port.port),
+    })
 }
 
 /// A workload of the sample, which has all its names.

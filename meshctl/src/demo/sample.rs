@@ -75,7 +75,11 @@ impl Sample {
     /// If there is something else in its place, or it cannot be written.
     pub fn lay_out(state: &Path, gateway_port: u16) -> Result<Self, SampleError> {
         let mut mesh = MeshFile::parse(Path::new("samples/bookinfo/mesh.yaml"), MESH)?;
-        for port in mesh.gateways.iter_mut().flat_map(|gateway| &mut gateway.ports) {
+        for port in mesh
+            .gateways
+            .iter_mut()
+            .flat_map(|gateway| &mut gateway.ports)
+        {
             port.listen.set_port(gateway_port);
         }
         for workload in &mut mesh.workloads {
@@ -89,7 +93,9 @@ impl Sample {
 
     /// The text of a step's configuration.
     pub fn step(name: &str) -> Option<&'static str> {
-        TOUR.iter().find(|(file, _)| *file == name).map(|(_, text)| *text)
+        TOUR.iter()
+            .find(|(file, _)| *file == name)
+            .map(|(_, text)| *text)
     }
 }
 
@@ -97,15 +103,27 @@ fn fill(dir: &Path, files: &[(&str, &str)]) -> Result<(), SampleError> {
     let marker = dir.join(MARKER);
     if dir.exists() {
         if !marker.exists() {
-            return Err(SampleError::Foreign { path: dir.to_owned() });
+            return Err(SampleError::Foreign {
+                path: dir.to_owned(),
+            });
         }
-        fs::remove_dir_all(dir).map_err(|source| SampleError::Write { path: dir.to_owned(), source })?;
+        fs::remove_dir_all(dir).map_err(|source| SampleError::Write {
+            path: dir.to_owned(),
+            source,
+        })?;
     }
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(|source| SampleError::Write { path: dir.to_owned(), source })?;
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir);
+    made.map_err(|source| SampleError::Write {
+        path: dir.to_owned(),
+        source,
+    })?;
     for (name, text) in files.iter().chain(&[(MARKER, "")]) {
         let path = dir.join(name);
-        file::replace(&path, text.as_bytes()).map_err(|source| SampleError::Write { path, source })?;
+        file::replace(&path, text.as_bytes())
+            .map_err(|source| SampleError::Write { path, source })?;
     }
     Ok(())
 }
@@ -117,13 +135,18 @@ mod tests {
     #[test]
     fn embeds_every_file_of_the_sample() {
         for (dir, embedded) in [("base", BASE.as_slice()), ("tour", TOUR.as_slice())] {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/bookinfo/config").join(dir);
+            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../samples/bookinfo/config")
+                .join(dir);
             let mut names = fs::read_dir(path)
                 .unwrap()
                 .map(|entry| entry.unwrap().file_name().into_string().unwrap())
                 .collect::<Vec<_>>();
             names.sort();
-            assert_eq!(names, embedded.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+            assert_eq!(
+                names,
+                embedded.iter().map(|(name, _)| *name).collect::<Vec<_>>()
+            );
         }
     }
 

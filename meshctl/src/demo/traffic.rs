@@ -59,20 +59,39 @@ impl Traffic {
     /// Begins to send: so many senders, each with a pause after every request.
     pub fn start(gateway: SocketAddr, targets: Targets, senders: usize, pause: Duration) -> Self {
         let (targets, receiver) = watch::channel(targets);
-        let taken_up = std::iter::repeat_with(AtomicU64::default).take(senders).collect();
-        let counts = Arc::new(Counts { taken_up, ..Counts::default() });
+        let taken_up = std::iter::repeat_with(AtomicU64::default)
+            .take(senders)
+            .collect();
+        let counts = Arc::new(Counts {
+            taken_up,
+            ..Counts::default()
+        });
         let mut tasks = JoinSet::new();
         for number in 0..senders {
-            tasks.spawn(send(number, gateway, receiver.clone(), Arc::clone(&counts), pause));
+            tasks.spawn(send(
+                number,
+                gateway,
+                receiver.clone(),
+                Arc::clone(&counts),
+                pause,
+            ));
         }
-        Self { counts, targets, _senders: tasks }
+        Self {
+            counts,
+            targets,
+            _senders: tasks,
+        }
     }
 
     /// Changes what is requested, and returns when no request from before is under way.
     pub async fn switch(&self, targets: Targets) {
         let before = self.taken_up();
         self.targets.send_replace(targets);
-        let done = |now: &[u64]| now.iter().zip(&before).all(|(now, before)| now >= &(before + 2));
+        let done = |now: &[u64]| {
+            now.iter()
+                .zip(&before)
+                .all(|(now, before)| now >= &(before + 2))
+        };
         while !done(&self.taken_up()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -95,7 +114,11 @@ impl Traffic {
 
     /// What the first failures looked like.
     pub fn failures(&self) -> Vec<String> {
-        self.counts.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.counts
+            .failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Waits until so many more requests were sent.
@@ -107,7 +130,11 @@ impl Traffic {
     }
 
     fn taken_up(&self) -> Vec<u64> {
-        self.counts.taken_up.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+        self.counts
+            .taken_up
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .collect()
     }
 }
 
@@ -141,12 +168,18 @@ async fn send(
 }
 
 async fn request(gateway: SocketAddr, target: Target) -> Result<(), String> {
-    let answer = get(gateway, target.path, target.user).await.map_err(|error| error.to_string())?;
+    let answer = get(gateway, target.path, target.user)
+        .await
+        .map_err(|error| error.to_string())?;
     if answer.status.is_success() {
         return Ok(());
     }
     let body = answer.text().chars().take(120).collect::<String>();
-    Err(format!("{} {} {body}", answer.status, answer.header("x-mesh-reason")))
+    Err(format!(
+        "{} {} {body}",
+        answer.status,
+        answer.header("x-mesh-reason")
+    ))
 }
 
 /// A request to the gateway, signed in or not.
@@ -160,7 +193,10 @@ pub(super) async fn get(
         headers.insert(header::COOKIE, value);
     }
     let uri = format!("http://{gateway}{path}");
-    let mut request = Request::builder().method(Method::GET).uri(uri).body(Full::<Bytes>::default())?;
+    let mut request = Request::builder()
+        .method(Method::GET)
+        .uri(uri)
+        .body(Full::<Bytes>::default())?;
     *request.headers_mut() = headers;
     call(&Via::Direct, request, PATIENCE).await
 }

@@ -13,16 +13,37 @@ pub(super) fn all(matches: &[HttpMatch]) -> String {
 
 fn one(part: &HttpMatch) -> String {
     let mut parts = Vec::new();
-    let fields = [("path", &part.uri), ("scheme", &part.scheme), ("method", &part.method), ("authority", &part.authority)];
+    let fields = [
+        ("path", &part.uri),
+        ("scheme", &part.scheme),
+        ("method", &part.method),
+        ("authority", &part.authority),
+    ];
     for (name, value) in fields {
         if let Some(value) = value {
             parts.push(format!("{name} {}", string(value)));
         }
     }
-    parts.extend(part.headers.iter().map(|header| format!("header {}", field(header))));
-    parts.extend(part.without_headers.iter().map(|header| format!("not header {}", field(header))));
-    parts.extend(part.query_params.iter().map(|query| format!("query {}", field(query))));
-    if parts.is_empty() { "all".to_owned() } else { parts.join(" and ") }
+    parts.extend(
+        part.headers
+            .iter()
+            .map(|header| format!("header {}", field(header))),
+    );
+    parts.extend(
+        part.without_headers
+            .iter()
+            .map(|header| format!("not header {}", field(header))),
+    );
+    parts.extend(
+        part.query_params
+            .iter()
+            .map(|query| format!("query {}", field(query))),
+    );
+    if parts.is_empty() {
+        "all".to_owned()
+    } else {
+        parts.join(" and ")
+    }
 }
 
 fn field(field: &FieldMatch) -> String {

@@ -7,8 +7,8 @@ use std::fmt;
 use mesh_api::v1::http_route::Action;
 use mesh_api::v1::resource::Body;
 use mesh_api::v1::{
-    AuthorizationAction, AuthorizationPolicy, Destination, Forward, Gateway, HttpRoute, Inbound, MtlsMode, Origin, Protocol,
-    Resource, RouteTable, Service, TcpRoute, TlsRoute, Workload,
+    AuthorizationAction, AuthorizationPolicy, Destination, Forward, Gateway, HttpRoute, Inbound,
+    MtlsMode, Origin, Protocol, Resource, RouteTable, Service, TcpRoute, TlsRoute, Workload,
 };
 use serde::Deserialize;
 
@@ -25,8 +25,17 @@ pub struct Dump {
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digest = self.digest.get(..12).unwrap_or(&self.digest);
-        write!(f, "revision {} ({digest}), {} resources", self.revision, self.resources.len())?;
-        let bodies = || self.resources.iter().filter_map(|resource| Some((resource.name.as_str(), resource.body.as_ref()?)));
+        write!(
+            f,
+            "revision {} ({digest}), {} resources",
+            self.revision,
+            self.resources.len()
+        )?;
+        let bodies = || {
+            self.resources
+                .iter()
+                .filter_map(|resource| Some((resource.name.as_str(), resource.body.as_ref()?)))
+        };
         for (_, body) in bodies() {
             match body {
                 Body::Inbound(inbound) => write_inbound(f, inbound)?,
@@ -42,14 +51,30 @@ impl fmt::Display for Dump {
                 write_table(f, name, table)?;
             }
         }
-        let services = bodies().filter_map(|(_, body)| if let Body::Service(service) = body { Some(service) } else { None });
-        let workloads = bodies().filter_map(|(_, body)| if let Body::Workload(workload) = body { Some(workload) } else { None });
+        let services = bodies().filter_map(|(_, body)| {
+            if let Body::Service(service) = body {
+                Some(service)
+            } else {
+                None
+            }
+        });
+        let workloads = bodies().filter_map(|(_, body)| {
+            if let Body::Workload(workload) = body {
+                Some(workload)
+            } else {
+                None
+            }
+        });
         write_endpoints(f, services, &workloads.collect::<Vec<_>>())
     }
 }
 
 fn write_inbound(f: &mut fmt::Formatter<'_>, inbound: &Inbound) -> fmt::Result {
-    write!(f, "\n\nINBOUND {} as {}", inbound.workload, inbound.identity)?;
+    write!(
+        f,
+        "\n\nINBOUND {} as {}",
+        inbound.workload, inbound.identity
+    )?;
     let mut table = Table::new(["PORT", "PROTOCOL", "MUTUAL TLS", "BY", "SERVICE"]);
     for port in &inbound.ports {
         let service = match port.service.as_str() {
@@ -65,7 +90,13 @@ fn write_inbound(f: &mut fmt::Formatter<'_>, inbound: &Inbound) -> fmt::Result {
         ]);
     }
     let other = inbound.mtls_origin.as_ref();
-    table.row(["others".to_owned(), "detected".to_owned(), mtls(inbound.default_mtls()).to_owned(), by(other), "-".to_owned()]);
+    table.row([
+        "others".to_owned(),
+        "detected".to_owned(),
+        mtls(inbound.default_mtls()).to_owned(),
+        by(other),
+        "-".to_owned(),
+    ]);
     write!(f, "\n{}", indent(&table.to_string(), 2))?;
     write_policies(f, &inbound.policies)
 }
@@ -77,8 +108,16 @@ fn write_policies(f: &mut fmt::Formatter<'_>, policies: &[AuthorizationPolicy]) 
             AuthorizationAction::Deny => "DENY",
             AuthorizationAction::Unspecified => "?",
         };
-        let rules = crate::output::count(u64::try_from(policy.rules.len()).unwrap_or(u64::MAX), "rule");
-        write!(f, "\n  AuthorizationPolicy {} {action}, {rules} ({})", policy.name, place(policy.origin.as_ref()))?;
+        let rules = crate::output::count(
+            u64::try_from(policy.rules.len()).unwrap_or(u64::MAX),
+            "rule",
+        );
+        write!(
+            f,
+            "\n  AuthorizationPolicy {} {action}, {rules} ({})",
+            policy.name,
+            place(policy.origin.as_ref())
+        )?;
     }
     Ok(())
 }
@@ -87,9 +126,19 @@ fn write_gateway(f: &mut fmt::Formatter<'_>, gateway: &Gateway) -> fmt::Result {
     write!(f, "\n\nGATEWAY {}", gateway.workload)?;
     for listener in &gateway.listeners {
         for host in &listener.hosts {
-            let redirect = if host.https_redirect { ", redirects to https" } else { "" };
+            let redirect = if host.https_redirect {
+                ", redirects to https"
+            } else {
+                ""
+            };
             let origin = place(host.origin.as_ref());
-            write!(f, "\n  port {} {} host {}{redirect} ({origin})", listener.port, protocol(listener.protocol()), host.domain)?;
+            write!(
+                f,
+                "\n  port {} {} host {}{redirect} ({origin})",
+                listener.port,
+                protocol(listener.protocol()),
+                host.domain
+            )?;
             write_http(f, &host.http)?;
         }
     }
@@ -98,25 +147,70 @@ fn write_gateway(f: &mut fmt::Formatter<'_>, gateway: &Gateway) -> fmt::Result {
 
 fn write_table(f: &mut fmt::Formatter<'_>, name: &str, table: &RouteTable) -> fmt::Result {
     if table.undeclared {
-        return write!(f, "\n  {name}: declared by nobody; the mesh's outbound policy applies");
+        return write!(
+            f,
+            "\n  {name}: declared by nobody; the mesh's outbound policy applies"
+        );
     }
-    write!(f, "\n  {name}: {}:{} {}", table.host, table.port, protocol(table.protocol()))?;
+    write!(
+        f,
+        "\n  {name}: {}:{} {}",
+        table.host,
+        table.port,
+        protocol(table.protocol())
+    )?;
     write_http(f, &table.http)?;
-    for TlsRoute { sni_hosts, destinations, origin, .. } in &table.tls {
-        write!(f, "\n    TLS to {} -> {} ({})", sni_hosts.join(", "), targets(destinations), place(origin.as_ref()))?;
+    for TlsRoute {
+        sni_hosts,
+        destinations,
+        origin,
+        ..
+    } in &table.tls
+    {
+        write!(
+            f,
+            "\n    TLS to {} -> {} ({})",
+            sni_hosts.join(", "),
+            targets(destinations),
+            place(origin.as_ref())
+        )?;
     }
-    for TcpRoute { destination_subnets, destinations, origin } in &table.tcp {
-        let subnets = if destination_subnets.is_empty() { "any".to_owned() } else { destination_subnets.join(", ") };
-        write!(f, "\n    TCP to {subnets} -> {} ({})", targets(destinations), place(origin.as_ref()))?;
+    for TcpRoute {
+        destination_subnets,
+        destinations,
+        origin,
+    } in &table.tcp
+    {
+        let subnets = if destination_subnets.is_empty() {
+            "any".to_owned()
+        } else {
+            destination_subnets.join(", ")
+        };
+        write!(
+            f,
+            "\n    TCP to {subnets} -> {} ({})",
+            targets(destinations),
+            place(origin.as_ref())
+        )?;
     }
     Ok(())
 }
 
 fn write_http(f: &mut fmt::Formatter<'_>, routes: &[HttpRoute]) -> fmt::Result {
     for (number, route) in routes.iter().enumerate() {
-        let name = if route.name.is_empty() { String::new() } else { format!(" {}", route.name) };
+        let name = if route.name.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", route.name)
+        };
         let when = matches::all(&route.matches);
-        write!(f, "\n    {}.{name} {when} -> {} ({})", number + 1, action(route), place(route.origin.as_ref()))?;
+        write!(
+            f,
+            "\n    {}.{name} {when} -> {} ({})",
+            number + 1,
+            action(route),
+            place(route.origin.as_ref())
+        )?;
     }
     Ok(())
 }
@@ -134,11 +228,22 @@ fn action(route: &HttpRoute) -> String {
         Some(fault) => {
             let mut parts = Vec::new();
             if fault.delay_per_million > 0 {
-                parts.push(format!("delay {} ms for {}", fault.delay_ms, percent(fault.delay_per_million)));
+                parts.push(format!(
+                    "delay {} ms for {}",
+                    fault.delay_ms,
+                    percent(fault.delay_per_million)
+                ));
             }
             if fault.abort_per_million > 0 {
-                let status = if fault.abort_http > 0 { fault.abort_http.to_string() } else { format!("grpc {}", fault.abort_grpc) };
-                parts.push(format!("abort {status} for {}", percent(fault.abort_per_million)));
+                let status = if fault.abort_http > 0 {
+                    fault.abort_http.to_string()
+                } else {
+                    format!("grpc {}", fault.abort_grpc)
+                };
+                parts.push(format!(
+                    "abort {status} for {}",
+                    percent(fault.abort_per_million)
+                ));
             }
             format!("{}, then {action}", parts.join(", "))
         }
@@ -151,7 +256,11 @@ fn forwarding(forward: &Forward) -> String {
         text.push_str(&format!(", timeout {} ms", forward.timeout_ms));
     }
     if let Some(retry) = &forward.retry {
-        text.push_str(&format!(", {} retries on {}", retry.attempts, retry.retry_on.join(",")));
+        text.push_str(&format!(
+            ", {} retries on {}",
+            retry.attempts,
+            retry.retry_on.join(",")
+        ));
     }
     for mirror in &forward.mirrors {
         let to = mirror.destination.as_ref().map(target).unwrap_or_default();
@@ -163,13 +272,21 @@ fn forwarding(forward: &Forward) -> String {
 fn targets(destinations: &[Destination]) -> String {
     let several = destinations.len() > 1;
     let text = |to: &Destination| {
-        if several { format!("{} weight {}", target(to), to.weight) } else { target(to) }
+        if several {
+            format!("{} weight {}", target(to), to.weight)
+        } else {
+            target(to)
+        }
     };
     destinations.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
 fn target(to: &Destination) -> String {
-    let subset = if to.subset.is_empty() { String::new() } else { format!(" subset {}", to.subset) };
+    let subset = if to.subset.is_empty() {
+        String::new()
+    } else {
+        format!(" subset {}", to.subset)
+    };
     format!("{}:{}{subset}", to.host, to.port)
 }
 
@@ -178,23 +295,41 @@ fn write_endpoints<'a>(
     services: impl Iterator<Item = &'a Service>,
     workloads: &[&Workload],
 ) -> fmt::Result {
-    let mut table = Table::new(["SERVICE", "ENDPOINT", "ADDRESS", "MUTUAL TLS", "HEALTH", "IDENTITY"]);
+    let mut table = Table::new([
+        "SERVICE",
+        "ENDPOINT",
+        "ADDRESS",
+        "MUTUAL TLS",
+        "HEALTH",
+        "IDENTITY",
+    ]);
     for service in services {
         for workload in workloads {
-            let backing = workload.backs.iter().filter(|backing| backing.service == service.hostname);
+            let backing = workload
+                .backs
+                .iter()
+                .filter(|backing| backing.service == service.hostname);
             for port in backing.flat_map(|backing| &backing.ports) {
                 table.row([
                     format!("{}:{}", service.hostname, port.service_port),
                     workload.uid.clone(),
                     format!("{}:{}", workload.address, port.target_port),
                     if port.mutual_tls { "yes" } else { "no" }.to_owned(),
-                    workload.health().as_str_name().trim_start_matches("HEALTH_").to_ascii_lowercase(),
+                    workload
+                        .health()
+                        .as_str_name()
+                        .trim_start_matches("HEALTH_")
+                        .to_ascii_lowercase(),
                     workload.identity.clone(),
                 ]);
             }
         }
     }
-    if table.is_empty() { Ok(()) } else { write!(f, "\n\nENDPOINTS\n{}", indent(&table.to_string(), 2)) }
+    if table.is_empty() {
+        Ok(())
+    } else {
+        write!(f, "\n\nENDPOINTS\n{}", indent(&table.to_string(), 2))
+    }
 }
 
 fn percent(per_million: u32) -> String {
@@ -204,7 +339,10 @@ fn percent(per_million: u32) -> String {
 fn protocol(protocol: Protocol) -> String {
     match protocol {
         Protocol::Auto => "detected".to_owned(),
-        other => other.as_str_name().trim_start_matches("PROTOCOL_").to_owned(),
+        other => other
+            .as_str_name()
+            .trim_start_matches("PROTOCOL_")
+            .to_owned(),
     }
 }
 
@@ -226,7 +364,10 @@ fn place(origin: Option<&Origin>) -> String {
 }
 
 fn indent(text: &str, by: usize) -> String {
-    text.lines().map(|line| format!("{}{line}", " ".repeat(by))).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| format!("{}{line}", " ".repeat(by)))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[cfg(test)]

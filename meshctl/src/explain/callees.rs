@@ -14,11 +14,23 @@ pub(super) struct Target {
 }
 
 /// All endpoints that the request could go to, each once.
-pub(super) fn targets(caller: &ExplainReport, asked: &ExplainRequest, source: Option<IpAddr>) -> Vec<Target> {
-    let Some(outbound) = caller.outbound.as_ref() else { return Vec::new() };
+pub(super) fn targets(
+    caller: &ExplainReport,
+    asked: &ExplainRequest,
+    source: Option<IpAddr>,
+) -> Vec<Target> {
+    let Some(outbound) = caller.outbound.as_ref() else {
+        return Vec::new();
+    };
     let mut targets: Vec<Target> = Vec::new();
-    for endpoint in outbound.destinations.iter().flat_map(|destination| &destination.endpoints) {
-        let Some(address) = address(endpoint) else { continue };
+    for endpoint in outbound
+        .destinations
+        .iter()
+        .flat_map(|destination| &destination.endpoints)
+    {
+        let Some(address) = address(endpoint) else {
+            continue;
+        };
         if targets.iter().any(|target| target.uid == endpoint.uid) {
             continue;
         }
@@ -30,14 +42,20 @@ pub(super) fn targets(caller: &ExplainReport, asked: &ExplainRequest, source: Op
         let request = ExplainRequest {
             host: String::new(),
             port: address.port(),
-            path: outbound.sent_path.clone().unwrap_or_else(|| asked.path.clone()),
+            path: outbound
+                .sent_path
+                .clone()
+                .unwrap_or_else(|| asked.path.clone()),
             headers,
             source_identity: caller.identity.clone().filter(|_| endpoint.tls == "mesh"),
             source_ip: source,
             destination_ip: Some(address.ip()),
             ..asked.clone()
         };
-        targets.push(Target { uid: endpoint.uid.clone(), request });
+        targets.push(Target {
+            uid: endpoint.uid.clone(),
+            request,
+        });
     }
     targets
 }

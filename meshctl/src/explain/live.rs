@@ -25,11 +25,17 @@ pub enum LiveError {
 ///
 /// # Errors
 /// If the question makes no sense, there is no such workload, or its proxy does not answer.
-pub async fn explain_live(record: &MeshRecord, question: &Question) -> Result<Explanation, LiveError> {
+pub async fn explain_live(
+    record: &MeshRecord,
+    question: &Question,
+) -> Result<Explanation, LiveError> {
     let mut request = question.request()?;
     let workload = record.workload(&question.from)?;
     if workload.kind == WorkloadKind::Gateway
-        && let Some(port) = workload.ports.iter().find(|port| port.listen.port() == request.port)
+        && let Some(port) = workload
+            .ports
+            .iter()
+            .find(|port| port.listen.port() == request.port)
     {
         // The number that its Gateway object has, not the one it got on this machine.
         request.port = port.port;
@@ -37,16 +43,38 @@ pub async fn explain_live(record: &MeshRecord, question: &Question) -> Result<Ex
     let caller: ExplainReport = admin(workload).post("/v1/explain", &request).await?;
     let mut callees = Vec::new();
     for target in targets(&caller, &request, Some(workload.address)) {
-        let asked = match record.workloads.iter().find(|workload| workload.name == target.uid) {
-            Some(workload) => admin(workload).post("/v1/explain", &target.request).await.map_err(|error| error.to_string()),
-            None => Err("it is not a workload of this mesh, so nothing is known of its side".to_owned()),
+        let asked = match record
+            .workloads
+            .iter()
+            .find(|workload| workload.name == target.uid)
+        {
+            Some(workload) => admin(workload)
+                .post("/v1/explain?direction=inbound", &target.request)
+                .await
+                .map_err(|error| error.to_string()),
+            None => {
+                Err("it is not a workload of this mesh, so nothing is known of its side".to_owned())
+            }
         };
         callees.push(match asked {
-            Ok(report) => Callee { workload: target.uid, report: Some(report), note: None },
-            Err(note) => Callee { workload: target.uid, report: None, note: Some(note) },
+            Ok(report) => Callee {
+                workload: target.uid,
+                report: Some(report),
+                note: None,
+            },
+            Err(note) => Callee {
+                workload: target.uid,
+                report: None,
+                note: Some(note),
+            },
         });
     }
-    Ok(Explanation { request: question.title(), by: "running mesh", caller, callees })
+    Ok(Explanation {
+        request: question.title(),
+        by: "running mesh",
+        caller,
+        callees,
+    })
 }
 
 fn admin(workload: &WorkloadRecord) -> Admin {

@@ -76,14 +76,24 @@ impl Question {
             "https" => true,
             _ => return Err(wrong()),
         };
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
         let mut headers = Vec::new();
         // A client writes what stands in the URL, with the port.
-        if !self.headers.iter().any(|(name, _)| name == http::header::HOST) {
+        if !self
+            .headers
+            .iter()
+            .any(|(name, _)| name == http::header::HOST)
+        {
             headers.push(("host".to_owned(), authority.as_str().to_owned()));
         }
         for (name, value) in &self.headers {
-            let value = value.to_str().map_err(|_| QuestionError::Header(name.clone()))?;
+            let value = value
+                .to_str()
+                .map_err(|_| QuestionError::Header(name.clone()))?;
             headers.push((name.to_string(), value.to_owned()));
         }
         Ok(ExplainRequest {
@@ -93,7 +103,11 @@ impl Question {
             sni: tls.then(|| host.clone()),
             host,
             method: self.method.to_string(),
-            path: self.url.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+            path: self
+                .url
+                .path_and_query()
+                .map_or("/", |path| path.as_str())
+                .to_owned(),
             headers,
             ..ExplainRequest::default()
         })

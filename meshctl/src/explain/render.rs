@@ -3,7 +3,8 @@
 use std::fmt;
 
 use mesh_proxy_core::explain::{
-    DestinationReport, ExplainReport, InboundReport, OutboundReport, PolicyReport, RouteReport, TriedMatch,
+    DestinationReport, ExplainReport, InboundReport, OutboundReport, PolicyReport, RouteReport,
+    TriedMatch,
 };
 use mesh_proxy_core::ir::Origin;
 
@@ -13,9 +14,16 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let caller = &self.caller;
         let identity = caller.identity.as_deref().unwrap_or("without identity");
-        writeln!(f, "{}\n  from {} ({identity}), by the {}", self.request, caller.workload, self.by)?;
+        writeln!(
+            f,
+            "{}\n  from {} ({identity}), by the {}",
+            self.request, caller.workload, self.by
+        )?;
         if let Some(missing) = &caller.missing {
-            write!(f, "\n  the proxy does not hold {missing}, so nothing is decided")?;
+            write!(
+                f,
+                "\n  the proxy does not hold {missing}, so nothing is decided"
+            )?;
             return Ok(());
         }
         if let Some(outbound) = &caller.outbound {
@@ -56,15 +64,27 @@ fn write_outbound(f: &mut fmt::Formatter<'_>, outbound: &OutboundReport) -> fmt:
     if let Some(fault) = &outbound.fault {
         let mut parts = Vec::new();
         if fault.delay_percent > 0.0 {
-            parts.push(format!("{} ms delay for {}%", fault.delay_ms, fault.delay_percent));
+            parts.push(format!(
+                "{} ms delay for {}%",
+                fault.delay_ms, fault.delay_percent
+            ));
         }
         if fault.abort_percent > 0.0 {
             parts.push(format!("{} for {}%", fault.abort, fault.abort_percent));
         }
-        write!(f, "\n  fault          {} ({})", parts.join(", "), place(fault.origin.as_ref()))?;
+        write!(
+            f,
+            "\n  fault          {} ({})",
+            parts.join(", "),
+            place(fault.origin.as_ref())
+        )?;
     }
     for mirror in &outbound.mirrors {
-        write!(f, "\n  mirror         {} for {}%", mirror.cluster, mirror.percent)?;
+        write!(
+            f,
+            "\n  mirror         {} for {}%",
+            mirror.cluster, mirror.percent
+        )?;
     }
     for edit in &outbound.edits {
         write!(f, "\n  edit           {edit}")?;
@@ -73,8 +93,16 @@ fn write_outbound(f: &mut fmt::Formatter<'_>, outbound: &OutboundReport) -> fmt:
 }
 
 fn write_route(f: &mut fmt::Formatter<'_>, route: &RouteReport) -> fmt::Result {
-    let mark = if route.matched { "route taken   " } else { "route lost    " };
-    let name = if route.name.is_empty() { String::new() } else { format!("{} ", route.name) };
+    let mark = if route.matched {
+        "route taken   "
+    } else {
+        "route lost    "
+    };
+    let name = if route.name.is_empty() {
+        String::new()
+    } else {
+        format!("{} ", route.name)
+    };
     write!(f, "\n  {mark} {name}{}", place(route.origin.as_ref()))?;
     for tried in &route.matches {
         write_match(f, tried)?;
@@ -83,32 +111,70 @@ fn write_route(f: &mut fmt::Formatter<'_>, route: &RouteReport) -> fmt::Result {
 }
 
 fn write_match(f: &mut fmt::Formatter<'_>, tried: &TriedMatch) -> fmt::Result {
-    let name = if tried.name.is_empty() { String::new() } else { format!(" {}", tried.name) };
-    write!(f, "\n                   match {}{name} ({}): ", tried.index, place(tried.origin.as_ref()))?;
+    let name = if tried.name.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", tried.name)
+    };
+    write!(
+        f,
+        "\n                   match {}{name} ({}): ",
+        tried.index,
+        place(tried.origin.as_ref())
+    )?;
     match &tried.failed {
         None => f.write_str("fits"),
         Some(failed) => {
-            let actual = failed.actual.as_ref().map_or_else(|| "has none".to_owned(), |actual| format!("has `{actual}`"));
-            write!(f, "{} must be {}, the request {actual}", failed.condition, failed.wanted)
+            let actual = failed
+                .actual
+                .as_ref()
+                .map_or_else(|| "has none".to_owned(), |actual| format!("has `{actual}`"));
+            write!(
+                f,
+                "{} must be {}, the request {actual}",
+                failed.condition, failed.wanted
+            )
         }
     }
 }
 
 fn write_action(f: &mut fmt::Formatter<'_>, outbound: &OutboundReport) -> fmt::Result {
-    let reason = outbound.reason.as_ref().map(|reason| format!(" because of {reason}")).unwrap_or_default();
+    let reason = outbound
+        .reason
+        .as_ref()
+        .map(|reason| format!(" because of {reason}"))
+        .unwrap_or_default();
     match (outbound.action.as_str(), outbound.status) {
         ("forward", _) => Ok(()),
-        ("passthrough", _) => write!(f, "\n  action         sent on unchanged to where the client asked to go"),
+        ("passthrough", _) => write!(
+            f,
+            "\n  action         sent on unchanged to where the client asked to go"
+        ),
         (_, Some(status)) => {
-            let location = outbound.location.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
-            write!(f, "\n  action         answered with {status}{location}{reason}")
+            let location = outbound
+                .location
+                .as_ref()
+                .map(|to| format!(" to {to}"))
+                .unwrap_or_default();
+            write!(
+                f,
+                "\n  action         answered with {status}{location}{reason}"
+            )
         }
         (action, None) => write!(f, "\n  action         {action}{reason}"),
     }
 }
 
-fn write_destination(f: &mut fmt::Formatter<'_>, to: &DestinationReport, several: bool) -> fmt::Result {
-    let share = if several { format!(" for {}% (weight {})", to.percent, to.weight) } else { String::new() };
+fn write_destination(
+    f: &mut fmt::Formatter<'_>,
+    to: &DestinationReport,
+    several: bool,
+) -> fmt::Result {
+    let share = if several {
+        format!(" for {}% (weight {})", to.percent, to.weight)
+    } else {
+        String::new()
+    };
     write!(f, "\n  goes to        {}{share}", to.cluster)?;
     if let Some(problem) = &to.problem {
         write!(f, "\n                   cannot be used: {problem}")?;
@@ -123,7 +189,10 @@ fn write_destination(f: &mut fmt::Formatter<'_>, to: &DestinationReport, several
         f,
         "\n                   {} among {}, {} ms to connect ({})",
         to.load_balancer,
-        crate::output::count(u64::try_from(to.endpoints.len()).unwrap_or(u64::MAX), "endpoint"),
+        crate::output::count(
+            u64::try_from(to.endpoints.len()).unwrap_or(u64::MAX),
+            "endpoint"
+        ),
         to.connect_timeout_ms,
         place(to.policy_origin.as_ref())
     )?;
@@ -135,14 +204,22 @@ fn write_destination(f: &mut fmt::Formatter<'_>, to: &DestinationReport, several
             ("plain", _) => "plain text".to_owned(),
             (other, _) => format!("TLS {other}"),
         };
-        write!(f, "\n                   endpoint {} {}: {tls}{health}", endpoint.uid, endpoint.address)?;
+        write!(
+            f,
+            "\n                   endpoint {} {}: {tls}{health}",
+            endpoint.uid, endpoint.address
+        )?;
     }
     Ok(())
 }
 
 fn write_limits(f: &mut fmt::Formatter<'_>, outbound: &OutboundReport) -> fmt::Result {
     match outbound.timeout_ms {
-        Some(timeout) => write!(f, "\n  timeout        {timeout} ms ({})", place(outbound.origin.as_ref()))?,
+        Some(timeout) => write!(
+            f,
+            "\n  timeout        {timeout} ms ({})",
+            place(outbound.origin.as_ref())
+        )?,
         None => write!(f, "\n  timeout        none")?,
     }
     match &outbound.retry {
@@ -150,8 +227,17 @@ fn write_limits(f: &mut fmt::Formatter<'_>, outbound: &OutboundReport) -> fmt::R
         Some(retry) => {
             let mut on = retry.on.clone();
             on.extend(retry.status_codes.iter().map(ToString::to_string));
-            let each = retry.per_try_timeout_ms.map(|ms| format!(", {ms} ms each")).unwrap_or_default();
-            write!(f, "\n  retry          {} more on {}{each} ({})", retry.attempts, on.join(", "), place(retry.origin.as_ref()))
+            let each = retry
+                .per_try_timeout_ms
+                .map(|ms| format!(", {ms} ms each"))
+                .unwrap_or_default();
+            write!(
+                f,
+                "\n  retry          {} more on {}{each} ({})",
+                retry.attempts,
+                on.join(", "),
+                place(retry.origin.as_ref())
+            )
         }
     }
 }
@@ -161,7 +247,9 @@ fn groups(callees: &[Callee]) -> Vec<Vec<&Callee>> {
     let mut groups: Vec<Vec<&Callee>> = Vec::new();
     for callee in callees {
         let same = |group: &Vec<&Callee>| {
-            group.first().is_some_and(|first| inbound(first) == inbound(callee) && first.note == callee.note)
+            group
+                .first()
+                .is_some_and(|first| inbound(first) == inbound(callee) && first.note == callee.note)
         };
         match groups.iter_mut().find(|group| same(group)) {
             Some(group) => group.push(callee),
@@ -172,15 +260,27 @@ fn groups(callees: &[Callee]) -> Vec<Vec<&Callee>> {
 }
 
 fn inbound(callee: &Callee) -> Option<&InboundReport> {
-    callee.report.as_ref().and_then(|report: &ExplainReport| report.inbound.as_ref())
+    callee
+        .report
+        .as_ref()
+        .and_then(|report: &ExplainReport| report.inbound.as_ref())
 }
 
 fn write_callees(f: &mut fmt::Formatter<'_>, group: &[&Callee]) -> fmt::Result {
-    let names = group.iter().map(|callee| callee.workload.as_str()).collect::<Vec<_>>().join(", ");
+    let names = group
+        .iter()
+        .map(|callee| callee.workload.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
     write!(f, "\n\n  at {names}")?;
-    let Some(first) = group.first() else { return Ok(()) };
+    let Some(first) = group.first() else {
+        return Ok(());
+    };
     let Some(report) = inbound(first) else {
-        let missing = first.report.as_ref().and_then(|report| report.missing.as_ref());
+        let missing = first
+            .report
+            .as_ref()
+            .and_then(|report| report.missing.as_ref());
         let note = match missing {
             Some(missing) => format!("its proxy does not hold {missing}"),
             None => first.note.clone().unwrap_or_default(),
@@ -194,7 +294,12 @@ fn write_callees(f: &mut fmt::Formatter<'_>, group: &[&Callee]) -> fmt::Result {
         "refuse" => "refuses the connection",
         other => other,
     };
-    write!(f, "\n  mutual TLS     {}: {transport} ({})", report.mtls, place(report.mtls_origin.as_ref()))?;
+    write!(
+        f,
+        "\n  mutual TLS     {}: {transport} ({})",
+        report.mtls,
+        place(report.mtls_origin.as_ref())
+    )?;
     for policy in &report.policies {
         write_policy(f, policy)?;
     }
@@ -220,10 +325,26 @@ fn write_callees(f: &mut fmt::Formatter<'_>, group: &[&Callee]) -> fmt::Result {
 }
 
 fn write_policy(f: &mut fmt::Formatter<'_>, policy: &PolicyReport) -> fmt::Result {
-    let mark = if policy.matched { "matches" } else { "does not match" };
-    write!(f, "\n  policy         {} {} {mark} ({})", policy.action, policy.name, place(policy.origin.as_ref()))?;
+    let mark = if policy.matched {
+        "matches"
+    } else {
+        "does not match"
+    };
+    write!(
+        f,
+        "\n  policy         {} {} {mark} ({})",
+        policy.action,
+        policy.name,
+        place(policy.origin.as_ref())
+    )?;
     for rule in policy.rules.iter().filter(|rule| !rule.matched) {
-        write!(f, "\n                   rule {} ({}): {}", rule.index, place(rule.origin.as_ref()), rule.why)?;
+        write!(
+            f,
+            "\n                   rule {} ({}): {}",
+            rule.index,
+            place(rule.origin.as_ref()),
+            rule.why
+        )?;
     }
     Ok(())
 }

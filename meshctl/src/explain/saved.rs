@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use mesh_api::v1::ProxyKind;
 use mesh_api::{Hostname, InvalidHostname, ResourceName};
 use mesh_proxy_core::explain::{
-    ExplainReport, ExplainRequest, InvalidRequest, explain_gateway, explain_inbound, explain_outbound,
+    ExplainReport, ExplainRequest, InvalidRequest, explain_gateway, explain_inbound,
+    explain_outbound,
 };
 
 use super::callees::targets;
@@ -43,21 +44,39 @@ pub fn explain_saved(model: &Model, question: &Question) -> Result<Explanation, 
     } else {
         let host: Hostname = request.host.parse()?;
         let root = ResourceName::destination(&host, request.port);
-        let (snapshot, client) = model.snapshot(&workload, ProxyKind::Sidecar, BTreeSet::from([root]))?;
+        let (snapshot, client) =
+            model.snapshot(&workload, ProxyKind::Sidecar, BTreeSet::from([root]))?;
         explain_outbound(&snapshot, &client, &request)?
     };
     let mut callees = Vec::new();
     for target in targets(&caller, &request, workload.address.parse().ok()) {
         let report = inbound(model, &target.uid, &target.request);
         callees.push(match report {
-            Ok(report) => Callee { workload: target.uid, report: Some(report), note: None },
-            Err(error) => Callee { workload: target.uid, report: None, note: Some(error.to_string()) },
+            Ok(report) => Callee {
+                workload: target.uid,
+                report: Some(report),
+                note: None,
+            },
+            Err(error) => Callee {
+                workload: target.uid,
+                report: None,
+                note: Some(error.to_string()),
+            },
         });
     }
-    Ok(Explanation { request: question.title(), by: "configuration files", caller, callees })
+    Ok(Explanation {
+        request: question.title(),
+        by: "configuration files",
+        caller,
+        callees,
+    })
 }
 
-fn inbound(model: &Model, uid: &str, request: &ExplainRequest) -> Result<ExplainReport, SavedError> {
+fn inbound(
+    model: &Model,
+    uid: &str,
+    request: &ExplainRequest,
+) -> Result<ExplainReport, SavedError> {
     let workload = model.workload(uid)?;
     let roots = BTreeSet::from([ResourceName::Inbound]);
     let (snapshot, client) = model.snapshot(&workload, ProxyKind::Sidecar, roots)?;

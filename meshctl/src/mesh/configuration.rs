@@ -18,9 +18,21 @@ pub(super) async fn watch_configuration(socket: PathBuf, mut names: Names, notic
     let admin = Admin::new("the control plane", &socket);
     let mut known: BTreeSet<String> = BTreeSet::new();
     let mut last = None;
+    // A revision that is on its way to the proxies.
+    let mut spreading = None;
     loop {
         // While the control plane is away there is nothing to tell.
         if let Ok(status) = admin.get::<ControlPlaneStatus>("/v1/status").await {
+            if last.is_some_and(|(revision, ..)| revision != status.revision) {
+                spreading = Some(status.revision);
+            }
+            if spreading == Some(status.revision) && status.current == status.connected {
+                notices.info(format!(
+                    "revision {} runs on {} of {} proxies",
+                    status.revision, status.current, status.connected
+                ));
+                spreading = None;
+            }
             let now = (status.revision, status.errors, status.warnings);
             if last != Some(now)
                 && let Ok(list) = admin.get::<ProblemList>("/v1/problems").await

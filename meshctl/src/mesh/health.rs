@@ -51,12 +51,20 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(sightings: mpsc::UnboundedSender<Sighting>) -> Self {
-        Self { sightings, tasks: JoinSet::new(), apps: BTreeMap::new() }
+        Self {
+            sightings,
+            tasks: JoinSet::new(),
+            apps: BTreeMap::new(),
+        }
     }
 
     /// An application runs: looks until it listens.
     pub(super) fn started(&mut self, record: &WorkloadRecord, pid: u32) {
-        let ports = record.ports.iter().map(|port| port.listen.port()).collect::<Vec<_>>();
+        let ports = record
+            .ports
+            .iter()
+            .map(|port| port.listen.port())
+            .collect::<Vec<_>>();
         let name = record.name.clone();
         // One that was down stays so until it listens.
         let state = match self.apps.get(&name) {
@@ -67,7 +75,13 @@ impl Watch {
         let sightings = self.sightings.clone();
         while self.tasks.try_join_next().is_some() {}
         self.tasks.spawn(async move {
-            let see = |listens| sightings.send(Sighting { name: name.clone(), pid, listens });
+            let see = |listens| {
+                sightings.send(Sighting {
+                    name: name.clone(),
+                    pid,
+                    listens,
+                })
+            };
             // A receiver that is gone ends this by the abort of its owner.
             if wait_listening(pid, &ports, PAUSE, Some(Instant::now() + PATIENCE)).await {
                 let _ = see(true);
@@ -84,28 +98,42 @@ impl Watch {
 
     /// Something was seen. The new health if it changed.
     pub(super) fn seen(&mut self, sighting: &Sighting) -> Option<Health> {
-        let current = self.apps.get(&sighting.name).is_some_and(|(pid, _)| *pid == sighting.pid);
+        let current = self
+            .apps
+            .get(&sighting.name)
+            .is_some_and(|(pid, _)| *pid == sighting.pid);
         if !current {
             return None;
         }
         let before = self.state(&sighting.name);
-        let state = if sighting.listens { AppState::Listening } else { AppState::Down };
+        let state = if sighting.listens {
+            AppState::Listening
+        } else {
+            AppState::Down
+        };
         self.change(&sighting.name, state);
         match (before, state) {
             (Some(AppState::Down), AppState::Listening) => Some(Health::Healthy),
-            (Some(AppState::Starting | AppState::Listening), AppState::Down) => Some(Health::Unhealthy),
+            (Some(AppState::Starting | AppState::Listening), AppState::Down) => {
+                Some(Health::Unhealthy)
+            }
             _ => None,
         }
     }
 
     /// Whether nothing is to be waited for.
     pub(super) fn settled(&self) -> bool {
-        self.apps.values().all(|(_, state)| *state != AppState::Starting)
+        self.apps
+            .values()
+            .all(|(_, state)| *state != AppState::Starting)
     }
 
     /// Applications that do not listen.
     pub(super) fn down(&self) -> Vec<&str> {
-        let down = self.apps.iter().filter(|(_, (_, state))| *state == AppState::Down);
+        let down = self
+            .apps
+            .iter()
+            .filter(|(_, (_, state))| *state == AppState::Down);
         down.map(|(name, _)| name.as_str()).collect()
     }
 
@@ -114,7 +142,9 @@ impl Watch {
     }
 
     fn change(&mut self, name: &str, to: AppState) -> bool {
-        self.apps.get_mut(name).is_some_and(|(_, state)| std::mem::replace(state, to) != to)
+        self.apps
+            .get_mut(name)
+            .is_some_and(|(_, state)| std::mem::replace(state, to) != to)
     }
 }
 
@@ -133,7 +163,11 @@ mod tests {
             service_account: "default".to_owned(),
             labels: BTreeMap::new(),
             address: "127.64.0.2".parse().unwrap(),
-            ports: vec![PortRecord { name: "http".to_owned(), port: 80, listen }],
+            ports: vec![PortRecord {
+                name: "http".to_owned(),
+                port: 80,
+                listen,
+            }],
             explicit_proxy: None,
             admin: PathBuf::new(),
             log: None,
@@ -163,7 +197,13 @@ mod tests {
         assert_eq!(watch.down(), ["default/a"]);
         watch.started(&record, pid);
         let second = sightings.recv().await.unwrap();
-        assert_eq!(watch.seen(&Sighting { pid: pid + 1, ..second.clone() }), None);
+        assert_eq!(
+            watch.seen(&Sighting {
+                pid: pid + 1,
+                ..second.clone()
+            }),
+            None
+        );
         assert_eq!(watch.seen(&second), Some(Health::Healthy));
         assert!(watch.down().is_empty());
     }
@@ -172,8 +212,14 @@ mod tests {
     fn one_that_never_listens_is_down() {
         let (sender, _sightings) = mpsc::unbounded_channel();
         let mut watch = Watch::new(sender);
-        watch.apps.insert("default/a".to_owned(), (7, AppState::Starting));
-        let sighting = Sighting { name: "default/a".to_owned(), pid: 7, listens: false };
+        watch
+            .apps
+            .insert("default/a".to_owned(), (7, AppState::Starting));
+        let sighting = Sighting {
+            name: "default/a".to_owned(),
+            pid: 7,
+            listens: false,
+        };
         assert_eq!(watch.seen(&sighting), Some(Health::Unhealthy));
         assert_eq!(watch.seen(&sighting), None);
     }

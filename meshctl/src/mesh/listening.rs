@@ -11,7 +11,12 @@ const LISTEN: &str = "0A";
 
 /// Waits until all ports are listened on in the network namespace of a process, looking every
 /// `pause`. False if the process ended, or that did not come to be before the deadline.
-pub(super) async fn wait_listening(pid: u32, ports: &[u16], pause: Duration, deadline: Option<Instant>) -> bool {
+pub(super) async fn wait_listening(
+    pid: u32,
+    ports: &[u16],
+    pause: Duration,
+    deadline: Option<Instant>,
+) -> bool {
     while !ports.iter().all(|port| is_listening(pid, *port)) {
         let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
         if late || !Path::new(&format!("/proc/{pid}")).exists() {
@@ -24,7 +29,8 @@ pub(super) async fn wait_listening(pid: u32, ports: &[u16], pause: Duration, dea
 
 fn is_listening(pid: u32, port: u16) -> bool {
     ["tcp", "tcp6"].iter().any(|table| {
-        std::fs::read_to_string(format!("/proc/{pid}/net/{table}")).is_ok_and(|text| lists(&text, port))
+        std::fs::read_to_string(format!("/proc/{pid}/net/{table}"))
+            .is_ok_and(|text| lists(&text, port))
     })
 }
 

@@ -34,7 +34,10 @@ struct ServiceList {
 
 impl Names {
     pub(super) fn new(namespaces: BTreeMap<String, WorkloadNs>) -> Self {
-        Self { namespaces, written: Vec::new() }
+        Self {
+            namespaces,
+            written: Vec::new(),
+        }
     }
 
     /// Writes the files again if the services have changed.
@@ -52,7 +55,9 @@ impl Names {
         for (workload, namespace) in &self.namespaces {
             let own = workload.split_once('/').map_or("", |(own, _)| own);
             if let Err(error) = namespace.write_hosts(&entries(&services, own)) {
-                notices.warning(format!("{workload} does not see the newest services: {error}"));
+                notices.warning(format!(
+                    "{workload} does not see the newest services: {error}"
+                ));
             }
         }
         self.written = services;
@@ -64,7 +69,11 @@ impl Names {
 fn entries(services: &[ServiceSummary], own: &str) -> Vec<(IpAddr, Vec<String>)> {
     let mut entries = Vec::new();
     for service in services {
-        let Some(address) = service.addresses.iter().find_map(|address| address.parse::<IpAddr>().ok()) else {
+        let Some(address) = service
+            .addresses
+            .iter()
+            .find_map(|address| address.parse::<IpAddr>().ok())
+        else {
             continue;
         };
         entries.push((address, names(service, own)));
@@ -77,7 +86,10 @@ fn names(service: &ServiceSummary, own: &str) -> Vec<String> {
     let suffix = format!(".{}.svc.", service.namespace);
     if let Some((short, _)) = service.hostname.split_once(&suffix) {
         let namespace = &service.namespace;
-        names.extend([format!("{short}.{namespace}.svc"), format!("{short}.{namespace}")]);
+        names.extend([
+            format!("{short}.{namespace}.svc"),
+            format!("{short}.{namespace}"),
+        ]);
         if namespace == own {
             names.push(short.to_owned());
         }
@@ -105,8 +117,20 @@ mod tests {
         let vip: IpAddr = "240.240.0.1".parse().unwrap();
         let entries_default = entries(&services, "default");
         assert_eq!(entries_default.len(), 2);
-        assert_eq!(entries_default[0], (vip, [full, "reviews.default.svc", "reviews.default", "reviews"].map(String::from).to_vec()));
+        assert_eq!(
+            entries_default[0],
+            (
+                vip,
+                [full, "reviews.default.svc", "reviews.default", "reviews"]
+                    .map(String::from)
+                    .to_vec()
+            )
+        );
         assert_eq!(entries_default[1].1, ["example.com"]);
-        assert!(!entries(&services, "other")[0].1.contains(&"reviews".to_owned()));
+        assert!(
+            !entries(&services, "other")[0]
+                .1
+                .contains(&"reviews".to_owned())
+        );
     }
 }

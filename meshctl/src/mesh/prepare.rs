@@ -8,8 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use mesh_ca::{Authority, AuthorityError, AuthorityOptions, FileError, JoinClaims, JoinTokens};
 use mesh_api::InvalidWorkloadName;
+use mesh_ca::{Authority, AuthorityError, AuthorityOptions, FileError, JoinClaims, JoinTokens};
 
 use super::MeshPlan;
 use super::programs::{OWN_MARK, ProxyFiles};
@@ -100,9 +100,17 @@ impl Prepared {
     pub fn new(mut plan: MeshPlan) -> Result<Self, PrepareError> {
         for path in &mut plan.config {
             let found = path.canonicalize();
-            *path = found.map_err(|source| PrepareError::Config { path: path.clone(), source })?;
+            *path = found.map_err(|source| PrepareError::Config {
+                path: path.clone(),
+                source,
+            })?;
         }
-        let names = plan.mesh.workloads.iter().map(|w| &w.name).chain(plan.mesh.gateways.iter().map(|g| &g.name));
+        let names = plan
+            .mesh
+            .workloads
+            .iter()
+            .map(|w| &w.name)
+            .chain(plan.mesh.gateways.iter().map(|g| &g.name));
         plan.state.check_sockets(names)?;
         plan.state.create()?;
         let lock = StateLock::take(&plan.state)?;
@@ -119,26 +127,48 @@ impl Prepared {
     fn explicit(plan: MeshPlan, lock: StateLock) -> Result<Self, PrepareError> {
         let network = Network::claim(plan.state.root())?;
         let records = placement::explicit(&plan.mesh, &plan.state, &network)?;
-        let held = Held { _network: Some(network), _lock: lock };
+        let held = Held {
+            _network: Some(network),
+            _lock: lock,
+        };
         let joins = Joins(JoinTokens::open(&plan.state.ca())?);
-        Ok(Self { plan, records, namespaces: BTreeMap::new(), forwards: Vec::new(), joins, held })
+        Ok(Self {
+            plan,
+            records,
+            namespaces: BTreeMap::new(),
+            forwards: Vec::new(),
+            joins,
+            held,
+        })
     }
 
     fn transparent(plan: MeshPlan, lock: StateLock) -> Result<Self, PrepareError> {
         let subnet = Subnet::default();
         let count = plan.mesh.workloads.len() + plan.mesh.gateways.len();
-        let hosts = (0..).map_while(|n| subnet.workload(n)).take(count).collect::<Vec<Ipv4Addr>>();
+        let hosts = (0..)
+            .map_while(|n| subnet.workload(n))
+            .take(count)
+            .collect::<Vec<Ipv4Addr>>();
         if hosts.len() < count {
             return Err(AddressError::TooMany(count).into());
         }
         let addresses = hosts.iter().copied().map(IpAddr::V4).collect::<Vec<_>>();
         let mut records = placement::transparent(&plan.mesh, &plan.state, &addresses);
         let ports = |record: &WorkloadRecord| {
-            record.ports.iter().map(|p| (p.listen, SocketAddr::new(record.address, p.port))).collect::<Vec<_>>()
+            record
+                .ports
+                .iter()
+                .map(|p| (p.listen, SocketAddr::new(record.address, p.port)))
+                .collect::<Vec<_>>()
         };
-        let gateways = records.iter().filter(|record| record.kind == WorkloadKind::Gateway);
+        let gateways = records
+            .iter()
+            .filter(|record| record.kind == WorkloadKind::Gateway);
         let (listens, targets): (Vec<_>, Vec<_>) = gateways.flat_map(ports).unzip();
-        let mut hub = prepare_hub(&HubPlan { subnet, host_listeners: listens })?;
+        let mut hub = prepare_hub(&HubPlan {
+            subnet,
+            host_listeners: listens,
+        })?;
         let forwards = hub.take_listeners().into_iter().zip(targets).collect();
         let mut namespaces = BTreeMap::new();
         for (record, address) in records.iter_mut().zip(hosts) {
@@ -151,13 +181,25 @@ impl Prepared {
             namespaces.insert(record.name.clone(), namespace);
         }
         let joins = Joins(JoinTokens::open(&plan.state.ca())?);
-        Ok(Self { plan, records, namespaces, forwards, joins, held: Held { _network: None, _lock: lock } })
+        Ok(Self {
+            plan,
+            records,
+            namespaces,
+            forwards,
+            joins,
+            held: Held {
+                _network: None,
+                _lock: lock,
+            },
+        })
     }
 
     fn write_files(&mut self) -> Result<(), PrepareError> {
         let state = &self.plan.state;
-        let options =
-            AuthorityOptions { trust_domain: self.plan.mesh.trust_domain.clone(), ..AuthorityOptions::default() };
+        let options = AuthorityOptions {
+            trust_domain: self.plan.mesh.trust_domain.clone(),
+            ..AuthorityOptions::default()
+        };
         // It writes the roots that the proxies trust from their first moment.
         Authority::open(&state.ca(), &options)?;
         for record in &self.records {
@@ -168,15 +210,24 @@ impl Prepared {
         }
         let world = state.world();
         let written = world::write_all(&world, &self.records);
-        written.map_err(|source| PrepareError::File { what: "write", path: world, source })?;
+        written.map_err(|source| PrepareError::File {
+            what: "write",
+            path: world,
+            source,
+        })?;
         link_self(&state.bin().join("meshctl"))
     }
 
     /// Puts the redirection in place while nothing runs in the namespaces yet.
     fn install_capture(&self) -> Result<(), PrepareError> {
-        for record in self.records.iter().filter(|record| record.kind == WorkloadKind::Sidecar) {
+        for record in self
+            .records
+            .iter()
+            .filter(|record| record.kind == WorkloadKind::Sidecar)
+        {
             if let Some(namespace) = self.namespaces.get(&record.name) {
-                let args = ["proxy", "capture", "install", "--own-mark", OWN_MARK].map(OsString::from);
+                let args =
+                    ["proxy", "capture", "install", "--own-mark", OWN_MARK].map(OsString::from);
                 namespace.run("/proc/self/exe", args)?;
             }
         }
@@ -188,7 +239,11 @@ impl Prepared {
 
 impl Joins {
     /// Writes a new token for a proxy that is about to start.
-    pub(super) fn write(&self, state: &crate::state::StateDir, record: &WorkloadRecord) -> Result<(), PrepareError> {
+    pub(super) fn write(
+        &self,
+        state: &crate::state::StateDir,
+        record: &WorkloadRecord,
+    ) -> Result<(), PrepareError> {
         let claims = JoinClaims {
             workload: record.workload_name()?,
             service_account: record.service_account.clone(),
@@ -198,14 +253,21 @@ impl Joins {
         let token = self.0.mint(&claims)?;
         let path = ProxyFiles::new(state, record).token();
         let written = file::replace(&path, token.as_bytes());
-        written.map_err(|source| PrepareError::File { what: "write", path, source })
+        written.map_err(|source| PrepareError::File {
+            what: "write",
+            path,
+            source,
+        })
     }
 }
 
 /// Removes what an earlier mesh left, but for the keys of its authority.
 fn clear(plan: &MeshPlan) -> Result<(), PrepareError> {
     let state = &plan.state;
-    let sockets = [state.control_plane_socket(), state.control_plane_admin_socket()];
+    let sockets = [
+        state.control_plane_socket(),
+        state.control_plane_admin_socket(),
+    ];
     for path in sockets.into_iter().chain([state.record_file()]) {
         gone(std::fs::remove_file(&path), &path)?;
     }
@@ -218,22 +280,35 @@ fn clear(plan: &MeshPlan) -> Result<(), PrepareError> {
 
 fn gone(result: io::Result<()>, path: &Path) -> Result<(), PrepareError> {
     match result {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(PrepareError::File { what: "remove", path: path.to_owned(), source })
-        }
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(PrepareError::File {
+            what: "remove",
+            path: path.to_owned(),
+            source,
+        }),
         _ => Ok(()),
     }
 }
 
 fn directory(path: &Path) -> Result<(), PrepareError> {
     use std::os::unix::fs::DirBuilderExt as _;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| PrepareError::File { what: "create", path: path.to_owned(), source })
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.map_err(|source| PrepareError::File {
+        what: "create",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Makes `meshctl` in the applications' commands mean this program.
 fn link_self(link: &Path) -> Result<(), PrepareError> {
-    let failed = |source| PrepareError::File { what: "link", path: link.to_owned(), source };
+    let failed = |source| PrepareError::File {
+        what: "link",
+        path: link.to_owned(),
+        source,
+    };
     let exe = std::env::current_exe().map_err(failed)?;
     gone(std::fs::remove_file(link), link)?;
     symlink(exe, link).map_err(failed)

@@ -85,8 +85,14 @@ pub(super) struct ProxyFiles {
 
 impl ProxyFiles {
     pub(super) fn new(state: &StateDir, record: &WorkloadRecord) -> Self {
-        let dir = record.admin.parent().map_or_else(|| state.proxies(), Path::to_owned);
-        Self { dir, roots: state.ca().join("root.pem") }
+        let dir = record
+            .admin
+            .parent()
+            .map_or_else(|| state.proxies(), Path::to_owned);
+        Self {
+            dir,
+            roots: state.ca().join("root.pem"),
+        }
     }
 
     pub(super) fn token(&self) -> PathBuf {
@@ -94,13 +100,21 @@ impl ProxyFiles {
     }
 }
 
-pub(super) fn proxy(state: &StateDir, record: &WorkloadRecord, namespace: Option<WorkloadNs>) -> Program {
+pub(super) fn proxy(
+    state: &StateDir,
+    record: &WorkloadRecord,
+    namespace: Option<WorkloadNs>,
+) -> Program {
     let files = ProxyFiles::new(state, record);
     let kind = match record.kind {
         WorkloadKind::Sidecar => "sidecar",
         WorkloadKind::Gateway => "gateway",
     };
-    let labels = record.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
+    let labels = record
+        .labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect::<Vec<_>>();
     let mut args = Args::new(&["proxy", "run"])
         .with("--workload", &record.name)
         .with("--kind", kind)
@@ -147,10 +161,15 @@ fn explicit_sidecar(mut args: Args, record: &WorkloadRecord) -> Args {
     if let Some(explicit) = record.explicit_proxy {
         args = args.with("--explicit", explicit.to_string());
     }
-    let binding =
-        |port: &crate::state::PortRecord| format!("{0}={1}:{0}={2}", port.port, record.address, port.listen);
+    let binding = |port: &crate::state::PortRecord| {
+        format!("{0}={1}:{0}={2}", port.port, record.address, port.listen)
+    };
     let bindings = record.ports.iter().map(binding).collect::<Vec<_>>();
-    if bindings.is_empty() { args } else { args.with("--inbound", bindings.join(",")) }
+    if bindings.is_empty() {
+        args
+    } else {
+        args.with("--inbound", bindings.join(","))
+    }
 }
 
 /// All ports of a gateway move by the same distance, which the mesh file's check ensures.
@@ -159,7 +178,8 @@ fn explicit_gateway(args: Args, record: &WorkloadRecord) -> Args {
         return args.with("--gateway-listen", record.address.to_string());
     };
     let offset = port.listen.port().wrapping_sub(port.port);
-    args.with("--gateway-listen", port.listen.ip().to_string()).with("--gateway-port-offset", offset.to_string())
+    args.with("--gateway-listen", port.listen.ip().to_string())
+        .with("--gateway-port-offset", offset.to_string())
 }
 
 pub(super) fn app(
@@ -170,9 +190,18 @@ pub(super) fn app(
 ) -> Program {
     let mut args = Args::new(&["internal", "guard", "--"]);
     args.0.extend(workload.command.iter().map(OsString::from));
-    let capture = if namespace.is_some() { Capture::Transparent } else { Capture::Explicit };
+    let capture = if namespace.is_some() {
+        Capture::Transparent
+    } else {
+        Capture::Explicit
+    };
     let mut env = workload_env(state, record, capture);
-    env.extend(workload.env.iter().map(|(key, value)| (key.into(), Some(value.into()))));
+    env.extend(
+        workload
+            .env
+            .iter()
+            .map(|(key, value)| (key.into(), Some(value.into()))),
+    );
     Program {
         name: record.name.clone(),
         role: Role::App,
@@ -191,7 +220,10 @@ pub fn workload_env(
     record: &WorkloadRecord,
     capture: Capture,
 ) -> Vec<(OsString, Option<OsString>)> {
-    let (namespace, name) = record.name.split_once('/').unwrap_or(("default", &record.name));
+    let (namespace, name) = record
+        .name
+        .split_once('/')
+        .unwrap_or(("default", &record.name));
     let mut env: BTreeMap<String, Option<OsString>> = BTreeMap::new();
     let mut set = |key: &str, value: &str| {
         env.insert(key.to_owned(), Some(value.into()));
@@ -205,7 +237,14 @@ pub fn workload_env(
     }
     if let Some(port) = record.ports.first() {
         set("PORT", &port.listen.port().to_string());
-        set("HOST", if capture == Capture::Explicit { "127.0.0.1" } else { "0.0.0.0" });
+        set(
+            "HOST",
+            if capture == Capture::Explicit {
+                "127.0.0.1"
+            } else {
+                "0.0.0.0"
+            },
+        );
     }
     for port in &record.ports {
         let key = format!("PORT_{}", port.name.to_ascii_uppercase().replace('-', "_"));
@@ -228,7 +267,9 @@ pub fn workload_env(
         }
     }
     env.insert("PATH".to_owned(), Some(path_with(&state.bin())));
-    env.into_iter().map(|(key, value)| (key.into(), value)).collect()
+    env.into_iter()
+        .map(|(key, value)| (key.into(), value))
+        .collect()
 }
 
 /// PATH with a directory in front, so that `meshctl` in a command means this very program.
@@ -251,7 +292,9 @@ mod tests {
             name: "default/reviews-v1".to_owned(),
             kind: WorkloadKind::Sidecar,
             service_account: "bookinfo-reviews".to_owned(),
-            labels: [("app", "reviews"), ("version", "v1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            labels: [("app", "reviews"), ("version", "v1")]
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into(),
             address: "127.77.3.5".parse().unwrap(),
             ports: vec![PortRecord {
                 name: "http-web".to_owned(),
@@ -269,7 +312,10 @@ mod tests {
     }
 
     fn line(args: &[OsString]) -> String {
-        args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+        args.iter()
+            .map(|arg| arg.to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]
@@ -291,10 +337,21 @@ mod tests {
     fn a_gateway_moves_its_ports() {
         let state = StateDir::find(Some(Path::new("/s"))).unwrap();
         let listen = "127.0.0.1:18080".parse().unwrap();
-        let ports = vec![PortRecord { name: String::new(), port: 80, listen }];
-        let gateway = WorkloadRecord { kind: WorkloadKind::Gateway, ports, ..record() };
+        let ports = vec![PortRecord {
+            name: String::new(),
+            port: 80,
+            listen,
+        }];
+        let gateway = WorkloadRecord {
+            kind: WorkloadKind::Gateway,
+            ports,
+            ..record()
+        };
         let args = line(&proxy(&state, &gateway, None).args);
-        assert!(args.contains("--gateway-listen 127.0.0.1 --gateway-port-offset 18000"), "{args}");
+        assert!(
+            args.contains("--gateway-listen 127.0.0.1 --gateway-port-offset 18000"),
+            "{args}"
+        );
     }
 
     #[test]
@@ -302,18 +359,29 @@ mod tests {
         let state = StateDir::find(Some(Path::new("/s"))).unwrap();
         let env = workload_env(&state, &record(), Capture::Explicit);
         let get = |key: &str| {
-            let found = env.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
-            found.flatten().map(|value| value.to_string_lossy().into_owned())
+            let found = env
+                .iter()
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value.clone());
+            found
+                .flatten()
+                .map(|value| value.to_string_lossy().into_owned())
         };
         assert_eq!(get("PORT").as_deref(), Some("20000"));
         assert_eq!(get("PORT_HTTP_WEB").as_deref(), Some("20000"));
         assert_eq!(get("HOST").as_deref(), Some("127.0.0.1"));
-        assert_eq!(get("http_proxy").as_deref(), Some("http://127.77.3.5:15080"));
+        assert_eq!(
+            get("http_proxy").as_deref(),
+            Some("http://127.77.3.5:15080")
+        );
         assert_eq!(get("no_proxy").as_deref(), Some("localhost,127.0.0.1"));
         assert_eq!(get("SERVICE_VERSION").as_deref(), Some("v1"));
         assert!(get("PATH").unwrap().starts_with("/s/bin"));
 
-        let captured = WorkloadRecord { explicit_proxy: None, ..record() };
+        let captured = WorkloadRecord {
+            explicit_proxy: None,
+            ..record()
+        };
         let env = workload_env(&state, &captured, Capture::Transparent);
         assert!(env.contains(&("http_proxy".into(), None)));
         assert!(env.contains(&("HOST".into(), Some("0.0.0.0".into()))));

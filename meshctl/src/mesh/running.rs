@@ -15,7 +15,7 @@ use super::names::Names;
 use super::prepare::{Held, Joins, Prepared};
 use super::{MeshPlan, Notices, programs};
 use crate::netns::{WorkloadNs, forward};
-use crate::process::{Event, Role, Supervisor, Tail, What, tail};
+use crate::process::{Event, FIRST_PAUSE, Role, Supervisor, Tail, What, tail};
 use crate::state::{MeshRecord, RecordError, WorkloadKind, WorkloadRecord};
 use crate::world::{self, Health};
 
@@ -67,7 +67,14 @@ pub enum StartError {
 impl Running {
     /// A mesh of which nothing runs yet.
     pub fn new(prepared: Prepared, notices: Notices) -> Self {
-        let Prepared { plan, records, namespaces, forwards, joins, held } = prepared;
+        let Prepared {
+            plan,
+            records,
+            namespaces,
+            forwards,
+            joins,
+            held,
+        } = prepared;
         let (supervisor, events) = Supervisor::new();
         let (sender, sightings) = mpsc::unbounded_channel();
         let record = MeshRecord {
@@ -114,11 +121,18 @@ impl Running {
         let deadline = Instant::now() + PATIENCE;
         self.supervisor.start(programs::control_plane(&self.plan));
         let records = self.record.borrow().workloads.clone();
-        for workload in self.plan.mesh.workloads.iter().filter(|w| !w.command.is_empty()) {
+        for workload in self
+            .plan
+            .mesh
+            .workloads
+            .iter()
+            .filter(|w| !w.command.is_empty())
+        {
             let name = workload.name.to_string();
             if let Some(record) = records.iter().find(|record| record.name == name) {
                 let namespace = self.namespaces.get(&name).cloned();
-                self.supervisor.start(programs::app(&self.plan.state, workload, record, namespace));
+                self.supervisor
+                    .start(programs::app(&self.plan.state, workload, record, namespace));
             }
         }
         let control_plane_log = self.plan.state.logs().join("meshd.log");
@@ -133,10 +147,12 @@ impl Running {
         }
         let admin = self.record.borrow().control_plane_admin.clone();
         let names = Names::new(self.namespaces.clone());
-        self.tasks.spawn(watch_configuration(admin, names, self.notices.clone()));
+        self.tasks
+            .spawn(watch_configuration(admin, names, self.notices.clone()));
         for record in &records {
             let namespace = self.namespaces.get(&record.name).cloned();
-            self.supervisor.start(programs::proxy(&self.plan.state, record, namespace));
+            self.supervisor
+                .start(programs::proxy(&self.plan.state, record, namespace));
         }
         while self.ready.len() <= records.len() || !self.apps.settled() {
             if timeout_at(deadline, self.step()).await.is_err() {
@@ -149,10 +165,24 @@ impl Running {
     }
 
     fn late(&self, records: &[WorkloadRecord]) -> StartError {
-        let late = records.iter().filter(|record| !self.ready.contains(&record.name)).collect::<Vec<_>>();
-        let names = late.iter().map(|record| record.name.as_str()).collect::<Vec<_>>().join(", ");
-        let log = late.first().map(|record| programs::ProxyFiles::new(&self.plan.state, record).dir.join("log"));
-        StartError::Proxies { names, tail: tail(&log.unwrap_or_default()) }
+        let late = records
+            .iter()
+            .filter(|record| !self.ready.contains(&record.name))
+            .collect::<Vec<_>>();
+        let names = late
+            .iter()
+            .map(|record| record.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let log = late.first().map(|record| {
+            programs::ProxyFiles::new(&self.plan.state, record)
+                .dir
+                .join("log")
+        });
+        StartError::Proxies {
+            names,
+            tail: tail(&log.unwrap_or_default()),
+        }
     }
 
     /// What runs, as it changes.
@@ -162,14 +192,23 @@ impl Running {
 
     /// Workloads whose application does not listen now.
     pub fn down(&self) -> Vec<String> {
-        self.apps.down().into_iter().map(ToOwned::to_owned).collect()
+        self.apps
+            .down()
+            .into_iter()
+            .map(ToOwned::to_owned)
+            .collect()
     }
 
     /// Where clients outside of the mesh reach the gateways.
     pub fn gateways(&self) -> Vec<(String, SocketAddr)> {
         let record = self.record.borrow();
-        let gateways = record.workloads.iter().filter(|workload| workload.kind == WorkloadKind::Gateway);
-        gateways.flat_map(|g| g.ports.iter().map(|port| (g.name.clone(), port.listen))).collect()
+        let gateways = record
+            .workloads
+            .iter()
+            .filter(|workload| workload.kind == WorkloadKind::Gateway);
+        gateways
+            .flat_map(|g| g.ports.iter().map(|port| (g.name.clone(), port.listen)))
+            .collect()
     }
 
     /// Makes [`Running::stop`] use SIGKILL from now on.
@@ -194,7 +233,10 @@ impl Running {
         }
         self.tasks.shutdown().await;
         self.supervisor.stop().await;
-        for path in [state.control_plane_socket(), state.control_plane_admin_socket()] {
+        for path in [
+            state.control_plane_socket(),
+            state.control_plane_admin_socket(),
+        ] {
             // A control plane that ended in order has removed them.
             let _ = std::fs::remove_file(path);
         }
@@ -226,7 +268,8 @@ impl Running {
             What::Ready { .. } => {
                 let again = !self.ready.insert(ready_key(&name, role)) && self.published;
                 if again {
-                    self.notices.info(format!("{} serves again", title(&name, role)));
+                    self.notices
+                        .info(format!("{} serves again", title(&name, role)));
                 }
                 None
             }
@@ -247,17 +290,25 @@ impl Running {
         let log = match role {
             Role::App => self.workload(name).and_then(|record| record.log),
             Role::ControlPlane => Some(self.plan.state.logs().join("meshd.log")),
-            Role::Gateway | Role::Sidecar => {
-                self.workload(name).map(|record| programs::ProxyFiles::new(&self.plan.state, &record).dir.join("log"))
-            }
+            Role::Gateway | Role::Sidecar => self.workload(name).map(|record| {
+                programs::ProxyFiles::new(&self.plan.state, &record)
+                    .dir
+                    .join("log")
+            }),
         };
         let consequence = match role {
             Role::App => "gets no requests meanwhile",
             Role::ControlPlane => "proxies go on with what they have meanwhile",
             Role::Gateway | Role::Sidecar => "has no connections meanwhile",
         };
-        let tail = log.map(|path| format!("\n{}", tail(&path))).unwrap_or_default();
-        self.notices.warning(format!("{title} {how}; starts again in {pause:?} and {consequence}{tail}"));
+        // The same output again and again would hide everything else.
+        let tail = match log {
+            Some(path) if pause <= FIRST_PAUSE => format!("\n{}", tail(&path)),
+            _ => String::new(),
+        };
+        self.notices.warning(format!(
+            "{title} {how}; starts again in {pause:?} and {consequence}{tail}"
+        ));
         if role == Role::App {
             if self.apps.ended(name) {
                 self.tell_health(name, Health::Unhealthy);
@@ -265,18 +316,27 @@ impl Running {
         } else if let Some(record) = self.workload(name)
             && let Err(error) = self.joins.write(&self.plan.state, &record)
         {
-            self.notices.warning(format!("{title} may not be able to join again: {error}"));
+            self.notices
+                .warning(format!("{title} may not be able to join again: {error}"));
         }
     }
 
     fn on_sighting(&mut self, sighting: &Sighting) {
-        let Some(health) = self.apps.seen(sighting) else { return };
+        let Some(health) = self.apps.seen(sighting) else {
+            return;
+        };
         self.tell_health(&sighting.name, health);
         match health {
-            Health::Healthy => self.notices.info(format!("application of {} listens again", sighting.name)),
+            Health::Healthy => self
+                .notices
+                .info(format!("application of {} listens again", sighting.name)),
             Health::Unhealthy => {
                 let record = self.workload(&sighting.name);
-                let ports = record.iter().flat_map(|r| &r.ports).map(|p| p.listen.to_string()).collect::<Vec<_>>();
+                let ports = record
+                    .iter()
+                    .flat_map(|r| &r.ports)
+                    .map(|p| p.listen.to_string())
+                    .collect::<Vec<_>>();
                 let log = record.and_then(|record| record.log).unwrap_or_default();
                 self.notices.warning(format!(
                     "application of {} runs but does not listen on {}: it gets no requests until it does; it is told its port as PORT\n{}",
@@ -290,19 +350,31 @@ impl Running {
 
     /// Lets the control plane know whether a workload may get requests.
     fn tell_health(&self, name: &str, health: Health) {
-        let Some(record) = self.workload(name) else { return };
+        let Some(record) = self.workload(name) else {
+            return;
+        };
         if let Err(error) = world::write_workload(&self.plan.state.world(), &record, health) {
-            self.notices.warning(format!("cannot tell the control plane about {name}: {error}"));
+            self.notices.warning(format!(
+                "cannot tell the control plane about {name}: {error}"
+            ));
         }
     }
 
     fn workload(&self, name: &str) -> Option<WorkloadRecord> {
-        self.record.borrow().workloads.iter().find(|record| record.name == name).cloned()
+        self.record
+            .borrow()
+            .workloads
+            .iter()
+            .find(|record| record.name == name)
+            .cloned()
     }
 
     fn set_pid(&mut self, name: &str, role: Role, pid: Option<u32>) {
         self.record.send_modify(|record| {
-            let workload = record.workloads.iter_mut().find(|workload| workload.name == name);
+            let workload = record
+                .workloads
+                .iter_mut()
+                .find(|workload| workload.name == name);
             match (role, workload) {
                 (Role::ControlPlane, _) => record.control_plane_pid = pid,
                 (Role::App, Some(workload)) => workload.app_pid = pid,
@@ -319,7 +391,11 @@ impl Running {
 }
 
 fn ready_key(name: &str, role: Role) -> String {
-    if role == Role::ControlPlane { String::new() } else { name.to_owned() }
+    if role == Role::ControlPlane {
+        String::new()
+    } else {
+        name.to_owned()
+    }
 }
 
 fn title(name: &str, role: Role) -> String {

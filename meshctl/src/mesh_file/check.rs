@@ -9,6 +9,7 @@ use mesh_api::v1::OutboundPolicy;
 use mesh_api::{SpiffeId, TrustDomain, WorkloadName};
 use serde_saphyr::{Location, Spanned};
 
+use super::names::{bad_name, is_label_key, is_label_value, is_port_name, parse_listen};
 use super::parse::{API_VERSION, KIND, RawFile, RawGateway, RawPort, RawWorkload};
 use super::{Gateway, GatewayPort, MeshFile, Mistake, Port, Workload};
 
@@ -32,11 +33,24 @@ struct Checker<'a> {
 }
 
 pub(super) fn check(path: &Path, file: RawFile) -> Result<MeshFile, Vec<Mistake>> {
-    let mut checker =
-        Checker { path, namespace: None, trust_domain: TrustDomain::default(), mistakes: Vec::new() };
-    for (field, given, want) in [("apiVersion", &file.api_version, API_VERSION), ("kind", &file.kind, KIND)] {
+    let mut checker = Checker {
+        path,
+        namespace: None,
+        trust_domain: TrustDomain::default(),
+        mistakes: Vec::new(),
+    };
+    for (field, given, want) in [
+        ("apiVersion", &file.api_version, API_VERSION),
+        ("kind", &file.kind, KIND),
+    ] {
         if given.value != want {
-            checker.mistake(given.referenced, format!("{field} `{}` is none that meshctl knows: write {want}", given.value));
+            checker.mistake(
+                given.referenced,
+                format!(
+                    "{field} `{}` is none that meshctl knows: write {want}",
+                    given.value
+                ),
+            );
         }
     }
     let name = file.metadata.name;
@@ -66,7 +80,10 @@ pub(super) fn check(path: &Path, file: RawFile) -> Result<MeshFile, Vec<Mistake>
     }
     if let Some(namespace) = raw.namespace {
         if WorkloadName::new(&namespace.value, "x").is_err() {
-            checker.mistake(namespace.referenced, bad_name("namespace", &namespace.value));
+            checker.mistake(
+                namespace.referenced,
+                bad_name("namespace", &namespace.value),
+            );
         }
         checker.namespace = Some(namespace.value);
     }
@@ -77,8 +94,16 @@ pub(super) fn check(path: &Path, file: RawFile) -> Result<MeshFile, Vec<Mistake>
         );
     }
     let mut names = BTreeMap::new();
-    let workloads = raw.workloads.into_iter().filter_map(|w| checker.workload(w, &mut names)).collect::<Vec<_>>();
-    let gateways = raw.gateways.into_iter().filter_map(|g| checker.gateway(g, &mut names)).collect::<Vec<_>>();
+    let workloads = raw
+        .workloads
+        .into_iter()
+        .filter_map(|w| checker.workload(w, &mut names))
+        .collect::<Vec<_>>();
+    let gateways = raw
+        .gateways
+        .into_iter()
+        .filter_map(|g| checker.gateway(g, &mut names))
+        .collect::<Vec<_>>();
     checker.services(&workloads);
     checker.listeners(&workloads, &gateways);
     if checker.mistakes.is_empty() {
@@ -96,19 +121,25 @@ pub(super) fn check(path: &Path, file: RawFile) -> Result<MeshFile, Vec<Mistake>
     }
 }
 
-fn bad_name(field: &str, value: &str) -> String {
-    format!("{field} `{value}` is no DNS name: use lower-case letters, digits, `-` and `.`")
-}
-
 // === impl Checker ===
 
 impl Checker<'_> {
     fn mistake(&mut self, at: Location, message: String) {
-        self.mistakes.push(Mistake { path: self.path.to_owned(), line: at.line(), column: at.column(), message });
+        self.mistakes.push(Mistake {
+            path: self.path.to_owned(),
+            line: at.line(),
+            column: at.column(),
+            message,
+        });
     }
 
     fn on_line(&mut self, line: u64, message: String) {
-        self.mistakes.push(Mistake { path: self.path.to_owned(), line, column: 1, message });
+        self.mistakes.push(Mistake {
+            path: self.path.to_owned(),
+            line,
+            column: 1,
+            message,
+        });
     }
 
     /// The full name, refused when another workload has it.
@@ -119,12 +150,17 @@ impl Checker<'_> {
         default: &str,
         names: &mut BTreeMap<WorkloadName, u64>,
     ) -> Option<WorkloadName> {
-        let given = namespace.map(|n| n.value.clone()).or_else(|| self.namespace.clone());
+        let given = namespace
+            .map(|n| n.value.clone())
+            .or_else(|| self.namespace.clone());
         let space = given.unwrap_or_else(|| default.to_owned());
         if let Some(namespace) = namespace
             && WorkloadName::new(&namespace.value, "x").is_err()
         {
-            self.mistake(namespace.referenced, bad_name("namespace", &namespace.value));
+            self.mistake(
+                namespace.referenced,
+                bad_name("namespace", &namespace.value),
+            );
             return None;
         }
         let Ok(full) = WorkloadName::new(&space, &name.value) else {
@@ -147,11 +183,20 @@ impl Checker<'_> {
         }
     }
 
-    fn service_account(&mut self, given: Option<Spanned<String>>, name: Option<&WorkloadName>) -> String {
-        let Some(account) = given else { return DEFAULT_SERVICE_ACCOUNT.to_owned() };
+    fn service_account(
+        &mut self,
+        given: Option<Spanned<String>>,
+        name: Option<&WorkloadName>,
+    ) -> String {
+        let Some(account) = given else {
+            return DEFAULT_SERVICE_ACCOUNT.to_owned();
+        };
         let namespace = name.map_or(DEFAULT_NAMESPACE, WorkloadName::namespace);
         if SpiffeId::new(&self.trust_domain, namespace, &account.value).is_err() {
-            self.mistake(account.referenced, bad_name("serviceAccount", &account.value));
+            self.mistake(
+                account.referenced,
+                bad_name("serviceAccount", &account.value),
+            );
         }
         account.value
     }
@@ -171,7 +216,9 @@ impl Checker<'_> {
                     format!("label {key}: `{}` is no label value: up to 63 letters, digits, `-`, `_` and `.`", value.value),
                 );
             }
-            if key == "app" && (WorkloadName::new("x", &value.value).is_err() || value.value.contains('.')) {
+            if key == "app"
+                && (WorkloadName::new("x", &value.value).is_err() || value.value.contains('.'))
+            {
                 self.mistake(
                     value.referenced,
                     format!("label app: `{}` cannot name a service: use lower-case letters, digits and `-`", value.value),
@@ -195,7 +242,10 @@ impl Checker<'_> {
         let ports = self.ports(raw.ports);
         let command = match raw.command {
             Some(command) if command.value.first().is_none_or(String::is_empty) => {
-                self.mistake(command.referenced, "command is empty: give the program and its arguments as a list".to_owned());
+                self.mistake(
+                    command.referenced,
+                    "command is empty: give the program and its arguments as a list".to_owned(),
+                );
                 Vec::new()
             }
             Some(command) => command.value,
@@ -211,21 +261,39 @@ impl Checker<'_> {
             }
         };
         let folder = self.path.parent().unwrap_or(Path::new(""));
-        let dir = raw.dir.map_or_else(|| folder.to_owned(), |dir| folder.join(dir));
-        Some(Workload { name: name?, service_account, labels, ports, command, env: raw.env, dir, line })
+        let dir = raw
+            .dir
+            .map_or_else(|| folder.to_owned(), |dir| folder.join(dir));
+        Some(Workload {
+            name: name?,
+            service_account,
+            labels,
+            ports,
+            command,
+            env: raw.env,
+            dir,
+            line,
+        })
     }
 
     fn ports(&mut self, raw: Vec<Spanned<RawPort>>) -> Vec<Port> {
         let mut ports: Vec<Port> = Vec::new();
         for port in raw {
-            let RawPort { name, port: number, app_port } = port.value;
+            let RawPort {
+                name,
+                port: number,
+                app_port,
+            } = port.value;
             let at = number.referenced;
             let number = number.value;
             if number == 0 {
                 self.mistake(at, "port 0 cannot be called: use 1 to 65535".to_owned());
             }
             if RESERVED_PORTS.contains(&number) {
-                self.mistake(at, format!("port {number} belongs to the sidecar: choose another"));
+                self.mistake(
+                    at,
+                    format!("port {number} belongs to the sidecar: choose another"),
+                );
             }
             if ports.iter().any(|other| other.number == number) {
                 self.mistake(at, format!("port {number} is listed twice"));
@@ -234,18 +302,32 @@ impl Checker<'_> {
             if !is_port_name(&name.value) {
                 self.mistake(
                     name.referenced,
-                    format!("`{}` is no port name: up to 63 lower-case letters, digits and `-`", name.value),
+                    format!(
+                        "`{}` is no port name: up to 63 lower-case letters, digits and `-`",
+                        name.value
+                    ),
                 );
             }
             if ports.iter().any(|other| other.name == name.value) {
-                self.mistake(name.referenced, format!("the port name `{}` is used twice", name.value));
+                self.mistake(
+                    name.referenced,
+                    format!("the port name `{}` is used twice", name.value),
+                );
             }
             if let Some(app) = &app_port
                 && app.value == 0
             {
-                self.mistake(app.referenced, "appPort 0 cannot be called: leave it out to have a free port chosen".to_owned());
+                self.mistake(
+                    app.referenced,
+                    "appPort 0 cannot be called: leave it out to have a free port chosen"
+                        .to_owned(),
+                );
             }
-            ports.push(Port { name: name.value, number, app_port: app_port.map(|port| port.value) });
+            ports.push(Port {
+                name: name.value,
+                number,
+                app_port: app_port.map(|port| port.value),
+            });
         }
         ports
     }
@@ -271,19 +353,40 @@ impl Checker<'_> {
                 Some(text) => parse_listen(&text.value),
             };
             let Some(listen) = listen.filter(|address| address.port() != 0 && number != 0) else {
-                self.mistake(port.referenced, "listen must be a port or <ip>:<port>, and no port may be 0".to_owned());
+                self.mistake(
+                    port.referenced,
+                    "listen must be a port or <ip>:<port>, and no port may be 0".to_owned(),
+                );
                 continue;
             };
-            let name = port.value.name.map_or_else(|| format!("port-{number}"), |name| name.value);
-            ports.push(GatewayPort { name, number, listen });
+            let name = port
+                .value
+                .name
+                .map_or_else(|| format!("port-{number}"), |name| name.value);
+            ports.push(GatewayPort {
+                name,
+                number,
+                listen,
+            });
         }
         self.one_shift(&ports, line);
-        Some(Gateway { name: name?, service_account, labels, ports, line })
+        Some(Gateway {
+            name: name?,
+            service_account,
+            labels,
+            ports,
+            line,
+        })
     }
 
     /// A gateway also opens ports that the file does not list, so all of them move alike.
     fn one_shift(&mut self, ports: &[GatewayPort], line: u64) {
-        let shift = |port: &GatewayPort| (port.listen.ip(), port.listen.port().wrapping_sub(port.number));
+        let shift = |port: &GatewayPort| {
+            (
+                port.listen.ip(),
+                port.listen.port().wrapping_sub(port.number),
+            )
+        };
         if let Some((first, rest)) = ports.split_first()
             && rest.iter().any(|port| shift(port) != shift(first))
         {
@@ -300,17 +403,23 @@ impl Checker<'_> {
         let mut ports: BTreeMap<(&str, &str, &str), (u16, u64)> = BTreeMap::new();
         let mut numbers: BTreeMap<(&str, &str, u16), (&str, u64)> = BTreeMap::new();
         for workload in workloads {
-            let Some(app) = service_name(&workload.labels) else { continue };
+            let Some(app) = service_name(&workload.labels) else {
+                continue;
+            };
             let namespace = workload.name.namespace();
             for port in &workload.ports {
-                let (number, line) = *ports.entry((namespace, app, &port.name)).or_insert((port.number, workload.line));
+                let (number, line) = *ports
+                    .entry((namespace, app, &port.name))
+                    .or_insert((port.number, workload.line));
                 if number != port.number {
                     self.on_line(
                         workload.line,
                         format!("app {app}: port `{}` is {} here and {number} in line {line}: one service needs one number", port.name, port.number),
                     );
                 }
-                let (name, line) = *numbers.entry((namespace, app, port.number)).or_insert((&port.name, workload.line));
+                let (name, line) = *numbers
+                    .entry((namespace, app, port.number))
+                    .or_insert((&port.name, workload.line));
                 if name != port.name {
                     self.on_line(
                         workload.line,
@@ -325,11 +434,19 @@ impl Checker<'_> {
     fn listeners(&mut self, workloads: &[Workload], gateways: &[Gateway]) {
         let mut taken: BTreeMap<u16, (String, u64)> = BTreeMap::new();
         let apps = workloads.iter().flat_map(|w| {
-            w.ports.iter().filter_map(move |p| Some((p.app_port?, format!("appPort of {}", w.name), w.line)))
+            w.ports
+                .iter()
+                .filter_map(move |p| Some((p.app_port?, format!("appPort of {}", w.name), w.line)))
         });
-        let listens = gateways
-            .iter()
-            .flat_map(|g| g.ports.iter().map(move |p| (p.listen.port(), format!("listen port of {}", g.name), g.line)));
+        let listens = gateways.iter().flat_map(|g| {
+            g.ports.iter().map(move |p| {
+                (
+                    p.listen.port(),
+                    format!("listen port of {}", g.name),
+                    g.line,
+                )
+            })
+        });
         for (port, owner, line) in apps.chain(listens) {
             match taken.entry(port) {
                 Entry::Vacant(entry) => {
@@ -337,42 +454,12 @@ impl Checker<'_> {
                 }
                 Entry::Occupied(first) => {
                     let (first_owner, first_line) = first.get();
-                    let message = format!("port {port} of this machine is taken: it is the {first_owner} in line {first_line} already");
+                    let message = format!(
+                        "port {port} of this machine is taken: it is the {first_owner} in line {first_line} already"
+                    );
                     self.on_line(line, message);
                 }
             }
         }
     }
-}
-
-fn parse_listen(text: &str) -> Option<SocketAddr> {
-    match text.parse::<u16>() {
-        Ok(port) => Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)),
-        Err(_) => text.parse().ok(),
-    }
-}
-
-fn is_label_value(text: &str) -> bool {
-    text.is_empty() || is_label_part(text)
-}
-
-/// Kubernetes: a name of up to 63 characters, after an optional DNS name and a slash.
-fn is_label_key(text: &str) -> bool {
-    match text.split_once('/') {
-        Some((prefix, name)) => WorkloadName::new(prefix, "x").is_ok() && is_label_part(name),
-        None => is_label_part(text),
-    }
-}
-
-fn is_label_part(text: &str) -> bool {
-    let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
-    let bytes = text.as_bytes();
-    bytes.len() <= 63
-        && edge(bytes.first())
-        && edge(bytes.last())
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-}
-
-fn is_port_name(text: &str) -> bool {
-    text.len() <= 63 && WorkloadName::new("x", text).is_ok() && !text.contains('.')
 }

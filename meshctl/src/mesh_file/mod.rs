@@ -1,6 +1,7 @@
 //! MESH.yaml: which workloads a mesh on this machine has.
 
 mod check;
+mod names;
 mod parse;
 
 use std::collections::BTreeMap;
@@ -127,8 +128,10 @@ impl MeshFile {
     /// # Errors
     /// If it cannot be read, or with everything that is wrong with it.
     pub fn read(path: &Path) -> Result<Self, MeshFileError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| MeshFileError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| MeshFileError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         Self::parse(path, &text)
     }
 
@@ -137,7 +140,8 @@ impl MeshFile {
     /// # Errors
     /// With everything that is wrong with it. A YAML or type error hides those after it.
     pub fn parse(path: &Path, text: &str) -> Result<Self, MeshFileError> {
-        let raw = parse::parse(path, text).map_err(|mistake| MeshFileError::Invalid(vec![mistake]))?;
+        let raw =
+            parse::parse(path, text).map_err(|mistake| MeshFileError::Invalid(vec![mistake]))?;
         check::check(path, raw).map_err(MeshFileError::Invalid)
     }
 }
@@ -155,7 +159,11 @@ impl fmt::Display for Mistake {
 }
 
 fn lines(mistakes: &[Mistake]) -> String {
-    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    mistakes
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[cfg(test)]

@@ -95,8 +95,15 @@ pub(super) struct RawGatewayPort {
 
 pub(super) fn parse(path: &Path, text: &str) -> Result<RawFile, Mistake> {
     serde_saphyr::from_str(text).map_err(|error| {
-        let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
-        Mistake { path: path.to_owned(), line, column, message: bare_message(&error) }
+        let (line, column) = error
+            .location()
+            .map_or((0, 0), |at| (at.line(), at.column()));
+        Mistake {
+            path: path.to_owned(),
+            line,
+            column,
+            message: bare_message(&error),
+        }
     })
 }
 
@@ -104,6 +111,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<RawFile, Mistake> {
 fn bare_message(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
     let first = text.lines().next().unwrap_or_default().trim();
-    let cut = first.rfind(" at line ").map_or(first, |at| first.get(..at).unwrap_or(first));
+    let cut = first
+        .rfind(" at line ")
+        .map_or(first, |at| first.get(..at).unwrap_or(first));
     cut.trim_end_matches([':', ',']).to_owned()
 }

@@ -32,7 +32,10 @@ pub fn read(paths: &[impl AsRef<Path>]) -> Result<Vec<(String, String)>, FilesEr
             found.insert(cleaned(path));
         }
     }
-    found.into_iter().map(|path| Ok((path.to_string_lossy().into_owned(), text(&path)?))).collect()
+    found
+        .into_iter()
+        .map(|path| Ok((path.to_string_lossy().into_owned(), text(&path)?)))
+        .collect()
 }
 
 fn text(path: &Path) -> Result<String, FilesError> {
@@ -52,13 +55,18 @@ fn walk(
     }
     for entry in fs::read_dir(directory).map_err(failed(directory))? {
         let path = entry.map_err(failed(directory))?.path();
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         if hidden {
             continue;
         }
         if fs::metadata(&path).map_err(failed(&path))?.is_dir() {
             walk(&path, depth + 1, seen, found)?;
-        } else if matches!(path.extension().and_then(|extension| extension.to_str()), Some("yaml" | "yml" | "json")) {
+        } else if matches!(
+            path.extension().and_then(|extension| extension.to_str()),
+            Some("yaml" | "yml" | "json")
+        ) {
             found.insert(cleaned(&path));
         }
     }
@@ -85,12 +93,23 @@ mod tests {
         let path = |name: &str| dir.path().join(name);
         fs::create_dir(path("b")).unwrap();
         fs::create_dir(path(".git")).unwrap();
-        for name in ["a.yaml", "b/c.yml", "b/d.json", "b/readme.md", ".hidden.yaml", ".git/x.yaml", "named.txt"] {
+        for name in [
+            "a.yaml",
+            "b/c.yml",
+            "b/d.json",
+            "b/readme.md",
+            ".hidden.yaml",
+            ".git/x.yaml",
+            "named.txt",
+        ] {
             fs::write(path(name), name).unwrap();
         }
         std::os::unix::fs::symlink(dir.path(), path("b/up")).unwrap();
         let files = read(&[dir.path().to_owned(), path("named.txt"), path("a.yaml")]).unwrap();
-        let names = files.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>();
+        let names = files
+            .iter()
+            .map(|(_, text)| text.as_str())
+            .collect::<Vec<_>>();
         assert_eq!(names, ["a.yaml", "b/c.yml", "b/d.json", "named.txt"]);
         let error = read(&[path("none")]).unwrap_err().to_string();
         assert!(error.contains("none: cannot read"), "{error}");

@@ -37,7 +37,10 @@ pub enum OfflineError {
 ///
 /// # Errors
 /// If one cannot be read.
-pub fn files(paths: &[impl AsRef<Path>], mesh: Option<&MeshFile>) -> Result<Vec<(String, String)>, OfflineError> {
+pub fn files(
+    paths: &[impl AsRef<Path>],
+    mesh: Option<&MeshFile>,
+) -> Result<Vec<(String, String)>, OfflineError> {
     let mut files = read(paths)?;
     if let Some(mesh) = mesh {
         files.push((format!("{DERIVED}{}", mesh.path.display()), derived(mesh)?));
@@ -59,8 +62,16 @@ fn derived(mesh: &MeshFile) -> Result<String, StateError> {
     let nowhere = StateDir::find(Some(Path::new("/")))?;
     let first = u32::from(Ipv4Addr::new(127, 64, 0, 2));
     let count = mesh.workloads.len() + mesh.gateways.len();
-    let hosts = (first..).take(count).map(|bits| IpAddr::V4(Ipv4Addr::from(bits))).collect::<Vec<_>>();
+    let hosts = (first..)
+        .take(count)
+        .map(|bits| IpAddr::V4(Ipv4Addr::from(bits)))
+        .collect::<Vec<_>>();
     let records = placement::transparent(mesh, &nowhere, &hosts);
-    let entries = records.iter().map(|record| world::workload_entry(record, world::Health::Healthy));
-    Ok(entries.chain([world::services(&records)]).collect::<Vec<_>>().join("---\n"))
+    let entries = records
+        .iter()
+        .map(|record| world::workload_entry(record, world::Health::Healthy));
+    Ok(entries
+        .chain([world::services(&records)])
+        .collect::<Vec<_>>()
+        .join("---\n"))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mesh_api::v1::{DiscoveryResponse, Node, ProxyKind, Resource};
 use mesh_api::{InvalidSpiffeId, InvalidWorkloadName, ResourceName, SpiffeId};
 use mesh_proxy_core::{ClientInfo, Snapshot};
-use meshd_core::{ScopeError, World, WorkloadView, translate};
+use meshd_core::{ScopeError, WorkloadView, World, translate};
 
 /// A compiled configuration that one can ask as if proxies ran it.
 #[derive(Debug)]
@@ -34,7 +34,9 @@ pub enum ModelError {
         candidates: String,
     },
     /// It has no identity.
-    #[error("{workload} has no identity, so no proxy could stand for it: give its WorkloadEntry a serviceAccount")]
+    #[error(
+        "{workload} has no identity, so no proxy could stand for it: give its WorkloadEntry a serviceAccount"
+    )]
     NoIdentity {
         /// The workload.
         workload: String,
@@ -49,7 +51,9 @@ pub enum ModelError {
     #[error(transparent)]
     Identity(#[from] InvalidSpiffeId),
     /// What was compiled is refused by the proxy: a defect of the mesh.
-    #[error("the proxy would refuse what the control plane compiles for {resource}: {reason}; please report this as a defect")]
+    #[error(
+        "the proxy would refuse what the control plane compiles for {resource}: {reason}; please report this as a defect"
+    )]
     Refused {
         /// The resource.
         resource: String,
@@ -75,22 +79,44 @@ impl Model {
         let exact = |w: &&WorkloadView| w.uid == name;
         let short = |w: &&WorkloadView| w.name == name;
         let app = |w: &&WorkloadView| w.labels.get("app").is_some_and(|app| app == name);
-        let list = |workloads: &[&WorkloadView]| workloads.iter().map(|w| w.uid.as_str()).collect::<Vec<_>>().join(", ");
+        let list = |workloads: &[&WorkloadView]| {
+            workloads
+                .iter()
+                .map(|w| w.uid.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let filters: [&dyn Fn(&&WorkloadView) -> bool; 3] = [&exact, &short, &app];
         for fits in filters {
             match all.iter().filter(fits).collect::<Vec<_>>().as_slice() {
                 [] => {}
                 [one] => return Ok((*one).clone()),
-                several => return Err(ModelError::Ambiguous { name: name.to_owned(), candidates: list(several) }),
+                several => {
+                    return Err(ModelError::Ambiguous {
+                        name: name.to_owned(),
+                        candidates: list(several),
+                    });
+                }
             }
         }
-        Err(ModelError::NoWorkload { name: name.to_owned(), known: list(&all.iter().collect::<Vec<_>>()) })
+        Err(ModelError::NoWorkload {
+            name: name.to_owned(),
+            known: list(&all.iter().collect::<Vec<_>>()),
+        })
     }
 
     /// Whether a workload is a gateway: Gateway objects select it.
     pub fn is_gateway(&self, workload: &WorkloadView) -> bool {
-        let snapshot = self.snapshot(workload, ProxyKind::Gateway, BTreeSet::from([ResourceName::Gateway]));
-        snapshot.is_ok_and(|(snapshot, _)| snapshot.gateway().is_some_and(|gateway| !gateway.listeners.is_empty()))
+        let snapshot = self.snapshot(
+            workload,
+            ProxyKind::Gateway,
+            BTreeSet::from([ResourceName::Gateway]),
+        );
+        snapshot.is_ok_and(|(snapshot, _)| {
+            snapshot
+                .gateway()
+                .is_some_and(|gateway| !gateway.listeners.is_empty())
+        })
     }
 
     /// The configuration that the workload's proxy would hold if it subscribed to these.
@@ -112,12 +138,18 @@ impl Model {
             workload: name.clone(),
             kind: kind.into(),
             labels: workload.labels.clone().into_iter().collect(),
-            addresses: workload.address.parse::<std::net::IpAddr>().map(|ip| ip.to_string()).into_iter().collect(),
+            addresses: workload
+                .address
+                .parse::<std::net::IpAddr>()
+                .map(|ip| ip.to_string())
+                .into_iter()
+                .collect(),
             ..Node::default()
         };
         let scope = self.world.scope(&node, &identity)?;
         roots.insert(ResourceName::Mesh);
-        let resources: BTreeMap<ResourceName, Arc<Resource>> = translate(&self.world, &scope, &roots);
+        let resources: BTreeMap<ResourceName, Arc<Resource>> =
+            translate(&self.world, &scope, &roots);
         let response = DiscoveryResponse {
             nonce: "1".to_owned(),
             revision: 1,
@@ -127,7 +159,10 @@ impl Model {
         };
         let applied = Snapshot::empty().apply(&response);
         if let Some(refused) = applied.rejected.into_iter().next() {
-            return Err(ModelError::Refused { resource: refused.resource, reason: refused.reason });
+            return Err(ModelError::Refused {
+                resource: refused.resource,
+                reason: refused.reason,
+            });
         }
         let client = ClientInfo {
             workload: name.parse()?,

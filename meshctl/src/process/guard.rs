@@ -29,11 +29,17 @@ pub async fn guard(command: &[OsString], grace: Duration) -> io::Result<u8> {
     nix::sys::prctl::set_child_subreaper(true)?;
     die_with_parent(Signal::SIGTERM)?;
     let mut leaf = std::process::Command::new("/proc/self/exe");
-    leaf.arg0("meshctl").args(["internal", "leaf", "--"]).args(command);
-    leaf.env(DIES_WITH, std::process::id().to_string()).process_group(0);
+    leaf.arg0("meshctl")
+        .args(["internal", "leaf", "--"])
+        .args(command);
+    leaf.env(DIES_WITH, std::process::id().to_string())
+        .process_group(0);
     leaf.stdin(std::process::Stdio::null());
     let mut child = tokio::process::Command::from(leaf).spawn()?;
-    let group = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
+    let group = child
+        .id()
+        .and_then(|pid| i32::try_from(pid).ok())
+        .map(Pid::from_raw);
     let status = tokio::select! {
         status = child.wait() => Some(status?),
         _ = terminate.recv() => None,
@@ -51,7 +57,11 @@ pub async fn guard(command: &[OsString], grace: Duration) -> io::Result<u8> {
     Ok(exit_code(status))
 }
 
-async fn stop(child: &mut Child, group: Option<Pid>, grace: Duration) -> io::Result<std::process::ExitStatus> {
+async fn stop(
+    child: &mut Child,
+    group: Option<Pid>,
+    grace: Duration,
+) -> io::Result<std::process::ExitStatus> {
     let send = |signal| match group.map(|group| killpg(group, signal)) {
         // A group without processes is what is wanted.
         None | Some(Ok(()) | Err(Errno::ESRCH)) => Ok(()),
@@ -81,15 +91,21 @@ fn end_descendants() {
         if matches!(waitpid(None, None), Err(Errno::ECHILD)) {
             return;
         }
-        while matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(status) if status.pid().is_some()) {}
+        while matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(status) if status.pid().is_some())
+        {
+        }
     }
 }
 
 /// Processes whose parent is `parent`, from proc(5).
 fn children_of(parent: Pid) -> Vec<Pid> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| parent_of(*pid) == Some(parent.as_raw())).map(Pid::from_raw).collect()
+    pids.filter(|pid| parent_of(*pid) == Some(parent.as_raw()))
+        .map(Pid::from_raw)
+        .collect()
 }
 
 fn parent_of(pid: i32) -> Option<i32> {
@@ -110,5 +126,8 @@ pub fn exec_leaf(command: &[OsString]) -> io::Error {
     let Some((program, args)) = command.split_first() else {
         return io::Error::new(io::ErrorKind::InvalidInput, "no command given");
     };
-    std::process::Command::new(program).args(args).env_remove(DIES_WITH).exec()
+    std::process::Command::new(program)
+        .args(args)
+        .env_remove(DIES_WITH)
+        .exec()
 }

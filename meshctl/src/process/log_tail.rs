@@ -18,7 +18,10 @@ pub struct Tail {
 /// Reads the last lines of a file. A file that cannot be read has none.
 pub fn tail(path: &Path) -> Tail {
     let lines = read_end(path).map_or_else(|_| Vec::new(), |text| last_lines(&text));
-    Tail { path: path.to_owned(), lines }
+    Tail {
+        path: path.to_owned(),
+        lines,
+    }
 }
 
 fn read_end(path: &Path) -> io::Result<String> {
@@ -31,7 +34,12 @@ fn read_end(path: &Path) -> io::Result<String> {
 }
 
 fn last_lines(text: &str) -> Vec<String> {
-    let mut lines = text.lines().rev().filter(|line| !line.trim().is_empty()).take(LINES).collect::<Vec<_>>();
+    let mut lines = text
+        .lines()
+        .rev()
+        .filter(|line| !line.trim().is_empty())
+        .take(LINES)
+        .collect::<Vec<_>>();
     lines.reverse();
     lines.into_iter().map(ToOwned::to_owned).collect()
 }
@@ -42,7 +50,11 @@ impl fmt::Display for Tail {
             return write!(f, "    it printed nothing ({})", self.path.display());
         }
         writeln!(f, "    its last lines ({}):", self.path.display())?;
-        let lines = self.lines.iter().map(|line| format!("    | {line}")).collect::<Vec<_>>();
+        let lines = self
+            .lines
+            .iter()
+            .map(|line| format!("    | {line}"))
+            .collect::<Vec<_>>();
         f.write_str(&lines.join("\n"))
     }
 }
@@ -55,11 +67,17 @@ mod tests {
     fn shows_the_last_lines() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let text = (0..2000).map(|n| format!("line {n}\n\n")).collect::<String>();
+        let text = (0..2000)
+            .map(|n| format!("line {n}\n\n"))
+            .collect::<String>();
         std::fs::write(&path, text).unwrap();
         let shown = tail(&path).to_string();
         assert_eq!(shown.lines().count(), 1 + LINES);
         assert!(shown.ends_with("| line 1999"), "{shown}");
-        assert!(tail(&dir.path().join("none")).to_string().contains("printed nothing"));
+        assert!(
+            tail(&dir.path().join("none"))
+                .to_string()
+                .contains("printed nothing")
+        );
     }
 }

@@ -16,7 +16,7 @@ use crate::netns::{Privilege, WorkloadNs};
 
 pub use guard::{exec_leaf, guard};
 pub use log_tail::{Tail, tail};
-pub use supervisor::{Event, Stage, Supervisor, What};
+pub use supervisor::{Event, FIRST_PAUSE, Stage, Supervisor, What};
 
 /// Set for processes that must not outlive their parent; holds the parent's process id.
 pub const DIES_WITH: &str = "MESHCTL_DIES_WITH";
@@ -75,13 +75,18 @@ impl Role {
 /// # Errors
 /// If the parent is gone already, or the kernel refuses.
 pub fn die_with_parent(signal: nix::sys::signal::Signal) -> std::io::Result<()> {
-    let Some(parent) = std::env::var(DIES_WITH).ok().and_then(|pid| pid.parse::<i32>().ok()) else {
+    let Some(parent) = std::env::var(DIES_WITH)
+        .ok()
+        .and_then(|pid| pid.parse::<i32>().ok())
+    else {
         return Ok(());
     };
     nix::sys::prctl::set_pdeathsig(signal)?;
     // The parent may have died between the fork and the line above.
     if nix::unistd::getppid().as_raw() != parent {
-        return Err(std::io::Error::other("the process that started this one is gone"));
+        return Err(std::io::Error::other(
+            "the process that started this one is gone",
+        ));
     }
     Ok(())
 }
@@ -89,6 +94,9 @@ pub fn die_with_parent(signal: nix::sys::signal::Signal) -> std::io::Result<()> 
 /// The exit code that a shell reports for a status.
 pub fn exit_code(status: std::process::ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt as _;
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .unwrap_or(1);
     u8::try_from(code).unwrap_or(1)
 }

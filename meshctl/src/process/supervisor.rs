@@ -22,7 +22,7 @@ use super::{DIES_WITH, Program, Role};
 /// This program, even if its file was replaced since this process began (proc(5)).
 const SELF: &str = "/proc/self/exe";
 /// First pause before a process is started again; doubles with each early end.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A process that lived so long starts again after the first pause.
 const HEALTHY_LIFE: Duration = Duration::from_secs(10);
@@ -93,15 +93,22 @@ impl Supervisor {
     /// An empty supervisor, and what it will report.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Event>) {
         let (events, receiver) = mpsc::unbounded_channel();
-        (Self { events, stages: BTreeMap::new(), kill: CancellationToken::new() }, receiver)
+        (
+            Self {
+                events,
+                stages: BTreeMap::new(),
+                kill: CancellationToken::new(),
+            },
+            receiver,
+        )
     }
 
     /// Starts a process and keeps it running.
     pub fn start(&mut self, program: Program) {
-        let stage = self
-            .stages
-            .entry(program.role)
-            .or_insert_with(|| Stage { stop: CancellationToken::new(), tasks: JoinSet::new() });
+        let stage = self.stages.entry(program.role).or_insert_with(|| Stage {
+            stop: CancellationToken::new(),
+            tasks: JoinSet::new(),
+        });
         let keeper = Keeper {
             program,
             events: self.events.clone(),
@@ -163,7 +170,11 @@ impl Keeper {
 
     fn report(&self, what: What) {
         // Nobody listens any more while everything stops.
-        let _ = self.events.send(Event { name: self.program.name.clone(), role: self.program.role, what });
+        let _ = self.events.send(Event {
+            name: self.program.name.clone(),
+            role: self.program.role,
+            what,
+        });
     }
 
     fn spawn(&self) -> io::Result<Child> {
@@ -177,8 +188,15 @@ impl Keeper {
                 command
             }
         };
-        command.args(&program.args).stdin(Stdio::null()).stderr(log.try_clone()?);
-        command.stdout(if program.says_ready { Stdio::piped() } else { log.into() });
+        command
+            .args(&program.args)
+            .stdin(Stdio::null())
+            .stderr(log.try_clone()?);
+        command.stdout(if program.says_ready {
+            Stdio::piped()
+        } else {
+            log.into()
+        });
         for (key, value) in &program.env {
             match value {
                 Some(value) => command.env(key, value),
@@ -186,7 +204,9 @@ impl Keeper {
             };
         }
         // A Ctrl-C at the terminal is for the one who started all this; it stops the others.
-        command.env(DIES_WITH, std::process::id().to_string()).process_group(0);
+        command
+            .env(DIES_WITH, std::process::id().to_string())
+            .process_group(0);
         if let Some(dir) = &program.dir {
             command.current_dir(dir);
         }
@@ -223,7 +243,11 @@ impl Keeper {
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         }
         // The guard of an application needs the whole grace for the application itself.
-        let patience = if self.program.role == Role::App { GRACE + Duration::from_secs(2) } else { GRACE };
+        let patience = if self.program.role == Role::App {
+            GRACE + Duration::from_secs(2)
+        } else {
+            GRACE
+        };
         tokio::select! {
             _ = child.wait() => return,
             () = tokio::time::sleep(patience) => {}
@@ -235,12 +259,16 @@ impl Keeper {
 
     /// Writes the output to the log and reports the line `ready`.
     async fn copy_output(&self, output: impl AsyncRead + Unpin) {
-        let Ok(log) = append(&self.program.log) else { return };
+        let Ok(log) = append(&self.program.log) else {
+            return;
+        };
         let mut log = tokio::fs::File::from_std(log);
         let mut lines = BufReader::new(output).lines();
         while let Ok(Some(line)) = lines.next_line().await {
             if let Some(rest) = line.strip_prefix("ready") {
-                self.report(What::Ready { line: rest.trim().to_owned() });
+                self.report(What::Ready {
+                    line: rest.trim().to_owned(),
+                });
             }
             // A full disk must not stop the mesh.
             let _ = log.write_all(format!("{line}\n").as_bytes()).await;
@@ -250,5 +278,9 @@ impl Keeper {
 }
 
 fn append(path: &std::path::Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
 }

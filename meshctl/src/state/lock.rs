@@ -50,22 +50,34 @@ impl StateLock {
     /// If another process holds it, with that process's id.
     pub fn take(state: &StateDir) -> Result<Self, LockError> {
         let path = state.lock_file();
-        let failed = |source: io::Error| LockError::Io { path: path.clone(), source };
+        let failed = |source: io::Error| LockError::Io {
+            path: path.clone(),
+            source,
+        };
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600);
         let file = options.open(&path).map_err(failed)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut file) => {
                 file.set_len(0).map_err(failed)?;
                 file.rewind().map_err(failed)?;
-                file.write_all(std::process::id().to_string().as_bytes()).map_err(failed)?;
+                file.write_all(std::process::id().to_string().as_bytes())
+                    .map_err(failed)?;
                 Ok(Self { _file: file })
             }
             Err((mut file, Errno::EWOULDBLOCK)) => {
                 let mut text = String::new();
                 // The owner may be between truncating and writing; the answer is the same.
                 let _ = file.read_to_string(&mut text);
-                Err(LockError::Held { dir: state.root().to_owned(), pid: text.trim().parse().ok() })
+                Err(LockError::Held {
+                    dir: state.root().to_owned(),
+                    pid: text.trim().parse().ok(),
+                })
             }
             Err((_, errno)) => Err(failed(errno.into())),
         }
@@ -96,9 +108,14 @@ mod tests {
 
         let first = StateLock::take(&state).unwrap();
         let error = StateLock::take(&state).unwrap_err();
-        assert!(matches!(error, LockError::Held { pid: Some(pid), .. } if pid == std::process::id()));
+        assert!(
+            matches!(error, LockError::Held { pid: Some(pid), .. } if pid == std::process::id())
+        );
         let text = error.to_string();
-        assert!(text.contains("--state DIR") && text.contains("meshctl down"), "{text}");
+        assert!(
+            text.contains("--state DIR") && text.contains("meshctl down"),
+            "{text}"
+        );
         assert_eq!(StateLock::holder(&state), Some(Some(std::process::id())));
 
         drop(first);

@@ -26,7 +26,9 @@ pub struct StateDir {
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// No default: neither `--state` nor a home directory.
-    #[error("there is no home directory to keep the mesh's state in: give a directory with --state DIR")]
+    #[error(
+        "there is no home directory to keep the mesh's state in: give a directory with --state DIR"
+    )]
     NoHome,
     /// It cannot be made.
     #[error("cannot create the state directory {path}: {source}; give another with --state DIR", path = path.display())]
@@ -58,14 +60,24 @@ impl StateDir {
     pub fn find(given: Option<&Path>) -> Result<Self, StateError> {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         if let Some(path) = given {
-            return Ok(Self { root: absolute(path) });
+            return Ok(Self {
+                root: absolute(path),
+            });
         }
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let set = |name| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
         let root = match set("XDG_STATE_HOME") {
             Some(home) if home.is_absolute() => home.join("mesh"),
-            _ => set("HOME").ok_or(StateError::NoHome)?.join(".local/state/mesh"),
+            _ => set("HOME")
+                .ok_or(StateError::NoHome)?
+                .join(".local/state/mesh"),
         };
-        Ok(Self { root: absolute(&root) })
+        Ok(Self {
+            root: absolute(&root),
+        })
     }
 
     /// Makes the directories, readable only by the user.
@@ -73,21 +85,41 @@ impl StateDir {
     /// # Errors
     /// If one cannot be made.
     pub fn create(&self) -> Result<(), StateError> {
-        for dir in [self.root.clone(), self.world(), self.logs(), self.proxies(), self.bin()] {
-            let result = fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+        for dir in [
+            self.root.clone(),
+            self.world(),
+            self.logs(),
+            self.proxies(),
+            self.bin(),
+        ] {
+            let result = fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&dir);
             result.map_err(|source| StateError::Create { path: dir, source })?;
         }
         let closed = fs::set_permissions(&self.root, fs::Permissions::from_mode(0o700));
-        closed.map_err(|source| StateError::Create { path: self.root.clone(), source })
+        closed.map_err(|source| StateError::Create {
+            path: self.root.clone(),
+            source,
+        })
     }
 
     /// Checks that the sockets of these workloads can be bound.
     ///
     /// # Errors
     /// If a path is too long for a socket address.
-    pub fn check_sockets<'a>(&self, workloads: impl IntoIterator<Item = &'a WorkloadName>) -> Result<(), StateError> {
-        let proxies = workloads.into_iter().map(|workload| self.proxy_admin_socket(workload));
-        for path in proxies.chain([self.control_plane_socket(), self.control_plane_admin_socket()]) {
+    pub fn check_sockets<'a>(
+        &self,
+        workloads: impl IntoIterator<Item = &'a WorkloadName>,
+    ) -> Result<(), StateError> {
+        let proxies = workloads
+            .into_iter()
+            .map(|workload| self.proxy_admin_socket(workload));
+        for path in proxies.chain([
+            self.control_plane_socket(),
+            self.control_plane_admin_socket(),
+        ]) {
             if path.as_os_str().len() > LONGEST_SOCKET_PATH {
                 return Err(StateError::TooLong { path });
             }
@@ -176,7 +208,10 @@ mod tests {
         let state = StateDir::find(Some(&dir.path().join("a/b"))).unwrap();
         state.create().unwrap();
         state.create().unwrap();
-        assert_eq!(fs::metadata(state.root()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(state.root()).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
         assert!(state.world().is_dir());
     }
 
@@ -187,7 +222,10 @@ mod tests {
         short.check_sockets([&workload]).unwrap();
         let long = StateDir::find(Some(&Path::new("/tmp").join("x".repeat(80)))).unwrap();
         let error = long.check_sockets([&workload]).unwrap_err().to_string();
-        assert!(error.contains("--state DIR") && error.contains("107"), "{error}");
+        assert!(
+            error.contains("--state DIR") && error.contains("107"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -195,7 +233,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         fs::write(&path, "").unwrap();
-        let error = StateDir::find(Some(&path)).unwrap().create().unwrap_err().to_string();
+        let error = StateDir::find(Some(&path))
+            .unwrap()
+            .create()
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("--state DIR"), "{error}");
     }
 }

@@ -167,9 +167,14 @@ impl MeshRecord {
     }
 
     fn read(path: &Path) -> Result<Self, RecordError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| RecordError::Io { path: path.to_owned(), source })?;
-        serde_json::from_str(&text).map_err(|source| RecordError::Format { path: path.to_owned(), source })
+        let text = std::fs::read_to_string(path).map_err(|source| RecordError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        serde_json::from_str(&text).map_err(|source| RecordError::Format {
+            path: path.to_owned(),
+            source,
+        })
     }
 
     /// Replaces the record in one step.
@@ -178,10 +183,14 @@ impl MeshRecord {
     /// If the file cannot be written.
     pub fn write(&self, state: &StateDir) -> Result<(), RecordError> {
         let path = state.record_file();
-        let mut text = serde_json::to_string_pretty(self)
-            .map_err(|source| RecordError::Format { path: path.clone(), source })?;
+        let mut text =
+            serde_json::to_string_pretty(self).map_err(|source| RecordError::Format {
+                path: path.clone(),
+                source,
+            })?;
         text.push('\n');
-        crate::file::replace(&path, text.as_bytes()).map_err(|source| RecordError::Io { path, source })
+        crate::file::replace(&path, text.as_bytes())
+            .map_err(|source| RecordError::Io { path, source })
     }
 
     /// The workload of a full name, or of a name without namespace if it is the only one; `app`
@@ -193,7 +202,11 @@ impl MeshRecord {
         if let Some(exact) = self.workloads.iter().find(|w| w.name == name) {
             return Ok(exact);
         }
-        let by_name = |w: &&WorkloadRecord| w.name.split_once('/').is_some_and(|(_, short)| short == name);
+        let by_name = |w: &&WorkloadRecord| {
+            w.name
+                .split_once('/')
+                .is_some_and(|(_, short)| short == name)
+        };
         let by_app = |w: &&WorkloadRecord| w.labels.get("app").is_some_and(|app| app == name);
         let mut fitting = self.workloads.iter().filter(by_name).collect::<Vec<_>>();
         if fitting.is_empty() {
@@ -201,7 +214,10 @@ impl MeshRecord {
         }
         match fitting.as_slice() {
             [one] => Ok(one),
-            [] => Err(RecordError::NoWorkload { name: name.to_owned(), known: names(self.workloads.iter()) }),
+            [] => Err(RecordError::NoWorkload {
+                name: name.to_owned(),
+                known: names(self.workloads.iter()),
+            }),
             several => Err(RecordError::Ambiguous {
                 name: name.to_owned(),
                 candidates: names(several.iter().copied()),
@@ -211,7 +227,10 @@ impl MeshRecord {
 }
 
 fn names<'a>(workloads: impl Iterator<Item = &'a WorkloadRecord>) -> String {
-    workloads.map(|w| w.name.as_str()).collect::<Vec<_>>().join(", ")
+    workloads
+        .map(|w| w.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 // === impl WorkloadRecord ===
@@ -293,12 +312,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::find(Some(dir.path())).unwrap();
         state.create().unwrap();
-        assert!(matches!(MeshRecord::of_running(&state), Err(RecordError::NotRunning { .. })));
+        assert!(matches!(
+            MeshRecord::of_running(&state),
+            Err(RecordError::NotRunning { .. })
+        ));
         let lock = StateLock::take(&state).unwrap();
-        assert!(matches!(MeshRecord::of_running(&state), Err(RecordError::Starting { .. })));
+        assert!(matches!(
+            MeshRecord::of_running(&state),
+            Err(RecordError::Starting { .. })
+        ));
         record().write(&state).unwrap();
         assert_eq!(MeshRecord::of_running(&state).unwrap(), record());
         drop(lock);
-        assert!(matches!(MeshRecord::of_running(&state), Err(RecordError::NotRunning { .. })));
+        assert!(matches!(
+            MeshRecord::of_running(&state),
+            Err(RecordError::NotRunning { .. })
+        ));
     }
 }

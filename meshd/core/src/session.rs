@@ -165,7 +165,8 @@ impl Session {
     /// changed resources, removed ones, or an answer to a subscription. The first response of a
     /// stream is always sent, so that the proxy knows that it is up to date.
     ///
-    /// `revision` must not fall in the life of a session.
+    /// To be asked after every request and for every World. `revision` must not fall in the life
+    /// of a session.
     pub fn next(&mut self, world: &World, revision: u64) -> Option<DiscoveryResponse> {
         if !self.opened || self.in_flight.len() >= IN_FLIGHT {
             return None;

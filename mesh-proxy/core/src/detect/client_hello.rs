@@ -73,11 +73,14 @@ fn handshake(bytes: &[u8]) -> Parsed<Cow<'_, [u8]>> {
         } else {
             message.to_mut().extend_from_slice(fragment);
         }
-        let [kind, a, b, c, ..] = *message else {
+        if message.first().is_some_and(|kind| *kind != CLIENT_HELLO) {
+            return Parsed::Malformed;
+        }
+        let [_, a, b, c, ..] = *message else {
             continue;
         };
         let end = 4 + (usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c));
-        if kind != CLIENT_HELLO || end > MAX_BYTES {
+        if end > MAX_BYTES {
             return Parsed::Malformed;
         }
         if message.len() >= end {

@@ -79,6 +79,7 @@ fn tells_protocols_apart() {
         (b"\x16\x03\x01\x00\x00", Detected::Opaque),
         (b"\x16\x03\x01\xff\xff", Detected::Opaque),
         (b"\x16\x03\x01\x00\x10\x02", Detected::Opaque), // a ServerHello
+        (b"\x16\x03\x01\x00\x03\x02\0\0", Detected::Opaque), // one in small records
     ];
     for (bytes, want) in cases {
         assert_eq!(

@@ -9,12 +9,12 @@ use rand::rngs::SmallRng;
 
 use super::recorder::Recorder;
 use super::report::{
-    DestinationReport, EndpointReport, ExplainReport, ExplainRequest, FaultReport, InvalidRequest, MirrorReport,
-    OutboundReport, RetryReport,
+    DestinationReport, EndpointReport, ExplainReport, ExplainRequest, FaultReport, InvalidRequest,
+    MirrorReport, OutboundReport, RetryReport,
 };
 use crate::ir::{
-    Abort, Action, Cluster, Destinations, Endpoint, Fault, FieldEdits, Forward, Health, HttpRoute, LoadBalancer,
-    Origin, OutboundPolicy, RetryPolicy,
+    Abort, Action, Cluster, Destinations, Endpoint, Fault, FieldEdits, Forward, Health, HttpRoute,
+    LoadBalancer, Origin, OutboundPolicy, RetryPolicy,
 };
 use crate::labels::ClientInfo;
 use crate::plan::{

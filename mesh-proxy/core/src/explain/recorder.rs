@@ -14,7 +14,10 @@ pub(super) struct Recorder<'a> {
 
 impl<'a> Recorder<'a> {
     pub(super) fn new(view: &'a RequestView<'a>) -> Self {
-        Self { view, routes: Vec::new() }
+        Self {
+            view,
+            routes: Vec::new(),
+        }
     }
 
     /// The routes that were tried, in order.

@@ -150,8 +150,8 @@ fn missing_resources_and_bad_questions() {
     }
 }
 
-#[test]
-fn inbound_policies_are_told_in_order() {
+/// A STRICT port, with policies for three callers.
+fn guarded() -> v1::Inbound {
     let rule = |principal: &str| v1::AuthorizationRule {
         from: vec![v1::AuthorizationSource {
             principals: vec![principal.into()],
@@ -166,7 +166,7 @@ fn inbound_policies_are_told_in_order() {
         rules,
         origin: origin(9),
     };
-    let inbound = v1::Inbound {
+    v1::Inbound {
         workload: "default/reviews-v1".into(),
         ports: vec![v1::InboundPort {
             port: 9080,
@@ -191,10 +191,14 @@ fn inbound_policies_are_told_in_order() {
             policy("default/none", v1::AuthorizationAction::Deny, vec![]),
         ],
         ..Default::default()
-    };
+    }
+}
+
+#[test]
+fn inbound_policies_are_told_in_order() {
     let snapshot = snapshot(vec![
         mesh(v1::OutboundPolicy::AllowAny),
-        resource("inbound/self", Body::Inbound(inbound)),
+        resource("inbound/self", Body::Inbound(guarded())),
     ]);
     let mut question = ExplainRequest {
         direction: Direction::Inbound,

@@ -129,33 +129,32 @@ fn redirect() -> Redirect {
     }
 }
 
-#[test]
-fn trap_10_redirect_locations() {
+/// Rules, the Host that they meet, and the Location for `/a/b?q=1` matched by the prefix `/a`.
+fn redirects() -> Vec<(Redirect, &'static str, &'static str)> {
     let some = |text: &str| Some(Box::from(text));
-    let host = "old.example:8080";
-    let cases = [
-        (
-            Redirect {
-                uri: some("/new"),
-                ..redirect()
-            },
-            host,
-            "http://old.example:8080/new?q=1",
-        ),
-        (
-            Redirect {
-                uri: some("/new?x"),
-                ..redirect()
-            },
-            host,
-            "http://old.example:8080/new?x",
-        ),
+    let port = |port| Redirect {
+        port: Some(port),
+        ..redirect()
+    };
+    let https = |port| Redirect {
+        scheme: some("https"),
+        port,
+        ..redirect()
+    };
+    let uri = |text| Redirect {
+        uri: some(text),
+        ..redirect()
+    };
+    let old = "old.example:8080";
+    vec![
+        (uri("/new"), old, "http://old.example:8080/new?q=1"),
+        (uri("/new?x"), old, "http://old.example:8080/new?x"),
         (
             Redirect {
                 uri_prefix: some("/new"),
                 ..redirect()
             },
-            host,
+            old,
             "http://old.example:8080/new/b?q=1",
         ),
         (
@@ -163,43 +162,14 @@ fn trap_10_redirect_locations() {
                 authority: some("new.example"),
                 ..redirect()
             },
-            host,
+            old,
             "http://new.example/a/b?q=1",
         ),
-        (
-            Redirect {
-                scheme: some("https"),
-                ..redirect()
-            },
-            "old.example:80",
-            "https://old.example/a/b?q=1",
-        ),
-        (
-            Redirect {
-                scheme: some("https"),
-                port: Some(443),
-                ..redirect()
-            },
-            host,
-            "https://old.example/a/b?q=1",
-        ),
-        (
-            Redirect {
-                scheme: some("https"),
-                port: Some(8443),
-                ..redirect()
-            },
-            host,
-            "https://old.example:8443/a/b?q=1",
-        ),
-        (
-            Redirect {
-                port: Some(80),
-                ..redirect()
-            },
-            host,
-            "http://old.example/a/b?q=1",
-        ),
+        (https(None), "old.example:80", "https://old.example/a/b?q=1"),
+        (https(Some(443)), old, "https://old.example/a/b?q=1"),
+        (https(Some(8443)), old, "https://old.example:8443/a/b?q=1"),
+        (port(80), old, "http://old.example/a/b?q=1"),
+        (port(81), "[::1]:80", "http://[::1]:81/a/b?q=1"),
         (
             Redirect {
                 port_from_request: true,
@@ -208,16 +178,12 @@ fn trap_10_redirect_locations() {
             "old.example",
             "http://old.example:9080/a/b?q=1",
         ),
-        (
-            Redirect {
-                port: Some(81),
-                ..redirect()
-            },
-            "[::1]:80",
-            "http://[::1]:81/a/b?q=1",
-        ),
-    ];
-    for (rule, host, want) in cases {
+    ]
+}
+
+#[test]
+fn trap_10_redirect_locations() {
+    for (rule, host, want) in redirects() {
         let parts = request("GET", "/a/b?q=1", &[("host", host)]);
         let matched = uri_match(prefix("/a"));
         assert_eq!(

@@ -27,7 +27,15 @@ fn one(part: v1::HttpMatch) -> HttpMatch {
         .clone()
 }
 
-fn check(part: v1::HttpMatch, cases: &[(&str, &str, &[(&str, &str)], Result<(), Mismatch>)]) {
+/// Method, target, header fields, and what comes of them.
+type Case<'a> = (
+    &'a str,
+    &'a str,
+    &'a [(&'a str, &'a str)],
+    Result<(), Mismatch>,
+);
+
+fn check(part: v1::HttpMatch, cases: &[Case<'_>]) {
     let part = one(part);
     for (method, uri, headers, want) in cases {
         let parts = request(method, uri, headers);

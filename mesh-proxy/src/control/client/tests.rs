@@ -17,13 +17,21 @@ struct Running {
 fn start(plane: &Plane, snapshot: Snapshot) -> Running {
     let settings = Arc::new(plane.settings());
     let (store, writer, demands) = Store::new(snapshot);
-    let telemetry = Telemetry::new(&AccessLog { sink: LogSink::Off, format: LogFormat::Text }).unwrap();
+    let telemetry = Telemetry::new(&AccessLog {
+        sink: LogSink::Off,
+        format: LogFormat::Text,
+    })
+    .unwrap();
     let stages = telemetry.stages.clone();
     let (publisher, identity) = IdentityHandle::channel();
     let (manager, _) = Manager::new(&settings, store.clone(), publisher, stages.clone());
     let (client, status) = Client::new(&settings, writer, demands, identity, stages);
     let tasks = vec![tokio::spawn(manager.run()), tokio::spawn(client.run())];
-    Running { store, status, tasks }
+    Running {
+        store,
+        status,
+        tasks,
+    }
 }
 
 impl Drop for Running {
@@ -40,12 +48,20 @@ impl Running {
                 epoch.changed().await.unwrap();
             }
         };
-        tokio::time::timeout(DEADLINE, wait).await.expect("the revision did not come");
+        tokio::time::timeout(DEADLINE, wait)
+            .await
+            .expect("the revision did not come");
     }
 
     async fn disconnected(&mut self) {
-        let wait = self.status.current.wait_for(|status| !status.connected && !status.error.is_empty());
-        tokio::time::timeout(DEADLINE, wait).await.expect("still connected").unwrap();
+        let wait = self
+            .status
+            .current
+            .wait_for(|status| !status.connected && !status.error.is_empty());
+        tokio::time::timeout(DEADLINE, wait)
+            .await
+            .expect("still connected")
+            .unwrap();
     }
 }
 
@@ -56,7 +72,11 @@ async fn configured(plane: &mut Plane) -> (Responses, v1::DiscoveryRequest) {
     let resources = vec![mesh(vec![plane.root.der.to_vec()], "1"), inbound()];
     responses.send(Ok(response(1, resources))).unwrap();
     let ack = plane.asked().await.ack.unwrap();
-    assert_eq!((ack.nonce.as_str(), ack.revision, ack.rejected.len()), ("1", 1, 0), "{ack:?}");
+    assert_eq!(
+        (ack.nonce.as_str(), ack.revision, ack.rejected.len()),
+        ("1", 1, 0),
+        "{ack:?}"
+    );
     (responses, first)
 }
 
@@ -88,12 +108,17 @@ async fn fetches_on_demand_once() {
     let wanted = name("routes/ratings:80");
     let answer = async {
         assert_eq!(plane.asked().await.subscribe, ["routes/ratings:80"]);
-        responses.send(Ok(response(1, vec![undeclared("routes/ratings:80")]))).unwrap();
+        responses
+            .send(Ok(response(1, vec![undeclared("routes/ratings:80")])))
+            .unwrap();
         // The acknowledgement is next: the second demand asked nothing.
         assert!(plane.asked().await.ack.is_some());
     };
-    let (one, two, ()) =
-        tokio::join!(running.store.need(&wanted, far()), running.store.need(&wanted, far()), answer);
+    let (one, two, ()) = tokio::join!(
+        running.store.need(&wanted, far()),
+        running.store.need(&wanted, far()),
+        answer
+    );
     assert!(one.unwrap().holds(&wanted) && two.unwrap().holds(&wanted));
     running.store.touch(&wanted);
 }
@@ -106,13 +131,23 @@ async fn a_refused_destination_fails_with_the_reason() {
     let wanted = name("routes/ratings:80");
     let answer = async {
         plane.asked().await;
-        let broken = v1::Resource { name: wanted.to_string(), version: "1".into(), body: None };
+        let broken = v1::Resource {
+            name: wanted.to_string(),
+            version: "1".into(),
+            body: None,
+        };
         responses.send(Ok(response(1, vec![broken]))).unwrap();
         assert_eq!(plane.asked().await.ack.unwrap().rejected.len(), 1);
     };
     let (result, ()) = tokio::join!(running.store.need(&wanted, far()), answer);
-    assert!(matches!(result, Err(NeedError::Refused { .. })), "{result:?}");
-    assert_eq!(running.status.get().rejected[0].resource, "routes/ratings:80");
+    assert!(
+        matches!(result, Err(NeedError::Refused { .. })),
+        "{result:?}"
+    );
+    assert_eq!(
+        running.status.get().rejected[0].resource,
+        "routes/ratings:80"
+    );
 }
 
 #[tokio::test]
@@ -129,13 +164,25 @@ async fn serves_without_the_control_plane_and_resumes_with_what_it_knows() {
     // Wanted while nobody answers, asked for as soon as somebody does.
     let wanted = name("routes/ratings:80");
     let soon = clock::monotonic() + Duration::from_millis(20);
-    assert!(matches!(running.store.need(&wanted, soon).await, Err(NeedError::Deadline(_))));
+    assert!(matches!(
+        running.store.need(&wanted, soon).await,
+        Err(NeedError::Deadline(_))
+    ));
     plane.serve();
     let responses = plane.opened().await;
     let first = plane.asked().await;
-    assert_eq!(first.known.get("inbound/self").map(String::as_str), Some("1"));
-    assert!(first.subscribe.contains(&wanted.to_string()), "{:?}", first.subscribe);
-    responses.send(Ok(response(2, vec![undeclared("routes/ratings:80")]))).unwrap();
+    assert_eq!(
+        first.known.get("inbound/self").map(String::as_str),
+        Some("1")
+    );
+    assert!(
+        first.subscribe.contains(&wanted.to_string()),
+        "{:?}",
+        first.subscribe
+    );
+    responses
+        .send(Ok(response(2, vec![undeclared("routes/ratings:80")])))
+        .unwrap();
     running.runs(2).await;
     assert!(running.store.load().holds(&name("inbound/self")));
 }
@@ -146,9 +193,12 @@ async fn a_restart_begins_with_the_cached_snapshot() {
     let directory = plane.directory.path().join("state");
     let settings = plane.settings();
     let running = start(&plane, Snapshot::empty());
-    let follow = tokio::spawn(Cache::new(&directory, &settings.workload).follow(running.store.clone()));
+    let follow =
+        tokio::spawn(Cache::new(&directory, &settings.workload).follow(running.store.clone()));
     let (responses, _) = configured(&mut plane).await;
-    responses.send(Ok(response(2, vec![undeclared("routes/ratings:80")]))).unwrap();
+    responses
+        .send(Ok(response(2, vec![undeclared("routes/ratings:80")])))
+        .unwrap();
     running.runs(2).await;
     let cache = Cache::new(&directory, &settings.workload);
     let load = async {
@@ -164,7 +214,10 @@ async fn a_restart_begins_with_the_cached_snapshot() {
     drop(running);
 
     let running = start(&plane, cached);
-    assert!(running.store.load().holds(&name("routes/ratings:80")), "served before the control plane answers");
+    assert!(
+        running.store.load().holds(&name("routes/ratings:80")),
+        "served before the control plane answers"
+    );
     let _responses = plane.opened().await;
     let first = loop {
         let request = plane.asked().await;
@@ -173,7 +226,10 @@ async fn a_restart_begins_with_the_cached_snapshot() {
         }
     };
     assert_eq!(first.known.len(), 3, "{:?}", first.known);
-    assert!(first.subscribe.contains(&"routes/ratings:80".to_owned()), "what was used before is fetched ahead");
+    assert!(
+        first.subscribe.contains(&"routes/ratings:80".to_owned()),
+        "what was used before is fetched ahead"
+    );
 }
 
 #[test]
@@ -181,7 +237,10 @@ fn pauses_grow_and_stay_bounded() {
     let mut rng = clock::rng();
     for failures in [0, 1, 5, 100, u32::MAX] {
         let pause = pause(failures, &mut rng);
-        assert!(pause >= FIRST_PAUSE / 2 && pause <= LONGEST_PAUSE, "{failures}: {pause:?}");
+        assert!(
+            pause >= FIRST_PAUSE / 2 && pause <= LONGEST_PAUSE,
+            "{failures}: {pause:?}"
+        );
     }
     assert!(pause(20, &mut rng) >= LONGEST_PAUSE / 2);
 }

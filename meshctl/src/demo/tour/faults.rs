@@ -15,7 +15,12 @@ const JASON: &[(&str, &str)] = &[("end-user", "jason")];
 const DELAY: Duration = Duration::from_secs(7);
 
 pub(super) async fn steps(tour: &mut Tour) {
-    tour.step("ratings are 7 s late for jason only", "ratings as reviews-v2, for jason and for nobody", delay).await;
+    tour.step(
+        "ratings are 7 s late for jason only",
+        "ratings as reviews-v2, for jason and for nobody",
+        delay,
+    )
+    .await;
     tour.step(
         "ratings fail with 500 for jason only",
         "ratings as reviews-v2 and the page through the gateway, for jason and for nobody",
@@ -28,43 +33,83 @@ pub(super) async fn steps(tour: &mut Tour) {
         timeout_and_retry,
     )
     .await;
-    tour.step("reviews-v3 gets a copy of each request", "20 requests for reviews through the gateway", mirror).await;
+    tour.step(
+        "reviews-v3 gets a copy of each request",
+        "20 requests for reviews through the gateway",
+        mirror,
+    )
+    .await;
 }
 
 async fn delay(tour: &Tour) -> anyhow::Result<String> {
-    let status = tour.apply(&[(RATINGS_FILE, Some("40-ratings-delay-jason.yaml"))]).await?;
+    let status = tour
+        .apply(&[(RATINGS_FILE, Some("40-ratings-delay-jason.yaml"))])
+        .await?;
     let (mut late, mut prompt) = (tour.caller("reviews-v2")?, tour.caller("reviews-v2")?);
-    let (jason, nobody) =
-        tokio::join!(late.get(RATINGS_URL, JASON, PATIENCE), prompt.get(RATINGS_URL, &[], PATIENCE));
+    let (jason, nobody) = tokio::join!(
+        late.get(RATINGS_URL, JASON, PATIENCE),
+        prompt.get(RATINGS_URL, &[], PATIENCE)
+    );
     let (jason, nobody) = (jason?, nobody?);
-    ensure!(jason.status == 200 && nobody.status == 200, "jason: {}, nobody: {}", jason.status, nobody.status);
-    let seen = format!("jason: 200 after {:.1?}, nobody: 200 after {:.1?}", jason.took, nobody.took);
+    ensure!(
+        jason.status == 200 && nobody.status == 200,
+        "jason: {}, nobody: {}",
+        jason.status,
+        nobody.status
+    );
+    let seen = format!(
+        "jason: 200 after {:.1?}, nobody: 200 after {:.1?}",
+        jason.took, nobody.took
+    );
     ensure!(jason.took >= DELAY && jason.took < DELAY * 2, "{seen}");
     ensure!(nobody.took < DELAY / 2, "{seen}");
     Ok(format!("{seen}; {}", in_force(&status)))
 }
 
 async fn abort(tour: &Tour) -> anyhow::Result<String> {
-    let status = tour.apply(&[(RATINGS_FILE, Some("41-ratings-abort-jason.yaml"))]).await?;
+    let status = tour
+        .apply(&[(RATINGS_FILE, Some("41-ratings-abort-jason.yaml"))])
+        .await?;
     let mut caller = tour.caller("reviews-v2")?;
     let jason = caller.get(RATINGS_URL, JASON, PATIENCE).await?;
     let nobody = caller.get(RATINGS_URL, &[], PATIENCE).await?;
     let reason = jason.header("x-mesh-reason").to_owned();
-    let seen = format!("jason: {} ({reason}), nobody: {}", jason.status.as_u16(), nobody.status.as_u16());
+    let seen = format!(
+        "jason: {} ({reason}), nobody: {}",
+        jason.status.as_u16(),
+        nobody.status.as_u16()
+    );
     ensure!(jason.status == 500 && nobody.status == 200, "{seen}");
     ensure!(!reason.is_empty(), "the 500 has no x-mesh-reason");
     let page = traffic::get(tour.gateway, "/productpage", Some("jason")).await?;
-    ensure!(page.text().contains("Ratings service is currently unavailable"), "{seen}, but jason's page has ratings");
+    ensure!(
+        page.text()
+            .contains("Ratings service is currently unavailable"),
+        "{seen}, but jason's page has ratings"
+    );
     let page = traffic::get(tour.gateway, "/productpage", None).await?;
-    ensure!(!page.text().contains("currently unavailable"), "{seen}, but nobody's page has an error");
-    Ok(format!("{seen}, jason's page says that ratings are unavailable; {}", in_force(&status)))
+    ensure!(
+        !page.text().contains("currently unavailable"),
+        "{seen}, but nobody's page has an error"
+    );
+    Ok(format!(
+        "{seen}, jason's page says that ratings are unavailable; {}",
+        in_force(&status)
+    ))
 }
 
 async fn timeout_and_retry(tour: &Tour) -> anyhow::Result<String> {
     tour.traffic.switch(WITHOUT_REVIEWS).await;
-    let status = tour.apply(&[(RATINGS_FILE, None), (REVIEWS_FILE, Some("50-timeout-retry.yaml"))]).await?;
+    // First one, then the other: the new file declares what the old one did.
+    tour.apply(&[(RATINGS_FILE, None)]).await?;
+    let status = tour
+        .apply(&[(REVIEWS_FILE, Some("50-timeout-retry.yaml"))])
+        .await?;
     let before = tour.received("reviews-v2").await?;
-    let answer = tour.caller("productpage-v1")?.get(REVIEWS_URL, &[], PATIENCE).await?;
+    let answer = tour
+        .caller("productpage-v1")?
+        .get(REVIEWS_URL, &[], PATIENCE)
+        .await?;
     let seen = format!(
         "{} ({}) after {:.1?}",
         answer.status.as_u16(),
@@ -72,14 +117,22 @@ async fn timeout_and_retry(tour: &Tour) -> anyhow::Result<String> {
         answer.took
     );
     ensure!(answer.status == 504, "{seen}");
-    ensure!(answer.took >= Duration::from_millis(800) && answer.took < Duration::from_secs(2), "{seen}");
+    ensure!(
+        answer.took >= Duration::from_millis(800) && answer.took < Duration::from_secs(2),
+        "{seen}"
+    );
     let tries = tour.receives("reviews-v2", before + 3).await? - before;
     ensure!(tries == 3, "{seen}, {tries} tries");
-    Ok(format!("{seen}, {tries} tries at reviews-v2; {}", in_force(&status)))
+    Ok(format!(
+        "{seen}, {tries} tries at reviews-v2; {}",
+        in_force(&status)
+    ))
 }
 
 async fn mirror(tour: &Tour) -> anyhow::Result<String> {
-    let status = tour.apply(&[(RATINGS_FILE, None), (REVIEWS_FILE, Some("60-mirror.yaml"))]).await?;
+    let status = tour
+        .apply(&[(REVIEWS_FILE, Some("60-mirror.yaml"))])
+        .await?;
     // What the step before has made fail works again.
     tour.traffic.switch(EVERYTHING).await;
     let before = tour.received("reviews-v3").await?;

@@ -30,14 +30,29 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Requests of a step that are under way at once.
 const PARALLEL: usize = 4;
 
-const DETAILS: Target = Target { path: "/api/v1/products/0", user: None };
-const REVIEWS: Target = Target { path: "/api/v1/products/0/reviews", user: None };
-const PAGE: Target = Target { path: "/productpage", user: None };
+const DETAILS: Target = Target {
+    path: "/api/v1/products/0",
+    user: None,
+};
+const REVIEWS: Target = Target {
+    path: "/api/v1/products/0/reviews",
+    user: None,
+};
+const PAGE: Target = Target {
+    path: "/productpage",
+    user: None,
+};
 
 /// What the traffic asks for; no step may make any of it fail.
-pub(super) const EVERYTHING: Targets = Targets { list: &[DETAILS, REVIEWS, PAGE], forgiving: false };
+pub(super) const EVERYTHING: Targets = Targets {
+    list: &[DETAILS, REVIEWS, PAGE],
+    forgiving: false,
+};
 /// While a step makes calls to reviews fail on purpose.
-const WITHOUT_REVIEWS: Targets = Targets { list: &[DETAILS], forgiving: false };
+const WITHOUT_REVIEWS: Targets = Targets {
+    list: &[DETAILS],
+    forgiving: false,
+};
 
 /// The live files that steps replace.
 const REVIEWS_FILE: &str = "reviews.yaml";
@@ -69,7 +84,14 @@ impl Tour {
     /// A tour of the sample behind this gateway; its traffic begins to flow.
     pub fn new(gateway: SocketAddr, live: LiveConfig, record: watch::Receiver<MeshRecord>) -> Self {
         let traffic = Traffic::start(gateway, EVERYTHING, 3, Duration::from_millis(60));
-        Self { gateway, live, record, traffic, number: 0, failed: 0 }
+        Self {
+            gateway,
+            live,
+            record,
+            traffic,
+            number: 0,
+            failed: 0,
+        }
     }
 
     /// Takes all steps and prints them. True if all passed and no request of the traffic failed.
@@ -82,7 +104,11 @@ impl Tour {
             say(format_args!("failed request: {failure}"));
         }
         let (sent, failed) = (self.traffic.sent(), self.traffic.failed());
-        let verdict = if self.failed == 0 && failed == 0 { "PASS" } else { "FAIL" };
+        let verdict = if self.failed == 0 && failed == 0 {
+            "PASS"
+        } else {
+            "FAIL"
+        };
         let forgiven = match self.traffic.forgiven() {
             0 => String::new(),
             number => format!(" ({number} more before the killed process was ejected)"),
@@ -97,7 +123,12 @@ impl Tour {
     }
 
     /// Takes one step: prints what is asked, what was seen, and the verdict.
-    async fn step(&mut self, title: &str, asked: &str, look: impl AsyncFnOnce(&Self) -> anyhow::Result<String>) {
+    async fn step(
+        &mut self,
+        title: &str,
+        asked: &str,
+        look: impl AsyncFnOnce(&Self) -> anyhow::Result<String>,
+    ) {
         self.number += 1;
         say(format_args!("{}. {title}\n   asked: {asked}", self.number));
         let before = self.traffic.failed();
@@ -110,7 +141,10 @@ impl Tour {
             Ok(seen) if lost == 0 => say(format_args!("   seen:  {seen}\n   PASS")),
             Ok(seen) => {
                 self.failed += 1;
-                say(format_args!("   seen:  {seen}, but {} of the traffic failed\n   FAIL", count(lost, "request")));
+                say(format_args!(
+                    "   seen:  {seen}, but {} of the traffic failed\n   FAIL",
+                    count(lost, "request")
+                ));
             }
             Err(error) => {
                 self.failed += 1;
@@ -125,7 +159,9 @@ impl Tour {
         let mut texts = Vec::new();
         for (file, step) in changes {
             let text = match step {
-                Some(step) => Some(Sample::step(step).with_context(|| format!("the sample has no step {step}"))?),
+                Some(step) => Some(
+                    Sample::step(step).with_context(|| format!("the sample has no step {step}"))?,
+                ),
                 None => None,
             };
             texts.push((*file, text));
@@ -134,7 +170,11 @@ impl Tour {
     }
 
     /// Who answers so many requests for reviews through the gateway.
-    async fn reviewers(&self, user: Option<&'static str>, requests: usize) -> anyhow::Result<BTreeMap<String, usize>> {
+    async fn reviewers(
+        &self,
+        user: Option<&'static str>,
+        requests: usize,
+    ) -> anyhow::Result<BTreeMap<String, usize>> {
         let mut by = BTreeMap::new();
         let mut tasks = JoinSet::new();
         let gateway = self.gateway;
@@ -163,13 +203,20 @@ impl Tour {
 
     fn proxy(&self, name: &str) -> anyhow::Result<Admin> {
         let workload = self.workload(name)?;
-        Ok(Admin::new(format!("the proxy of {}", workload.name), &workload.admin))
+        Ok(Admin::new(
+            format!("the proxy of {}", workload.name),
+            &workload.admin,
+        ))
     }
 
     /// Requests that a workload's own proxy has counted as coming in.
     async fn received(&self, name: &str) -> anyhow::Result<u64> {
         let edges: Vec<Edge> = self.proxy(name)?.get("/v1/edges").await?;
-        Ok(edges.iter().filter(|edge| edge.reporter == "destination").map(|edge| edge.count).sum())
+        Ok(edges
+            .iter()
+            .filter(|edge| edge.reporter == "destination")
+            .map(|edge| edge.count)
+            .sum())
     }
 
     /// Waits until a workload's proxy has counted at least so many.
@@ -189,7 +236,11 @@ impl Tour {
     }
 
     /// Waits until the record of the mesh is as wished.
-    async fn record_when(&self, what: &str, wish: impl Fn(&MeshRecord) -> bool) -> anyhow::Result<()> {
+    async fn record_when(
+        &self,
+        what: &str,
+        wish: impl Fn(&MeshRecord) -> bool,
+    ) -> anyhow::Result<()> {
         let mut record = self.record.clone();
         match timeout(PATIENCE, record.wait_for(|record| wish(record))).await {
             Ok(changed) => changed.map(|_| ()).context("the mesh has stopped"),
@@ -202,7 +253,9 @@ async fn take_reviewer(
     tasks: &mut JoinSet<anyhow::Result<Answer>>,
     by: &mut BTreeMap<String, usize>,
 ) -> anyhow::Result<()> {
-    let Some(answer) = tasks.join_next().await else { return Ok(()) };
+    let Some(answer) = tasks.join_next().await else {
+        return Ok(());
+    };
     let answer = answer??;
     ensure!(
         answer.status.is_success(),
@@ -211,14 +264,18 @@ async fn take_reviewer(
         answer.header("x-mesh-reason"),
         REVIEWS.path
     );
-    let reviews: ReviewsAnswer = serde_json::from_slice(&answer.body).context("the answer is no list of reviews")?;
+    let reviews: ReviewsAnswer =
+        serde_json::from_slice(&answer.body).context("the answer is no list of reviews")?;
     *by.entry(reviews.podname).or_default() += 1;
     Ok(())
 }
 
 /// `20 from reviews-v1, 3 from reviews-v3`.
 fn told(by: &BTreeMap<String, usize>) -> String {
-    by.iter().map(|(name, number)| format!("{number} from {name}")).collect::<Vec<_>>().join(", ")
+    by.iter()
+        .map(|(name, number)| format!("{number} from {name}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// `revision 4 on 7 proxies`.

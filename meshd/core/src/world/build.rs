@@ -38,7 +38,7 @@ impl World {
         let wanted = {
             let mut linker = Linker::new(&mut inner, &mut problems);
             linker.workloads(&objects.workload_entries);
-            linker.kubernetes(&objects.services);
+            linker.kubernetes(&objects.services, &objects.service_entries);
             linker.entries(&objects.service_entries);
             linker.without_address()
         };

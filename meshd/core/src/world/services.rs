@@ -1,6 +1,6 @@
 //! Services and the workloads behind them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use mesh_api::v1::{Origin, Problem, Resolution, ServicePort, Severity};
@@ -9,8 +9,8 @@ use mesh_api::{Hostname, SpiffeId};
 use super::build::{backing, fits};
 use super::{Inner, ServiceId, ServiceRecord, WorkloadId, WorkloadRecord};
 use crate::model::{
-    Endpoint, EntryPort, ExportTo, KubernetesPort, KubernetesService, Meta, ServiceEntry,
-    TargetPort, WorkloadEntry, selects,
+    Endpoint, EntryPort, KubernetesPort, KubernetesService, Meta, ServiceEntry, TargetPort,
+    WorkloadEntry, selects,
 };
 use crate::names;
 use crate::yaml::Labels;
@@ -23,8 +23,8 @@ pub(super) struct Linker<'w> {
     by_namespace: HashMap<String, Vec<WorkloadId>>,
     /// The service of a host in a namespace; of one host there may be one in each namespace.
     known: HashMap<(Hostname, String), ServiceId>,
-    /// Whether a Service of Kubernetes has the host, and whether it is a derived one.
-    kubernetes: HashMap<Hostname, (ServiceId, bool)>,
+    /// Services of Kubernetes by host.
+    kubernetes: HashMap<Hostname, ServiceId>,
     unallocated: Vec<String>,
 }
 
@@ -144,7 +144,14 @@ impl<'w> Linker<'w> {
             .collect()
     }
 
-    pub(super) fn kubernetes(&mut self, services: &[Arc<KubernetesService>]) {
+    /// Adds Services. A derived one gives way to a ServiceEntry of the same host.
+    pub(super) fn kubernetes(
+        &mut self,
+        services: &[Arc<KubernetesService>],
+        entries: &[Arc<ServiceEntry>],
+    ) {
+        let entries = entries.iter().flat_map(|entry| &entry.hosts);
+        let taken: HashSet<&str> = entries.map(|host| host.text.as_str()).collect();
         for service in services {
             let domain = &self.inner.settings.cluster_domain;
             let Some(host) =
@@ -157,8 +164,11 @@ impl<'w> Linker<'w> {
                 );
                 continue;
             };
+            if service.derived && taken.contains(host.as_str()) {
+                continue;
+            }
             let id = self.add(kubernetes_record(service, host.clone()));
-            self.kubernetes.insert(host.clone(), (id, service.derived));
+            self.kubernetes.insert(host.clone(), id);
             if let Some(target) = &service.external_name {
                 self.external_name(service, (id, host), target);
                 continue;
@@ -254,21 +264,17 @@ impl<'w> Linker<'w> {
         endpoints: &[WorkloadId],
     ) {
         let namespace = entry.meta.namespace();
-        if let Some(&(id, derived)) = self.kubernetes.get(host) {
+        if let Some(&id) = self.kubernetes.get(host) {
             // A Service is not replaced, only described further.
-            if !derived {
-                if let Some(service) = self.inner.services.get_mut(id) {
-                    service
-                        .subject_alt_names
-                        .extend(entry.subject_alt_names.iter().cloned());
-                }
-                let message = format!(
-                    "{host} is a Kubernetes Service; only subjectAltNames of this entry count"
-                );
-                self.warn(origin, message, "conflict");
-                return;
+            if let Some(service) = self.inner.services.get_mut(id) {
+                service
+                    .subject_alt_names
+                    .extend(entry.subject_alt_names.iter().cloned());
             }
-            self.retire(id);
+            let message =
+                format!("{host} is a Kubernetes Service; only subjectAltNames of this entry count");
+            self.warn(origin, message, "conflict");
+            return;
         } else if let Some(older) = self.known.get(&(host.clone(), namespace.to_owned())) {
             let older = self
                 .inner
@@ -307,22 +313,6 @@ impl<'w> Linker<'w> {
             if !ports.is_empty() && fits(entry.resolution, &record.address) {
                 record.backs.push((id, backing(ports)));
             }
-        }
-    }
-
-    /// A derived Service that a ServiceEntry takes the host of: it stays without ports, seen by
-    /// nobody.
-    fn retire(&mut self, id: ServiceId) {
-        if let Some(service) = self.inner.services.get_mut(id) {
-            service.export_to = ExportTo::Namespaces(std::collections::BTreeSet::new());
-            service.ports.clear();
-            let host = service.host.clone();
-            self.known
-                .remove(&(host.clone(), service.namespace.clone()));
-            self.kubernetes.remove(&host);
-        }
-        for workload in &mut self.inner.workloads {
-            workload.backs.retain(|(service, _)| *service != id);
         }
     }
 }

@@ -143,6 +143,11 @@ proptest! {
     fn no_text_makes_it_panic(text in "[ -~\\n\\t\u{80}-\u{2ff}]{0,200}") {
         analyze(&[("x".to_owned(), text)], &MeshSettings::default());
     }
+}
+
+proptest! {
+    // Each case compiles four files.
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn no_damage_makes_it_panic(at in 0..4000_usize, len in 0..40_usize, put in "[-{}:,\\[\\]'\" \\na-z0-9*&!|>]{0,12}") {

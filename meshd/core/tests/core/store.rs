@@ -120,6 +120,28 @@ fn derived_services_give_way_silently() {
 }
 
 #[test]
+fn derived_services_give_way_to_a_service_entry() {
+    let mut store = Store::new();
+    store.set_file(
+        "derived",
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\n  annotations: { mesh.dev/derived: 'true' }\nspec: { ports: [{ port: 1 }] }\n",
+    );
+    store.set_file(
+        "own",
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: { name: s }\nspec: { hosts: [s.default.svc.cluster.local], ports: [{ number: 2, name: http, protocol: HTTP }], resolution: STATIC, endpoints: [{ address: 10.0.0.1 }] }\n",
+    );
+    let found = world(&store);
+    let services: Vec<_> = found
+        .services()
+        .map(|service| (service.origin.kind, service.ports[0].number))
+        .collect();
+    assert_eq!(
+        (services, problems(&found)),
+        (vec![("ServiceEntry".to_owned(), 2)], vec![])
+    );
+}
+
+#[test]
 fn the_digest_depends_on_content_only() {
     let (one, two) = (workload("one", "10.0.0.1"), workload("two", "10.0.0.2"));
     let digest = |files: &[(&str, &str)]| {
