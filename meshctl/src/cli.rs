@@ -188,7 +188,7 @@ pub struct ExecArgs {
 /// `status`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  meshctl status\n  meshctl status -o json | jq '.proxies[].ackedRevision'"
+    after_help = "Examples:\n  meshctl status\n  meshctl status -o json | jq '.proxies[] | {name, revision: .own.revision}'"
 )]
 pub struct StatusArgs {
     /// Which mesh.

@@ -300,7 +300,7 @@ fn check((outbound, servers): &(OutboundReport, Vec<(String, InboundReport)>), s
             same("authority", outbound.sent_authority.as_deref(), Some(got.host.as_str()))?;
             Ok(Outcome::Forwarded)
         }
-        403 if reason.as_deref() == Some("authorization_denied") => {
+        403 if reason.as_deref().is_some_and(|reason| reason.starts_with("authorization_")) => {
             if possible.iter().all(|name| allowed(name)) {
                 return Err("denied, though every possible server allows it".to_owned());
             }

@@ -4,7 +4,7 @@
 /// `Settings::try_from` checks them and names every error at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct SettingsSource {
-    /// The workload: <namespace>/<name>
+    /// The workload: namespace/name
     #[arg(long, env = "MESH_WORKLOAD", value_name = "NS/NAME")]
     pub workload: Option<String>,
     /// sidecar or gateway [default: sidecar]

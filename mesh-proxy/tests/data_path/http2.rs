@@ -86,8 +86,8 @@ async fn http1_clients_reach_servers_of_http2() {
     );
 }
 
-// An application that answers each request by an empty message and trailers.
-async fn grpc() -> App {
+/// An application that answers each request by an empty message and trailers.
+pub async fn grpc() -> App {
     App::raw(|stream| async move {
         let mut connection = h2::server::handshake(stream).await.unwrap();
         while let Some(Ok((_, mut respond))) = connection.accept().await {

@@ -13,6 +13,7 @@
 )]
 
 mod abuse;
+mod chain;
 mod config;
 mod explicit;
 mod gateway;

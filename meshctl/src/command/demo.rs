@@ -146,7 +146,7 @@ async fn print_short(mut notices: mpsc::UnboundedReceiver<Notice>) {
             text.lines().next().unwrap_or_default()
         ));
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Follows changes with the very settings that the control plane was started with.

@@ -17,7 +17,6 @@ use crate::table::Table;
 
 /// Everything that `status` tells; the form of `-o json`.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Report {
     state: String,
     capture: Capture,
@@ -31,7 +30,6 @@ struct Report {
 }
 
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Proxy {
     #[serde(flatten)]
     record: WorkloadRecord,

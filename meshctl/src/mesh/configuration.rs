@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) async fn watch_configuration(socket: PathBuf, mut names: Names, notices: Notices) {
     let admin = Admin::new("the control plane", &socket);
     let mut known: BTreeSet<String> = BTreeSet::new();
-    let mut last = None;
+    let mut last: Option<(u64, u32, u32)> = None;
     // A revision that is on its way to the proxies.
     let mut spreading = None;
     loop {

@@ -83,9 +83,12 @@ impl Watch {
                 })
             };
             // A receiver that is gone ends this by the abort of its owner.
-            if wait_listening(pid, &ports, PAUSE, Some(Instant::now() + PATIENCE)).await {
-                let _ = see(true);
-            } else if see(false).is_ok() && wait_listening(pid, &ports, LATE_PAUSE, None).await {
+            let deadline = Instant::now() + PATIENCE;
+            let mut listens = wait_listening(pid, &ports, PAUSE, Some(deadline)).await;
+            if !listens && see(false).is_ok() {
+                listens = wait_listening(pid, &ports, LATE_PAUSE, None).await;
+            }
+            if listens {
                 let _ = see(true);
             }
         });

@@ -18,7 +18,7 @@ pub(super) const OWN_MARK: &str = "0x539";
 const OUTBOUND: &str = "0.0.0.0:15001";
 const INBOUND: &str = "0.0.0.0:15006";
 /// How long a proxy that is told to stop lets requests finish.
-const DRAIN: &str = "2s";
+const DRAIN: &str = "1s";
 
 struct Args(Vec<OsString>);
 

@@ -228,9 +228,7 @@ impl Running {
     pub async fn stop(mut self) {
         let state = &self.plan.state;
         // Commands that ask from now on are told that nothing runs.
-        for path in [state.record_file()] {
-            let _ = std::fs::remove_file(path);
-        }
+        let _ = std::fs::remove_file(state.record_file());
         self.tasks.shutdown().await;
         self.supervisor.stop().await;
         for path in [

@@ -10,7 +10,9 @@ use mesh_api::{SpiffeId, TrustDomain, WorkloadName};
 use serde_saphyr::{Location, Spanned};
 
 use super::names::{bad_name, is_label_key, is_label_value, is_port_name, parse_listen};
-use super::parse::{API_VERSION, KIND, RawFile, RawGateway, RawPort, RawWorkload};
+use super::parse::{
+    API_VERSION, KIND, RawFile, RawGateway, RawOutboundPolicy, RawPort, RawWorkload,
+};
 use super::{Gateway, GatewayPort, MeshFile, Mistake, Port, Workload};
 
 /// Ports that the sidecar itself listens on (Istio's numbers).
@@ -58,20 +60,7 @@ pub(super) fn check(path: &Path, file: RawFile) -> Result<MeshFile, Vec<Mistake>
         checker.mistake(name.referenced, bad_name("metadata.name", &name.value));
     }
     let raw = file.spec;
-    let outbound_policy = match raw.outbound_traffic_policy.map(|policy| policy.mode) {
-        None => OutboundPolicy::AllowAny,
-        Some(mode) => match mode.value.as_str() {
-            "ALLOW_ANY" => OutboundPolicy::AllowAny,
-            "REGISTRY_ONLY" => OutboundPolicy::RegistryOnly,
-            other => {
-                checker.mistake(
-                    mode.referenced,
-                    format!("outboundTrafficPolicy.mode `{other}` is neither ALLOW_ANY nor REGISTRY_ONLY"),
-                );
-                OutboundPolicy::RegistryOnly
-            }
-        },
-    };
+    let outbound_policy = checker.outbound_policy(raw.outbound_traffic_policy);
     if let Some(domain) = &raw.trust_domain {
         match domain.value.parse() {
             Ok(parsed) => checker.trust_domain = parsed,
@@ -140,6 +129,23 @@ impl Checker<'_> {
             column: 1,
             message,
         });
+    }
+
+    fn outbound_policy(&mut self, raw: Option<RawOutboundPolicy>) -> OutboundPolicy {
+        let Some(RawOutboundPolicy { mode }) = raw else {
+            return OutboundPolicy::AllowAny;
+        };
+        match mode.value.as_str() {
+            "ALLOW_ANY" => OutboundPolicy::AllowAny,
+            "REGISTRY_ONLY" => OutboundPolicy::RegistryOnly,
+            other => {
+                self.mistake(
+                    mode.referenced,
+                    format!("outboundTrafficPolicy.mode `{other}` is neither ALLOW_ANY nor REGISTRY_ONLY"),
+                );
+                OutboundPolicy::RegistryOnly
+            }
+        }
     }
 
     /// The full name, refused when another workload has it.

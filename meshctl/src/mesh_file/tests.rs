@@ -80,143 +80,148 @@ fn place(line: u64, column: u64) -> String {
     }
 }
 
+/// Text of the spec, line and column in it, part of the message.
+type Case = (&'static str, (u64, u64), &'static str);
+
+const MISTAKES: &[Case] = &[
+    ("workloads: [", (1, 0), "error"),
+    (
+        "workloads:\n- name: a\n  portz: []\n",
+        (3, 3),
+        "unknown field `portz`",
+    ),
+    ("workloads:\n- name: [a]\n", (2, 9), "error"),
+    (
+        "workloads:\n- {name: a, ports: [{port: 70000}]}\n",
+        (2, 0),
+        "error",
+    ),
+    (
+        "workloads:\n- namespace: a\n",
+        (2, 0),
+        "missing field `name`",
+    ),
+    (
+        "trustDomain: A B\nworkloads:\n- name: a\n",
+        (1, 14),
+        "trustDomain",
+    ),
+    (
+        "outboundTrafficPolicy: {mode: NONE}\nworkloads:\n- name: a\n",
+        (1, 31),
+        "REGISTRY_ONLY",
+    ),
+    ("workloads:\n- name: Big\n", (2, 9), "`Big` is no DNS name"),
+    (
+        "workloads:\n- name: a\n  namespace: X\n",
+        (3, 14),
+        "namespace `X`",
+    ),
+    (
+        "workloads:\n- name: a\n- name: b\n- name: a\n",
+        (4, 9),
+        "taken by the workload in line 6",
+    ),
+    (
+        "workloads:\n- name: a\ngateways:\n- name: a\n  namespace: default\n",
+        (4, 9),
+        "`default/a` is taken",
+    ),
+    (
+        "workloads:\n- name: a\n  serviceAccount: a/b\n",
+        (3, 19),
+        "serviceAccount `a/b`",
+    ),
+    (
+        "workloads:\n- name: a\n  labels: {app: A.b}\n",
+        (3, 17),
+        "cannot name a service",
+    ),
+    (
+        "workloads:\n- name: a\n  labels: {version: \"-\"}\n",
+        (3, 21),
+        "no label value",
+    ),
+    (
+        "workloads:\n- name: a\n  labels: {\"a b\": c}\n",
+        (3, 0),
+        "no label name",
+    ),
+    (
+        "workloads:\n- name: a\n  command: [x]\n  ports: [{port: 0}]\n",
+        (4, 18),
+        "port 0",
+    ),
+    (
+        "workloads:\n- name: a\n  command: [x]\n  ports: [{port: 15006}]\n",
+        (4, 18),
+        "belongs to the sidecar",
+    ),
+    (
+        "workloads:\n- name: a\n  command: [x]\n  ports: [{port: 80}, {port: 80}]\n",
+        (4, 30),
+        "listed twice",
+    ),
+    (
+        "workloads:\n- name: a\n  command: [x]\n  ports: [{port: 80, name: x}, {port: 81, name: x}]\n",
+        (4, 0),
+        "`x` is used twice",
+    ),
+    (
+        "workloads:\n- name: a\n  command: [x]\n  ports: [{port: 80, name: X}]\n",
+        (4, 0),
+        "no port name",
+    ),
+    (
+        "workloads:\n- name: a\n  command: []\n",
+        (3, 12),
+        "command is empty",
+    ),
+    (
+        "workloads:\n- name: a\n  command: run me\n",
+        (3, 12),
+        "error",
+    ),
+    (
+        "workloads:\n- name: a\n  ports: [{port: 80}]\n",
+        (2, 0),
+        "appPort",
+    ),
+    (
+        "workloads:\n- {name: a, ports: [{port: 80, appPort: 8000}]}\n- {name: b, ports: [{port: 80, appPort: 8000}]}\n",
+        (3, 0),
+        "port 8000 of this machine is taken",
+    ),
+    (
+        "workloads:\n- {name: a, labels: {app: s}, command: [x], ports: [{name: http, port: 80}]}\n- {name: b, labels: {app: s}, command: [x], ports: [{name: http, port: 81}]}\n",
+        (3, 0),
+        "one service needs one number",
+    ),
+    (
+        "workloads:\n- {name: a, labels: {app: s}, command: [x], ports: [{name: http, port: 80}]}\n- {name: b, labels: {app: s}, command: [x], ports: [{name: tcp, port: 80}]}\n",
+        (3, 0),
+        "one service needs one name",
+    ),
+    (
+        "gateways:\n- name: g\n  ports: [{port: 80, listen: here}]\n",
+        (3, 0),
+        "<ip>:<port>",
+    ),
+    (
+        "gateways:\n- name: g\n  ports: [{port: 80, listen: 8080}, {port: 81, listen: 8082}]\n",
+        (2, 1),
+        "at one distance",
+    ),
+    (
+        "gateways:\n- name: g\n  ports: [{port: 80, listen: 1000}]\n- name: h\n  ports: [{port: 81, listen: 1000}]\n",
+        (4, 0),
+        "port 1000 of this machine is taken",
+    ),
+];
+
 #[test]
 fn names_every_mistake_with_its_place() {
-    for (text, (line, column), part) in [
-        ("workloads: [", (1, 0), "error"),
-        (
-            "workloads:\n- name: a\n  portz: []\n",
-            (3, 3),
-            "unknown field `portz`",
-        ),
-        ("workloads:\n- name: [a]\n", (2, 9), "error"),
-        (
-            "workloads:\n- {name: a, ports: [{port: 70000}]}\n",
-            (2, 0),
-            "error",
-        ),
-        (
-            "workloads:\n- namespace: a\n",
-            (2, 0),
-            "missing field `name`",
-        ),
-        (
-            "trustDomain: A B\nworkloads:\n- name: a\n",
-            (1, 14),
-            "trustDomain",
-        ),
-        (
-            "outboundTrafficPolicy: {mode: NONE}\nworkloads:\n- name: a\n",
-            (1, 31),
-            "REGISTRY_ONLY",
-        ),
-        ("workloads:\n- name: Big\n", (2, 9), "`Big` is no DNS name"),
-        (
-            "workloads:\n- name: a\n  namespace: X\n",
-            (3, 14),
-            "namespace `X`",
-        ),
-        (
-            "workloads:\n- name: a\n- name: b\n- name: a\n",
-            (4, 9),
-            "taken by the workload in line 6",
-        ),
-        (
-            "workloads:\n- name: a\ngateways:\n- name: a\n  namespace: default\n",
-            (4, 9),
-            "`default/a` is taken",
-        ),
-        (
-            "workloads:\n- name: a\n  serviceAccount: a/b\n",
-            (3, 19),
-            "serviceAccount `a/b`",
-        ),
-        (
-            "workloads:\n- name: a\n  labels: {app: A.b}\n",
-            (3, 17),
-            "cannot name a service",
-        ),
-        (
-            "workloads:\n- name: a\n  labels: {version: \"-\"}\n",
-            (3, 21),
-            "no label value",
-        ),
-        (
-            "workloads:\n- name: a\n  labels: {\"a b\": c}\n",
-            (3, 0),
-            "no label name",
-        ),
-        (
-            "workloads:\n- name: a\n  command: [x]\n  ports: [{port: 0}]\n",
-            (4, 18),
-            "port 0",
-        ),
-        (
-            "workloads:\n- name: a\n  command: [x]\n  ports: [{port: 15006}]\n",
-            (4, 18),
-            "belongs to the sidecar",
-        ),
-        (
-            "workloads:\n- name: a\n  command: [x]\n  ports: [{port: 80}, {port: 80}]\n",
-            (4, 30),
-            "listed twice",
-        ),
-        (
-            "workloads:\n- name: a\n  command: [x]\n  ports: [{port: 80, name: x}, {port: 81, name: x}]\n",
-            (4, 0),
-            "`x` is used twice",
-        ),
-        (
-            "workloads:\n- name: a\n  command: [x]\n  ports: [{port: 80, name: X}]\n",
-            (4, 0),
-            "no port name",
-        ),
-        (
-            "workloads:\n- name: a\n  command: []\n",
-            (3, 12),
-            "command is empty",
-        ),
-        (
-            "workloads:\n- name: a\n  command: run me\n",
-            (3, 12),
-            "error",
-        ),
-        (
-            "workloads:\n- name: a\n  ports: [{port: 80}]\n",
-            (2, 0),
-            "appPort",
-        ),
-        (
-            "workloads:\n- {name: a, ports: [{port: 80, appPort: 8000}]}\n- {name: b, ports: [{port: 80, appPort: 8000}]}\n",
-            (3, 0),
-            "port 8000 of this machine is taken",
-        ),
-        (
-            "workloads:\n- {name: a, labels: {app: s}, command: [x], ports: [{name: http, port: 80}]}\n- {name: b, labels: {app: s}, command: [x], ports: [{name: http, port: 81}]}\n",
-            (3, 0),
-            "one service needs one number",
-        ),
-        (
-            "workloads:\n- {name: a, labels: {app: s}, command: [x], ports: [{name: http, port: 80}]}\n- {name: b, labels: {app: s}, command: [x], ports: [{name: tcp, port: 80}]}\n",
-            (3, 0),
-            "one service needs one name",
-        ),
-        (
-            "gateways:\n- name: g\n  ports: [{port: 80, listen: here}]\n",
-            (3, 0),
-            "<ip>:<port>",
-        ),
-        (
-            "gateways:\n- name: g\n  ports: [{port: 80, listen: 8080}, {port: 81, listen: 8082}]\n",
-            (2, 1),
-            "at one distance",
-        ),
-        (
-            "gateways:\n- name: g\n  ports: [{port: 80, listen: 1000}]\n- name: h\n  ports: [{port: 81, listen: 1000}]\n",
-            (4, 0),
-            "port 1000 of this machine is taken",
-        ),
-    ] {
+    for (text, (line, column), part) in MISTAKES.iter().copied() {
         let error = parse(&spec(text)).unwrap_err();
         let place = place(line, column);
         assert!(

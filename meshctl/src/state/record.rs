@@ -23,7 +23,6 @@ pub enum Capture {
 
 /// A running mesh.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct MeshRecord {
     /// Process of `up` or `demo`.
     pub pid: u32,
@@ -55,7 +54,6 @@ pub enum WorkloadKind {
 
 /// One running workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct WorkloadRecord {
     /// `<namespace>/<name>`.
     pub name: String,
@@ -87,7 +85,6 @@ pub struct WorkloadRecord {
 
 /// One port of a running workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct PortRecord {
     /// Name; empty for gateways.
     pub name: String,

@@ -100,6 +100,11 @@ pub struct EndpointStatus {
     pub is_ejected: bool,
 }
 
+/// Differences of latency well below this do not matter to anybody.
+const NEGLIGIBLE: Duration = Duration::from_millis(10);
+/// From this ratio of costs on the cheaper endpoint always wins.
+const CLEAR: f64 = 2.0;
+
 type Candidates = SmallVec<[usize; 32]>;
 
 // === impl Balancer ===
@@ -342,7 +347,7 @@ impl Balancer {
             (self.draw(count, &nth, rng), self.draw(count, &nth, rng))
         };
         match (self.slots.get(a), self.slots.get(b)) {
-            (Some(first), Some(second)) if second.is_better_than(first, now) => b,
+            (Some(first), Some(second)) if second.beats(first, now, rng) => b,
             _ => a,
         }
     }
@@ -407,12 +412,20 @@ impl Balancer {
 // === impl Slot ===
 
 impl Slot {
-    /// Less latency times load. What has never answered is compared by load alone.
-    fn is_better_than(&self, other: &Self, now: Instant) -> bool {
+    /// Less latency times load. A clear difference decides; a small one only tilts the coin, so
+    /// that a slightly slower version of a service still gets its share. What has never answered
+    /// is compared by load alone.
+    fn beats(&self, other: &Self, now: Instant, rng: &mut (impl Rng + ?Sized)) -> bool {
         let load = |slot: &Self| f64::from(slot.outstanding) + 1.0;
-        match (self.latency.cost(now), other.latency.cost(now)) {
-            (Some(mine), Some(theirs)) => mine * load(self) < theirs * load(other),
-            _ => self.outstanding < other.outstanding,
+        let (Some(mine), Some(theirs)) = (self.latency.cost(now), other.latency.cost(now)) else {
+            return self.outstanding < other.outstanding;
+        };
+        let mine = (mine + NEGLIGIBLE.as_secs_f64()) * load(self);
+        let theirs = (theirs + NEGLIGIBLE.as_secs_f64()) * load(other);
+        if mine.max(theirs) >= CLEAR * mine.min(theirs) {
+            mine < theirs
+        } else {
+            rng.random_bool((theirs / (mine + theirs)).clamp(0.0, 1.0))
         }
     }
 }

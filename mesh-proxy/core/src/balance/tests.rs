@@ -136,7 +136,23 @@ fn least_request_prefers_the_faster_and_the_less_busy() {
         .iter()
         .filter(|picked| &*picked.endpoint.uid == "default/w0")
         .count();
-    assert!((1..20).contains(&slow), "load counts, too: {slow} of 300");
+    assert!((1..60).contains(&slow), "load counts, too: {slow} of 300");
+}
+
+#[test]
+fn a_slightly_slower_version_keeps_its_share() {
+    let mut balancer = balancer(v1::LoadBalancer::LeastRequest, &[1, 1]);
+    let now = Instant::now();
+    let mut rng = rng();
+    let mut slower = 0;
+    for _ in 0..1000 {
+        let picked = balancer.pick(now, &mut rng, &[]).unwrap();
+        let is_slower = &*picked.endpoint.uid == "default/w0";
+        slower += u32::from(is_slower);
+        let latency = if is_slower { 6 * MS } else { MS };
+        balancer.finished(picked.token, Outcome::Success, Some(latency), now);
+    }
+    assert!((330..500).contains(&slower), "{slower} of 1000");
 }
 
 #[test]

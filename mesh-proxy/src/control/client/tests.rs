@@ -3,7 +3,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::control::{Cache, NeedError, Store};
-use crate::identity::Manager;
+use crate::identity::{Manager, RotateHandle};
 use crate::settings::{AccessLog, LogFormat, LogSink};
 use crate::telemetry::Telemetry;
 use crate::testing::{DEADLINE, Plane, Responses, inbound, mesh, response, undeclared};
@@ -11,6 +11,7 @@ use crate::testing::{DEADLINE, Plane, Responses, inbound, mesh, response, undecl
 struct Running {
     store: Store,
     status: Status,
+    rotate: RotateHandle,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -24,12 +25,13 @@ fn start(plane: &Plane, snapshot: Snapshot) -> Running {
     .unwrap();
     let stages = telemetry.stages.clone();
     let (publisher, identity) = IdentityHandle::channel();
-    let (manager, _) = Manager::new(&settings, store.clone(), publisher, stages.clone());
+    let (manager, rotate) = Manager::new(&settings, store.clone(), publisher, stages.clone());
     let (client, status) = Client::new(&settings, writer, demands, identity, stages);
     let tasks = vec![tokio::spawn(manager.run()), tokio::spawn(client.run())];
     Running {
         store,
         status,
+        rotate,
         tasks,
     }
 }
@@ -229,6 +231,24 @@ async fn a_restart_begins_with_the_cached_snapshot() {
     assert!(
         first.subscribe.contains(&"routes/ratings:80".to_owned()),
         "what was used before is fetched ahead"
+    );
+}
+
+#[tokio::test]
+async fn the_stream_moves_to_a_newer_certificate_before_the_old_one_expires() {
+    let mut plane = Plane::start();
+    plane.authority.lock().unwrap().seconds = (-60, 30);
+    let running = start(&plane, Snapshot::empty());
+    let (_first, _) = configured(&mut plane).await;
+    plane.authority.lock().unwrap().seconds = (-60, 3600);
+    running.rotate.rotate().await.unwrap();
+    let _second = plane.opened().await;
+    let request = plane.asked().await;
+    assert_eq!(
+        request.known.len(),
+        2,
+        "nothing is sent again: {:?}",
+        request.known
     );
 }
 
