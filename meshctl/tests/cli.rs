@@ -1,5 +1,10 @@
 //! The binary as its users call it, as far as no mesh has to run.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, too"
+)]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;

@@ -23,6 +23,7 @@ use crate::logging::LogControl;
 use crate::metrics::{CONTENT_TYPE, Metrics};
 use crate::publish::Published;
 use crate::registry::Registry;
+use crate::source::LookHandle;
 
 /// Longest that `/v1/wait` waits.
 const LONGEST_WAIT: u64 = 600;
@@ -33,6 +34,7 @@ pub(crate) struct Admin {
     pub(crate) published: watch::Receiver<Arc<Published>>,
     pub(crate) registry: Registry,
     pub(crate) metrics: Metrics,
+    pub(crate) look: Option<LookHandle>,
     pub(crate) log: Option<LogControl>,
     pub(crate) shutdown: CancellationToken,
 }
@@ -101,14 +103,24 @@ async fn ready(State(admin): Shared) -> Response {
     }
 }
 
-/// Answers once every live proxy runs the revision, or with 504 when the time is over.
+/// Answers once every live proxy runs the revision, or with 504 when the time is over. Without a
+/// revision: the one with every change of a file made before the call.
 async fn wait(State(admin): Shared, Query(query): Query<WaitQuery>) -> Response {
-    let revision = query
-        .revision
-        .unwrap_or_else(|| admin.published.borrow().revision);
     let limit = Duration::from_secs(query.timeout.unwrap_or(30).min(LONGEST_WAIT));
+    let arrival = async {
+        let revision = match query.revision {
+            Some(revision) => revision,
+            None => {
+                if let Some(look) = &admin.look {
+                    look.catch_up().await;
+                }
+                admin.published.borrow().revision
+            }
+        };
+        admin.reached(revision).await;
+    };
     let reached = tokio::select! {
-        reached = timeout(limit, admin.reached(revision)) => reached.is_ok(),
+        reached = timeout(limit, arrival) => reached.is_ok(),
         () = admin.shutdown.cancelled() => false,
     };
     let code = if reached {

@@ -30,7 +30,7 @@ use crate::publish::{ConfigHandle, Message, Published, Publisher};
 use crate::registry::Registry;
 use crate::revision::{RevisionError, Revisions};
 use crate::settings::{AuthoritySettings, Settings};
-use crate::source::{Scanner, SourceError, Watcher};
+use crate::source::{LookHandle, Scanner, SourceError, Watcher};
 
 /// How long open calls may take at the end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -122,6 +122,7 @@ pub struct Bound {
     publisher: Publisher,
     published: watch::Receiver<Arc<Published>>,
     watcher: Option<(Watcher, Scanner)>,
+    look: Option<LookHandle>,
     log: Option<LogControl>,
     _lock: File,
 }
@@ -150,7 +151,8 @@ impl App {
         let (identity, tls) = Identity::open(&settings).await?;
         let scanner = Scanner::new(&settings.config)?;
         // Watch first, look second: so nothing between is lost.
-        let watcher = (!settings.config.is_empty()).then(|| Watcher::new(&scanner));
+        let watching = (!settings.config.is_empty()).then(|| Watcher::new(&scanner));
+        let (watcher, look) = watching.unzip();
         let mut mesh = settings.mesh.clone();
         mesh.roots_der = identity.roots_der().to_vec();
         let (publisher, published, scanner) = tokio::task::spawn_blocking(move || {
@@ -175,6 +177,7 @@ impl App {
             publisher,
             published,
             watcher: watcher.map(|watcher| (watcher, scanner)),
+            look,
             log: None,
             _lock: lock,
         })
@@ -344,6 +347,7 @@ impl Bound {
             published,
             registry,
             metrics,
+            look: self.look,
             log: self.log,
             shutdown: shutdown.clone(),
         };

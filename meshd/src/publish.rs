@@ -37,7 +37,7 @@ pub struct Published {
 pub struct ConfigHandle(mpsc::Sender<Message>);
 
 /// Changes that belong together: they take effect in one revision.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edit {
     changes: Vec<Change>,
 }

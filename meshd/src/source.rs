@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub(crate) use scan::Scanner;
-pub(crate) use watch::Watcher;
+pub(crate) use watch::{LookHandle, Watcher};
 
 /// Why configuration cannot be read at the start.
 #[derive(Debug, thiserror::Error)]

@@ -14,23 +14,16 @@ pub(super) async fn run(args: &WaitArgs) -> anyhow::Result<ExitCode> {
     let state = StateDir::find(args.state.state.as_deref())?;
     let record = MeshRecord::of_running(&state)?;
     let admin = Admin::new("the control plane", &record.control_plane_admin);
-    let revision = match args.revision {
-        Some(revision) => revision,
-        None => {
-            admin
-                .get::<ControlPlaneStatus>("/v1/status")
-                .await?
-                .revision
-        }
-    };
-    // The control plane counts whole seconds; the shorter limit is kept here.
-    let path = format!(
-        "/v1/wait?revision={revision}&timeout={}",
-        args.timeout.as_secs() + 1
-    );
-    let status: ControlPlaneStatus = admin.get_within(&path, args.timeout).await.with_context(|| {
-        format!("not every proxy runs revision {revision} yet: `meshctl status` shows which, and what it refuses")
-    })?;
+    // The control plane counts whole seconds; the shorter limit is kept here. Without a
+    // revision it looks at the files first, so that a change just made is waited for.
+    let mut path = format!("/v1/wait?timeout={}", args.timeout.as_secs() + 1);
+    if let Some(revision) = args.revision {
+        path.push_str(&format!("&revision={revision}"));
+    }
+    let status: ControlPlaneStatus =
+        admin.get_within(&path, args.timeout).await.context(
+            "not every proxy is up to date yet: `meshctl status` shows which, and what it refuses",
+        )?;
     match args.output.output {
         Output::Json => json(&status)?,
         Output::Text => {

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{interval_at, sleep_until};
 
 use super::debounce::Debounce;
 use super::scan::{Scanner, cleaned};
 use crate::clock;
-use crate::publish::{ConfigHandle, Message};
+use crate::publish::{Change, ConfigHandle, Edit, Message};
 
 /// Slow look at everything, for file systems that report nothing.
 const POLL: Duration = Duration::from_secs(30);
@@ -30,6 +30,26 @@ pub(crate) struct Watcher {
     writing: BTreeMap<PathBuf, Instant>,
     debounce: Debounce,
     look_at: Option<Instant>,
+    asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+/// Asks a [`Watcher`] to look at the files now.
+#[derive(Clone, Debug)]
+pub(crate) struct LookHandle(mpsc::UnboundedSender<oneshot::Sender<()>>);
+
+// === impl LookHandle ===
+
+impl LookHandle {
+    /// Returns when every change of a file made before this call is published, or when the
+    /// watcher has ended.
+    pub(crate) async fn catch_up(&self) {
+        let (done, seen) = oneshot::channel();
+        if self.0.send(done).is_ok() {
+            // An error means that it has ended: nothing more will come.
+            let _ = seen.await;
+        }
+    }
 }
 
 // === impl Watcher ===
@@ -37,8 +57,9 @@ pub(crate) struct Watcher {
 impl Watcher {
     /// Begins to watch. Do this before the first look at the files, so that no change between
     /// is lost.
-    pub(crate) fn new(scanner: &Scanner) -> Self {
+    pub(crate) fn new(scanner: &Scanner) -> (Self, LookHandle) {
         let (sender, events) = mpsc::unbounded_channel();
+        let (ask, asked) = mpsc::unbounded_channel();
         let notify = notify::recommended_watcher(move |event: notify::Result<Event>| match event {
             // The watcher ends with its receiver.
             Ok(event) => drop(sender.send(event)),
@@ -57,9 +78,11 @@ impl Watcher {
             writing: BTreeMap::new(),
             debounce: Debounce::default(),
             look_at: None,
+            asked,
+            waiting: Vec::new(),
         };
         watcher.watch_all();
-        watcher
+        (watcher, LookHandle(ask))
     }
 
     /// (Again) asks for events. Watching what is watched already changes nothing; a directory
@@ -103,6 +126,7 @@ impl Watcher {
                     }
                     None => self.notify = None,
                 },
+                Some(asker) = self.asked.recv() => self.waiting.push(asker),
                 () = look => {}
                 _ = poll.tick() => self.watch_all(),
             }
@@ -177,15 +201,29 @@ impl Watcher {
         if let Some(again) = scan.again {
             self.look_again(again);
         }
-        if scan.changes.is_empty() {
-            return true;
+        if !self.publish(scan.changes, config).await {
+            return false;
         }
-        config
-            .send(Message::Edit {
-                edit: scan.changes.into(),
-                done: None,
-            })
-            .await
-            .is_ok()
+        // A file that was being written, or may be about to be replaced, is looked at again.
+        if self.look_at.is_none() {
+            for asker in self.waiting.drain(..) {
+                // Who has gone away does not want to know.
+                let _ = asker.send(());
+            }
+        }
+        true
+    }
+
+    /// Passes changes on; waits for their publication only if somebody asked.
+    async fn publish(&self, changes: Vec<Change>, config: &ConfigHandle) -> bool {
+        let edit = changes.into();
+        if !self.waiting.is_empty() {
+            // Without changes of its own it still waits for those that are under way.
+            config.apply(edit).await.is_ok()
+        } else if edit == Edit::new() {
+            true
+        } else {
+            config.send(Message::Edit { edit, done: None }).await.is_ok()
+        }
     }
 }

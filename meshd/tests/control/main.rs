@@ -212,6 +212,25 @@ async fn a_change_of_a_file_reaches_the_proxy_as_a_delta() {
     control.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiting_counts_in_what_was_written_just_before() {
+    let control = Control::start().await;
+    let revision = |status: serde_json::Value| -> u64 {
+        status["revision"].as_str().unwrap().parse().unwrap()
+    };
+    let mut last = revision(get_json(&control.admin[0], "/v1/status").await);
+    for round in 0..5 {
+        let path = control.file(&format!("round-{round}.yaml"));
+        fs::write(&path, workload(&format!("round-{round}"), "10.0.0.9")).unwrap();
+        let written = revision(get_json(&control.admin[0], "/v1/wait?timeout=30").await);
+        assert!(written > last, "the new file is not in {written}");
+        fs::remove_file(&path).unwrap();
+        last = revision(get_json(&control.admin[0], "/v1/wait?timeout=30").await);
+        assert!(last > written, "the file that is gone is still in {last}");
+    }
+    control.stop().await;
+}
+
 /// Asks again until the answer is as wanted.
 async fn wait_for_json(
     address: &BoundAddress,
