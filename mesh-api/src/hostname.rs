@@ -48,7 +48,10 @@ impl FromStr for Hostname {
     type Err = InvalidHostname;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fail = |why| InvalidHostname { name: text.chars().take(64).collect(), why };
+        let fail = |why| InvalidHostname {
+            name: text.chars().take(64).collect(),
+            why,
+        };
         let name = text.strip_suffix('.').unwrap_or(text);
         if name.is_empty() {
             return Err(fail("it is empty"));
@@ -72,8 +75,13 @@ impl FromStr for Hostname {
             if label.len() > 63 {
                 return Err(fail("it has a label longer than 63 bytes"));
             }
-            if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-                return Err(fail("only letters, digits, `-`, `_` and `.` may stand in it"));
+            if !label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            {
+                return Err(fail(
+                    "only letters, digits, `-`, `_` and `.` may stand in it",
+                ));
             }
         }
         Ok(Self(name.into()))
@@ -106,7 +114,10 @@ mod tests {
     fn parses_and_normalises() {
         for (text, want) in [
             ("reviews", "reviews"),
-            ("Reviews.Default.SVC.cluster.local.", "reviews.default.svc.cluster.local"),
+            (
+                "Reviews.Default.SVC.cluster.local.",
+                "reviews.default.svc.cluster.local",
+            ),
             ("*", "*"),
             ("*.example.com", "*.example.com"),
             ("10.0.0.1", "10.0.0.1"),
@@ -118,7 +129,17 @@ mod tests {
 
     #[test]
     fn refuses() {
-        for text in ["", ".", "a..b", "a b", "a/b", "*a.b", "a.*.b", &"a".repeat(64), &"a.".repeat(130)] {
+        for text in [
+            "",
+            ".",
+            "a..b",
+            "a b",
+            "a/b",
+            "*a.b",
+            "a.*.b",
+            &"a".repeat(64),
+            &"a.".repeat(130),
+        ] {
             assert!(text.parse::<Hostname>().is_err(), "{text}");
         }
     }

@@ -57,7 +57,10 @@ impl ResourceName {
     pub fn destination(host: &Hostname, port: u16) -> Self {
         match host.as_str().parse::<IpAddr>() {
             Ok(ip) => Self::Address(SocketAddr::new(ip, port)),
-            Err(_) => Self::Routes { host: host.clone(), port },
+            Err(_) => Self::Routes {
+                host: host.clone(),
+                port,
+            },
         }
     }
 }
@@ -67,7 +70,9 @@ impl FromStr for ResourceName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let quoted = || text.chars().take(128).collect::<String>();
-        let (kind, key) = text.split_once('/').ok_or_else(|| InvalidResourceName::Type(quoted()))?;
+        let (kind, key) = text
+            .split_once('/')
+            .ok_or_else(|| InvalidResourceName::Type(quoted()))?;
         let bad_key = || InvalidResourceName::Key(quoted());
         match (kind, key) {
             ("mesh", "default") => Ok(Self::Mesh),
@@ -77,7 +82,10 @@ impl FromStr for ResourceName {
             ("routes", key) => {
                 let (host, port) = key.rsplit_once(':').ok_or_else(bad_key)?;
                 let port = port.parse().map_err(|_| bad_key())?;
-                Ok(Self::Routes { host: host.parse()?, port })
+                Ok(Self::Routes {
+                    host: host.parse()?,
+                    port,
+                })
             }
             ("address", key) => Ok(Self::Address(key.parse().map_err(|_| bad_key())?)),
             ("service", key) => Ok(Self::Service(key.parse()?)),
@@ -125,9 +133,17 @@ mod tests {
 
     #[test]
     fn refuses() {
-        for text in
-            ["", "mesh", "mesh/other", "routes/reviews", "routes/:80", "routes/a:99999", "address/a:80", "x/y", "workload/"]
-        {
+        for text in [
+            "",
+            "mesh",
+            "mesh/other",
+            "routes/reviews",
+            "routes/:80",
+            "routes/a:99999",
+            "address/a:80",
+            "x/y",
+            "workload/",
+        ] {
             assert!(text.parse::<ResourceName>().is_err(), "{text}");
         }
     }

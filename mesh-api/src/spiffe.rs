@@ -33,7 +33,10 @@ const SCHEME: &str = "spiffe://";
 const LONGEST: usize = 2048;
 
 fn invalid(text: &str, why: &'static str) -> InvalidSpiffeId {
-    InvalidSpiffeId { text: text.chars().take(128).collect(), why }
+    InvalidSpiffeId {
+        text: text.chars().take(128).collect(),
+        why,
+    }
 }
 
 // === impl TrustDomain ===
@@ -56,7 +59,8 @@ impl FromStr for TrustDomain {
     type Err = InvalidSpiffeId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let valid = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
+        let valid =
+            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
         if text.is_empty() || text.len() > 255 || !text.bytes().all(valid) {
             return Err(invalid(
                 text,
@@ -80,7 +84,11 @@ impl SpiffeId {
     ///
     /// # Errors
     /// If the namespace or the service account is no DNS name.
-    pub fn new(domain: &TrustDomain, namespace: &str, service_account: &str) -> Result<Self, InvalidSpiffeId> {
+    pub fn new(
+        domain: &TrustDomain,
+        namespace: &str,
+        service_account: &str,
+    ) -> Result<Self, InvalidSpiffeId> {
         format!("{SCHEME}{domain}/ns/{namespace}/sa/{service_account}").parse()
     }
 
@@ -96,13 +104,17 @@ impl SpiffeId {
 
     /// The trust domain.
     pub fn trust_domain(&self) -> &str {
-        self.text.get(SCHEME.len()..usize::from(self.domain_end)).unwrap_or_default()
+        self.text
+            .get(SCHEME.len()..usize::from(self.domain_end))
+            .unwrap_or_default()
     }
 
     /// The namespace.
     pub fn namespace(&self) -> &str {
         let start = usize::from(self.domain_end) + "/ns/".len();
-        self.text.get(start..usize::from(self.namespace_end)).unwrap_or_default()
+        self.text
+            .get(start..usize::from(self.namespace_end))
+            .unwrap_or_default()
     }
 
     /// The service account.
@@ -119,8 +131,15 @@ impl FromStr for SpiffeId {
         if text.len() > LONGEST {
             return Err(invalid(text, "it is longer than 2048 bytes"));
         }
-        let rest = text.strip_prefix(SCHEME).ok_or_else(|| invalid(text, "it does not begin with spiffe://"))?;
-        let shape = || invalid(text, "it is not spiffe://<trust-domain>/ns/<namespace>/sa/<service-account>");
+        let rest = text
+            .strip_prefix(SCHEME)
+            .ok_or_else(|| invalid(text, "it does not begin with spiffe://"))?;
+        let shape = || {
+            invalid(
+                text,
+                "it is not spiffe://<trust-domain>/ns/<namespace>/sa/<service-account>",
+            )
+        };
         let (domain, rest) = rest.split_once("/ns/").ok_or_else(shape)?;
         let (namespace, service_account) = rest.split_once("/sa/").ok_or_else(shape)?;
         domain.parse::<TrustDomain>().map_err(|_| shape())?;
@@ -130,7 +149,11 @@ impl FromStr for SpiffeId {
         let domain_end = SCHEME.len() + domain.len();
         let namespace_end = domain_end + "/ns/".len() + namespace.len();
         let short = |n: usize| u16::try_from(n).map_err(|_| shape());
-        Ok(Self { text: text.into(), domain_end: short(domain_end)?, namespace_end: short(namespace_end)? })
+        Ok(Self {
+            text: text.into(),
+            domain_end: short(domain_end)?,
+            namespace_end: short(namespace_end)?,
+        })
     }
 }
 
@@ -147,11 +170,16 @@ mod tests {
 
     #[test]
     fn takes_apart() {
-        let id: SpiffeId = "spiffe://cluster.local/ns/default/sa/bookinfo-reviews".parse().unwrap();
+        let id: SpiffeId = "spiffe://cluster.local/ns/default/sa/bookinfo-reviews"
+            .parse()
+            .unwrap();
         assert_eq!(id.trust_domain(), "cluster.local");
         assert_eq!(id.namespace(), "default");
         assert_eq!(id.service_account(), "bookinfo-reviews");
-        assert_eq!(id.principal(), "cluster.local/ns/default/sa/bookinfo-reviews");
+        assert_eq!(
+            id.principal(),
+            "cluster.local/ns/default/sa/bookinfo-reviews"
+        );
     }
 
     #[test]

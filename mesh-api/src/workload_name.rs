@@ -13,7 +13,9 @@ pub struct WorkloadName {
 
 /// Why a string names no workload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no workload: write <namespace>/<name> in lower-case letters, digits, `-` and `.`")]
+#[error(
+    "`{0}` is no workload: write <namespace>/<name> in lower-case letters, digits, `-` and `.`"
+)]
 pub struct InvalidWorkloadName(String);
 
 // === impl WorkloadName ===
@@ -25,9 +27,14 @@ impl WorkloadName {
     /// If either part is no DNS name.
     pub fn new(namespace: &str, name: &str) -> Result<Self, InvalidWorkloadName> {
         if is_dns_name(namespace) && is_dns_name(name) {
-            Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+            Ok(Self {
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+            })
         } else {
-            Err(InvalidWorkloadName(format!("{namespace}/{name}").chars().take(128).collect()))
+            Err(InvalidWorkloadName(
+                format!("{namespace}/{name}").chars().take(128).collect(),
+            ))
         }
     }
 
@@ -47,7 +54,9 @@ pub(crate) fn is_dns_name(text: &str) -> bool {
         && text.len() <= 253
         && text.split('.').all(|label| {
             !label.is_empty()
-                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         })
@@ -79,7 +88,9 @@ mod tests {
         let name: WorkloadName = "default/reviews-v1".parse().unwrap();
         assert_eq!((name.namespace(), name.name()), ("default", "reviews-v1"));
         assert_eq!(name.to_string(), "default/reviews-v1");
-        for text in ["", "reviews", "/a", "a/", "a/b/c", "A/b", "a/-b", "a/b ", "a/b..c"] {
+        for text in [
+            "", "reviews", "/a", "a/", "a/b/c", "A/b", "a/-b", "a/b ", "a/b..c",
+        ] {
             assert!(text.parse::<WorkloadName>().is_err(), "{text}");
         }
     }

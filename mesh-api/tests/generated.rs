@@ -43,7 +43,10 @@ fn write_json(descriptors: &[u8], out: &Path, emit_fields: bool) {
     if emit_fields {
         builder.emit_fields().build(&ADMIN_MESSAGES).unwrap();
     } else {
-        builder.exclude(ADMIN_MESSAGES).build(&[".mesh.v1"]).unwrap();
+        builder
+            .exclude(ADMIN_MESSAGES)
+            .build(&[".mesh.v1"])
+            .unwrap();
     }
     let text = fs::read_to_string(temporary.path().join("mesh.v1.serde.rs")).unwrap();
     fs::write(out, text).unwrap();
@@ -89,7 +92,11 @@ fn generated_code_is_current() {
         );
     }
     let kept = fs::read_dir(checked_in()).unwrap().count();
-    assert_eq!(kept, names.len(), "src/generated holds a file that nothing generates");
+    assert_eq!(
+        kept,
+        names.len(),
+        "src/generated holds a file that nothing generates"
+    );
 }
 
 #[test]
@@ -100,13 +107,12 @@ fn every_field_is_commented() {
         let mut previous = "";
         for (number, line) in text.lines().enumerate() {
             let code = line.trim();
-            let declares = code.ends_with(';')
-                && code.contains(" = ")
-                && !code.starts_with("syntax")
-                || code.starts_with("message ")
-                || code.starts_with("enum ")
-                || code.starts_with("rpc ")
-                || code.starts_with("service ");
+            let declares =
+                code.ends_with(';') && code.contains(" = ") && !code.starts_with("syntax")
+                    || code.starts_with("message ")
+                    || code.starts_with("enum ")
+                    || code.starts_with("rpc ")
+                    || code.starts_with("service ");
             if declares {
                 assert!(
                     previous.trim_start().starts_with("//"),

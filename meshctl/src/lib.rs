@@ -5,6 +5,7 @@
 //!   [`world`] writes them down as Istio's objects for the control plane.
 //! - [`mesh`] owns a running mesh, [`process`] its processes, [`state`] its directory, and
 //!   [`netns`] its network namespaces when traffic is captured transparently.
+//! - [`clock`] and [`output`] are the only places that read clocks and print.
 //! - [`explain`] answers what would happen to a request, from running proxies ([`call`]) or from
 //!   files ([`offline`]); [`dump`] makes a proxy's configuration readable.
 //! - [`demo`] is the Bookinfo sample with its traffic, its table and its tour.
@@ -15,6 +16,7 @@
 pub mod address;
 pub mod call;
 pub mod cli;
+pub mod clock;
 pub mod command;
 pub mod demo;
 pub mod dump;

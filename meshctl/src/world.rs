@@ -13,6 +13,8 @@ use crate::state::{WorkloadKind, WorkloadRecord};
 
 /// Marks objects that the user's own ones of the same name replace without a word.
 const DERIVED: &str = "mesh.dev/derived";
+/// Says whether a workload may get requests; healthy without it.
+const HEALTH: &str = "mesh.dev/health";
 /// Istio's label of a workload whose proxy accepts the mesh's mutual TLS.
 const TLS_MODE: &str = "security.istio.io/tlsMode";
 
@@ -47,19 +49,20 @@ pub fn workload_entry(workload: &WorkloadRecord, health: Health) -> String {
     }
     spec.insert("labels".to_owned(), json!(labels));
     spec.insert("serviceAccount".to_owned(), json!(workload.service_account));
-    let mut object = json!({
+    let mut metadata = metadata(namespace, name);
+    if health == Health::Unhealthy
+        && let Some(annotations) = metadata
+            .pointer_mut("/annotations")
+            .and_then(Value::as_object_mut)
+    {
+        annotations.insert(HEALTH.to_owned(), json!("unhealthy"));
+    }
+    let object = json!({
         "apiVersion": "networking.istio.io/v1",
         "kind": "WorkloadEntry",
-        "metadata": metadata(namespace, name),
+        "metadata": metadata,
         "spec": spec,
     });
-    if health == Health::Unhealthy
-        && let Some(object) = object.as_object_mut()
-    {
-        // As Istio writes the result of its own health checks.
-        let condition = json!({"type": "Healthy", "status": "False", "reason": "ApplicationDown"});
-        object.insert("status".to_owned(), json!({"conditions": [condition]}));
-    }
     yaml(&object)
 }
 
@@ -248,17 +251,27 @@ spec:
   serviceAccount: bookinfo-reviews
 ";
         assert_eq!(workload_entry(&reviews(), Health::Healthy), want);
-        let down = "\
-status:
-  conditions:
-  - type: Healthy
-    status: \"False\"
-    reason: ApplicationDown
-";
-        assert_eq!(
-            workload_entry(&reviews(), Health::Unhealthy),
-            format!("{want}{down}")
+        let marked = want.replace(
+            "    mesh.dev/derived: \"true\"\n",
+            "    mesh.dev/derived: \"true\"\n    mesh.dev/health: unhealthy\n",
         );
+        assert_eq!(workload_entry(&reviews(), Health::Unhealthy), marked);
+    }
+
+    #[test]
+    fn the_control_plane_understands_all_of_it() {
+        for health in [Health::Healthy, Health::Unhealthy] {
+            let mut store = meshd_core::Store::new();
+            store.set_file("workload.yaml", &workload_entry(&reviews(), health));
+            store.set_file("services.yaml", &services(&[reviews()]));
+            let world = store.world(&meshd_core::MeshSettings::default());
+            assert_eq!(world.problems(), []);
+            let found = world
+                .workload(&"default/reviews-v1".parse().unwrap())
+                .unwrap();
+            assert_eq!(found.healthy, health == Health::Healthy);
+            assert_eq!(found.services, ["reviews.default.svc.cluster.local"]);
+        }
     }
 
     #[test]

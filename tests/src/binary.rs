@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
-use std::thread::JoinHandle;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -29,7 +29,15 @@ pub fn meshctl() -> PathBuf {
     PATH.get_or_init(|| {
         let mut command = Command::new(env!("CARGO"));
         command
-            .args(["build", "--locked", "-p", "meshctl", "--bin", "meshctl", "--message-format=json-render-diagnostics"])
+            .args([
+                "build",
+                "--locked",
+                "-p",
+                "meshctl",
+                "--bin",
+                "meshctl",
+                "--message-format=json-render-diagnostics",
+            ])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .stderr(Stdio::inherit());
         if !cfg!(debug_assertions) {
@@ -54,7 +62,9 @@ impl Running {
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn start<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> std::io::Result<Self> {
+    pub fn start<S: AsRef<std::ffi::OsStr>>(
+        arguments: impl IntoIterator<Item = S>,
+    ) -> std::io::Result<Self> {
         Self::spawn(Command::new(meshctl()).args(arguments))
     }
 
@@ -63,7 +73,11 @@ impl Running {
     /// # Errors
     /// If it cannot be started.
     pub fn spawn(command: &mut Command) -> std::io::Result<Self> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
         // Read all the time, or a child that has much to say would wait for us.
         let stderr = child.stderr.take().map(|mut pipe| {
             std::thread::spawn(move || {
@@ -82,7 +96,12 @@ impl Running {
                 }
             });
         }
-        Ok(Self { child, lines, seen: Vec::new(), stderr })
+        Ok(Self {
+            child,
+            lines,
+            seen: Vec::new(),
+            stderr,
+        })
     }
 
     /// Waits for a line of the standard output that begins with `prefix`, and gives it.
@@ -92,7 +111,10 @@ impl Running {
     pub fn wait_for(&mut self, prefix: &str, limit: Duration) -> Result<String, String> {
         let deadline = Instant::now() + limit;
         loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => {
                     self.seen.push(line.clone());
                     if line.starts_with(prefix) {
@@ -100,11 +122,19 @@ impl Running {
                     }
                 }
                 Err(end) => {
-                    let why = if end == RecvTimeoutError::Timeout { "did not come in time" } else { "never came" };
+                    let why = if end == RecvTimeoutError::Timeout {
+                        "did not come in time"
+                    } else {
+                        "never came"
+                    };
                     if end == RecvTimeoutError::Timeout {
                         let _ = self.child.kill();
                     }
-                    return Err(format!("`{prefix}` {why}; printed:\n{}\n{}", self.seen.join("\n"), self.errors()));
+                    return Err(format!(
+                        "`{prefix}` {why}; printed:\n{}\n{}",
+                        self.seen.join("\n"),
+                        self.errors()
+                    ));
                 }
             }
         }
@@ -131,19 +161,32 @@ impl Running {
     pub fn wait(&mut self, limit: Duration) -> Result<(ExitStatus, String), String> {
         let deadline = Instant::now() + limit;
         // The output closes when the process and its children have ended.
-        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        while let Ok(line) = self
+            .lines
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
             self.seen.push(line);
         }
         if Instant::now() >= deadline {
             let _ = self.child.kill();
-            return Err(format!("it did not end in {limit:?}; printed:\n{}\n{}", self.seen.join("\n"), self.errors()));
+            return Err(format!(
+                "it did not end in {limit:?}; printed:\n{}\n{}",
+                self.seen.join("\n"),
+                self.errors()
+            ));
         }
         let status = self.child.wait().map_err(|error| error.to_string())?;
-        Ok((status, format!("{}\n{}", self.seen.join("\n"), self.errors())))
+        Ok((
+            status,
+            format!("{}\n{}", self.seen.join("\n"), self.errors()),
+        ))
     }
 
     fn errors(&mut self) -> String {
-        self.stderr.take().and_then(|reader| reader.join().ok()).unwrap_or_default()
+        self.stderr
+            .take()
+            .and_then(|reader| reader.join().ok())
+            .unwrap_or_default()
     }
 
     fn signal(&self, signal: Signal) {
@@ -158,7 +201,11 @@ impl Drop for Running {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.signal(Signal::SIGTERM);
             let deadline = Instant::now() + Duration::from_secs(10);
-            while self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {}
+            while self
+                .lines
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+                .is_ok()
+            {}
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

@@ -63,7 +63,10 @@ impl Echo {
                 while connections.try_join_next().is_some() {}
             }
         });
-        Ok(Self { address, _task: task })
+        Ok(Self {
+            address,
+            _task: task,
+        })
     }
 
     /// Where it listens.
@@ -75,7 +78,10 @@ impl Echo {
 impl Seen {
     /// The first value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -83,16 +89,31 @@ async fn answer(name: &str, request: Request<Incoming>) -> Response<Full<Bytes>>
     let (parts, body) = request.into_parts();
     let _ = body.collect().await;
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let host = parts.uri.authority().map(ToString::to_string).or_else(|| parts.headers.get(http::header::HOST).map(text));
+    let host = parts
+        .uri
+        .authority()
+        .map(ToString::to_string)
+        .or_else(|| parts.headers.get(http::header::HOST).map(text));
     let seen = Seen {
         server: name.to_owned(),
         method: parts.method.to_string(),
-        path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        path: parts
+            .uri
+            .path_and_query()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         host: host.unwrap_or_default(),
-        headers: parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
+        headers: parts
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+            .collect(),
     };
     let body = serde_json::to_vec(&seen).unwrap_or_default();
     let mut response = Response::new(Full::new(body.into()));
-    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static("application/json"),
+    );
     response
 }

@@ -4,11 +4,14 @@
 //! - [`LaptopMesh`]: a mesh under `meshctl up`.
 //! - [`fuzz`]: bodies of the fuzz targets.
 //! - [`echo`]: an HTTP server that answers what it was asked.
+//! - [`Traffic`]: requests of which none may fail.
 
 pub mod binary;
 pub mod echo;
 pub mod fuzz;
 pub mod laptop;
+pub mod traffic;
 
-pub use laptop::LaptopMesh;
 pub use binary::{Running, meshctl};
+pub use laptop::LaptopMesh;
+pub use traffic::Traffic;

@@ -1,6 +1,12 @@
 //! `explain` and the running proxies agree: random configuration, random requests, thousands of
 //! cases, over real sockets.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what went wrong by failing"
+)]
+
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -17,8 +23,13 @@ const REQUESTS: usize = 40;
 
 #[tokio::test]
 async fn explain_tells_what_the_proxies_do() {
-    let seed: u64 = std::env::var("MESH_SEED").ok().map_or(20_261_122, |text| text.parse().unwrap());
-    let echoes = [Echo::start("echo-a").await.unwrap(), Echo::start("echo-b").await.unwrap()];
+    let seed: u64 = std::env::var("MESH_SEED")
+        .ok()
+        .map_or(20_261_122, |text| text.parse().unwrap());
+    let echoes = [
+        Echo::start("echo-a").await.unwrap(),
+        Echo::start("echo-b").await.unwrap(),
+    ];
     let mesh = LaptopMesh::start(&mesh_file(&echoes), &[]).unwrap();
     let mut rng = SmallRng::seed_from_u64(seed);
     let mut forwarded = 0;
@@ -31,7 +42,8 @@ async fn explain_tells_what_the_proxies_do() {
             let case = Case::random(&mut rng);
             let seen = mesh.send("client", case.request()).await.unwrap();
             let expected = case.explain(&mesh).await;
-            let context = format!("seed {seed}\n{text}\n{case:?}\nexplain: {expected:#?}\nseen: {seen:?}");
+            let context =
+                format!("seed {seed}\n{text}\n{case:?}\nexplain: {expected:#?}\nseen: {seen:?}");
             match check(&expected, &seen) {
                 Ok(Outcome::Forwarded) => forwarded += 1,
                 Ok(Outcome::Denied) => denied += 1,
@@ -42,8 +54,15 @@ async fn explain_tells_what_the_proxies_do() {
     }
     assert_eq!(forwarded + denied + made_up, CONFIGURATIONS * REQUESTS);
     // The generator would be worthless if it reached one kind of answer only.
-    for (kind, count) in [("forwarded", forwarded), ("denied", denied), ("made up", made_up)] {
-        assert!(count > CONFIGURATIONS * REQUESTS / 50, "only {count} {kind}");
+    for (kind, count) in [
+        ("forwarded", forwarded),
+        ("denied", denied),
+        ("made up", made_up),
+    ] {
+        assert!(
+            count > CONFIGURATIONS * REQUESTS / 50,
+            "only {count} {kind}"
+        );
     }
     mesh.stop().unwrap();
 }
@@ -79,7 +98,16 @@ fn pick<'a>(rng: &mut SmallRng, from: &[&'a str]) -> &'a str {
     from.choose(rng).unwrap()
 }
 
-const PATHS: [&str; 8] = ["/", "/a", "/a/b", "/ab", "/A", "/api/v1/items", "/api/v1", "/x?q=1"];
+const PATHS: [&str; 8] = [
+    "/",
+    "/a",
+    "/a/b",
+    "/ab",
+    "/A",
+    "/api/v1/items",
+    "/api/v1",
+    "/x?q=1",
+];
 const HEADERS: [&str; 3] = ["x-user", "x-team", "end-user"];
 const VALUES: [&str; 4] = ["jason", "jas", "anna", "a-1"];
 const METHODS: [&str; 3] = ["GET", "POST", "DELETE"];
@@ -113,7 +141,9 @@ fn route(text: &mut String, rng: &mut SmallRng, matches: bool) {
         }
     }
     match rng.random_range(0..10) {
-        0 => text.push_str("    redirect: {uri: /moved, authority: elsewhere.example, redirectCode: 302}\n"),
+        0 => text.push_str(
+            "    redirect: {uri: /moved, authority: elsewhere.example, redirectCode: 302}\n",
+        ),
         1 => text.push_str("    directResponse: {status: 418, body: {string: teapot}}\n"),
         _ => forward(text, rng),
     }
@@ -123,9 +153,15 @@ fn condition(text: &mut String, rng: &mut SmallRng) {
     let kind = pick(rng, &["exact", "prefix"]);
     let path = pick(rng, &["/", "/a", "/a/b", "/api", "/A"]);
     let mut line = match rng.random_range(0..5) {
-        0 => format!("uri: {{regex: \"/a.*\"}}\n      ignoreUriCase: {}\n", rng.random_bool(0.5)),
+        0 => format!(
+            "uri: {{regex: \"/a.*\"}}\n      ignoreUriCase: {}\n",
+            rng.random_bool(0.5)
+        ),
         1 => format!("method: {{exact: {}}}\n", pick(rng, &METHODS)),
-        _ => format!("uri: {{{kind}: {path}}}\n      ignoreUriCase: {}\n", rng.random_bool(0.3)),
+        _ => format!(
+            "uri: {{{kind}: {path}}}\n      ignoreUriCase: {}\n",
+            rng.random_bool(0.3)
+        ),
     };
     let value = match rng.random_range(0..4) {
         0 => "{}".to_owned(),
@@ -146,7 +182,12 @@ fn condition(text: &mut String, rng: &mut SmallRng) {
 fn forward(text: &mut String, rng: &mut SmallRng) {
     match rng.random_range(0..4) {
         0 => text.push_str("    route: [{destination: {host: echo}}]\n"),
-        1 => writeln!(text, "    route: [{{destination: {{host: echo, subset: {}}}}}]", pick(rng, &["a", "b", "none"])).unwrap(),
+        1 => writeln!(
+            text,
+            "    route: [{{destination: {{host: echo, subset: {}}}}}]",
+            pick(rng, &["a", "b", "none"])
+        )
+        .unwrap(),
         _ => {
             let weight = rng.random_range(0..=100);
             writeln!(
@@ -162,7 +203,9 @@ fn forward(text: &mut String, rng: &mut SmallRng) {
         0 => text.push_str("    rewrite: {uri: /rewritten}\n"),
         1 => text.push_str("    rewrite: {uri: /r, authority: rewritten.example}\n"),
         2 => text.push_str("    fault: {abort: {httpStatus: 555, percentage: {value: 100}}}\n"),
-        3 => text.push_str("    headers: {request: {set: {x-set: \"1\"}, remove: [x-team]}}\n    timeout: 20s\n"),
+        3 => text.push_str(
+            "    headers: {request: {set: {x-set: \"1\"}, remove: [x-team]}}\n    timeout: 20s\n",
+        ),
         _ => {}
     }
 }
@@ -175,16 +218,27 @@ fn authorization(text: &mut String, rng: &mut SmallRng, number: usize) {
          spec:\n  selector: {{matchLabels: {{app: echo}}}}\n  action: {action}\n  rules:\n"
     )
     .unwrap();
-    let principal = pick(rng, &["*/sa/client", "cluster.local/ns/default/sa/other", "*"]);
+    let principal = pick(
+        rng,
+        &["*/sa/client", "cluster.local/ns/default/sa/other", "*"],
+    );
     let operation = match rng.random_range(0..4) {
         0 => format!("methods: [{}]", pick(rng, &METHODS)),
-        1 => format!("paths: [\"{}\"]", pick(rng, &["/a*", "*b", "/rewritten", "/api/{*}/items"])),
+        1 => format!(
+            "paths: [\"{}\"]",
+            pick(rng, &["/a*", "*b", "/rewritten", "/api/{*}/items"])
+        ),
         2 => format!("notPaths: [\"{}\"]", pick(rng, &["/a*", "/"])),
         _ => "ports: [\"9000\"]".to_owned(),
     };
     writeln!(text, "  - from: [{{source: {{principals: [\"{principal}\"]}}}}]\n    to: [{{operation: {{{operation}}}}}]").unwrap();
     if rng.random_bool(0.3) {
-        writeln!(text, "    when: [{{key: \"request.headers[x-user]\", values: [{}]}}]", pick(rng, &VALUES)).unwrap();
+        writeln!(
+            text,
+            "    when: [{{key: \"request.headers[x-user]\", values: [{}]}}]",
+            pick(rng, &VALUES)
+        )
+        .unwrap();
     }
 }
 
@@ -207,7 +261,10 @@ impl Case {
             }
         }
         Self {
-            host: pick(rng, &["echo", "echo.default", "echo.default.svc.cluster.local"]),
+            host: pick(
+                rng,
+                &["echo", "echo.default", "echo.default.svc.cluster.local"],
+            ),
             method: pick(rng, &METHODS),
             path: pick(rng, &PATHS),
             headers,
@@ -236,14 +293,22 @@ impl Case {
             headers: self.headers.iter().map(own).collect(),
             ..ExplainRequest::default()
         };
-        question.headers.push(("host".to_owned(), format!("{}:9000", self.host)));
-        let outbound = ask(mesh, "client", "/v1/explain", &question).await.outbound.unwrap();
+        question
+            .headers
+            .push(("host".to_owned(), format!("{}:9000", self.host)));
+        let outbound = ask(mesh, "client", "/v1/explain", &question)
+            .await
+            .outbound
+            .unwrap();
         let mut servers = Vec::new();
         if outbound.action == "forward" {
-            question.source_identity = Some("spiffe://cluster.local/ns/default/sa/client".to_owned());
+            question.source_identity =
+                Some("spiffe://cluster.local/ns/default/sa/client".to_owned());
             question.path = outbound.sent_path.clone().unwrap();
             question.headers.pop();
-            question.headers.push(("host".to_owned(), outbound.sent_authority.clone().unwrap()));
+            question
+                .headers
+                .push(("host".to_owned(), outbound.sent_authority.clone().unwrap()));
             for name in ["echo-a", "echo-b"] {
                 let report = ask(mesh, name, "/v1/explain?direction=inbound", &question).await;
                 servers.push((name.to_owned(), report.inbound.unwrap()));
@@ -253,9 +318,19 @@ impl Case {
     }
 }
 
-async fn ask(mesh: &LaptopMesh, workload: &str, path: &str, question: &ExplainRequest) -> ExplainReport {
+async fn ask(
+    mesh: &LaptopMesh,
+    workload: &str,
+    path: &str,
+    question: &ExplainRequest,
+) -> ExplainReport {
     let body = serde_json::to_vec(question).unwrap().into();
-    serde_json::from_value(mesh.proxy(workload, Method::POST, path, body).await.unwrap()).unwrap()
+    serde_json::from_value(
+        mesh.proxy(workload, Method::POST, path, body)
+            .await
+            .unwrap(),
+    )
+    .unwrap()
 }
 
 // === Comparison ===
@@ -266,8 +341,15 @@ enum Outcome {
     MadeUp,
 }
 
-fn check((outbound, servers): &(OutboundReport, Vec<(String, InboundReport)>), seen: &Answer) -> Result<Outcome, String> {
-    let header = |name: &str| seen.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+fn check(
+    (outbound, servers): &(OutboundReport, Vec<(String, InboundReport)>),
+    seen: &Answer,
+) -> Result<Outcome, String> {
+    let header = |name: &str| {
+        seen.headers
+            .get(name)
+            .map(|value| value.to_str().unwrap().to_owned())
+    };
     let reason = header("x-mesh-reason");
     if outbound.action == "respond" {
         return same("status", outbound.status, Some(seen.status.as_u16()))
@@ -286,21 +368,40 @@ fn check((outbound, servers): &(OutboundReport, Vec<(String, InboundReport)>), s
         .flat_map(|destination| &destination.endpoints)
         .map(|endpoint| endpoint.uid.rsplit('/').next().unwrap())
         .collect();
-    let allowed = |name: &str| servers.iter().any(|(server, inbound)| server == name && inbound.verdict.allowed);
+    let allowed = |name: &str| {
+        servers
+            .iter()
+            .any(|(server, inbound)| server == name && inbound.verdict.allowed)
+    };
     match seen.status.as_u16() {
         200 => {
-            let got: Seen = serde_json::from_slice(&seen.body).map_err(|error| error.to_string())?;
+            let got: Seen =
+                serde_json::from_slice(&seen.body).map_err(|error| error.to_string())?;
             if !possible.contains(&got.server.as_str()) {
-                return Err(format!("{} answered, possible are {possible:?}", got.server));
+                return Err(format!(
+                    "{} answered, possible are {possible:?}",
+                    got.server
+                ));
             }
             if !allowed(&got.server) {
                 return Err(format!("{} answered, though it denies", got.server));
             }
-            same("path", outbound.sent_path.as_deref(), Some(got.path.as_str()))?;
-            same("authority", outbound.sent_authority.as_deref(), Some(got.host.as_str()))?;
+            same(
+                "path",
+                outbound.sent_path.as_deref(),
+                Some(got.path.as_str()),
+            )?;
+            same(
+                "authority",
+                outbound.sent_authority.as_deref(),
+                Some(got.host.as_str()),
+            )?;
             Ok(Outcome::Forwarded)
         }
-        403 if reason.as_deref().is_some_and(|reason| reason.starts_with("authorization_")) => {
+        403 if reason
+            .as_deref()
+            .is_some_and(|reason| reason.starts_with("authorization_")) =>
+        {
             if possible.iter().all(|name| allowed(name)) {
                 return Err("denied, though every possible server allows it".to_owned());
             }
@@ -312,5 +413,9 @@ fn check((outbound, servers): &(OutboundReport, Vec<(String, InboundReport)>), s
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, expected: T, seen: T) -> Result<(), String> {
-    if expected == seen { Ok(()) } else { Err(format!("{what}: expected {expected:?}, seen {seen:?}")) }
+    if expected == seen {
+        Ok(())
+    } else {
+        Err(format!("{what}: expected {expected:?}, seen {seen:?}"))
+    }
 }

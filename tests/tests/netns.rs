@@ -22,5 +22,8 @@ fn the_tour_passes_with_transparent_capture() {
     .unwrap();
     let (status, printed) = demo.wait(Duration::from_secs(300)).unwrap();
     assert!(status.success(), "{printed}");
-    assert!(printed.contains("PASS") && !printed.contains("FAIL"), "{printed}");
+    assert!(
+        printed.contains("PASS") && !printed.contains("FAIL"),
+        "{printed}"
+    );
 }

@@ -20,7 +20,12 @@ fn chain(app: &App, protocol: Protocol) -> Chain {
     let inbound = Config::default().inbound(PORT, protocol, MtlsMode::Strict);
     let server = proxy(inbound).account("server").app(app.address).start();
     let service = service("app", 80, protocol).mesh(server.served(), "server");
-    Chain { client: proxy(Config::default().service(service)).account("client").start(), server }
+    Chain {
+        client: proxy(Config::default().service(service))
+            .account("client")
+            .start(),
+        server,
+    }
 }
 
 #[tokio::test]
@@ -41,7 +46,10 @@ async fn grpc_passes_with_its_trailers() {
     assert_eq!(app.connections(), 1);
     for proxy in [&chain.client, &chain.server] {
         let metrics = proxy.telemetry.metrics();
-        assert!(metrics.contains("request_protocol=\"grpc\"") && metrics.contains("grpc_response_status=\"5\""));
+        assert!(
+            metrics.contains("request_protocol=\"grpc\"")
+                && metrics.contains("grpc_response_status=\"5\"")
+        );
     }
 }
 
@@ -49,7 +57,8 @@ async fn grpc_passes_with_its_trailers() {
 async fn websockets_pass() {
     let app = App::raw(|mut stream| async move {
         read_head(&mut stream).await;
-        let answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        let answer =
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
         stream.write_all(answer.as_bytes()).await.unwrap();
         let (mut read, mut write) = stream.split();
         let _ = tokio::io::copy(&mut read, &mut write).await;
@@ -74,7 +83,9 @@ async fn a_peer_that_closes_its_http2_connections_costs_nothing() {
     let app = App::raw(|stream| async move {
         let mut connection = h2::server::handshake(stream).await.unwrap();
         if let Some(Ok((_, mut respond))) = connection.accept().await {
-            respond.send_response(http::Response::new(()), true).unwrap();
+            respond
+                .send_response(http::Response::new(()), true)
+                .unwrap();
             connection.graceful_shutdown();
             while connection.accept().await.is_some() {}
         }
@@ -83,8 +94,13 @@ async fn a_peer_that_closes_its_http2_connections_costs_nothing() {
     let chain = chain(&app, Protocol::Http2);
     let mut client = crate::http2::client(chain.client.explicit).await;
     for _ in 0..5 {
-        let request = Request::get("http://app/").body(Full::<Bytes>::default()).unwrap();
-        assert_eq!(within(client.send_request(request)).await.unwrap().status(), 200);
+        let request = Request::get("http://app/")
+            .body(Full::<Bytes>::default())
+            .unwrap();
+        assert_eq!(
+            within(client.send_request(request)).await.unwrap().status(),
+            200
+        );
     }
     assert_eq!(app.connections(), 5);
 }
@@ -109,7 +125,9 @@ async fn the_applications_own_tls_passes_inside() {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    let mut session = rustls::ClientConnection::new(std::sync::Arc::new(config), "app".try_into().unwrap()).unwrap();
+    let mut session =
+        rustls::ClientConnection::new(std::sync::Arc::new(config), "app".try_into().unwrap())
+            .unwrap();
     let mut hello = Vec::new();
     session.write_tls(&mut hello).unwrap();
     tunnel.0.write_all(&hello).await.unwrap();
@@ -124,7 +142,9 @@ async fn requests_in_a_row_use_one_connection_on_each_hop() {
     let chain = chain(&app, Protocol::Http);
     let mut client = Client::to(chain.client.explicit).await;
     for _ in 0..20 {
-        client.send("POST http://app/ HTTP/1.1\r\nHost: app\r\nContent-Length: 4\r\n\r\nbody").await;
+        client
+            .send("POST http://app/ HTTP/1.1\r\nHost: app\r\nContent-Length: 4\r\n\r\nbody")
+            .await;
         assert!(client.answer().await.body.ends_with("\nbody"));
     }
     assert_eq!(app.connections(), 1);

@@ -172,7 +172,10 @@ async fn without_a_configuration_nothing_is_accepted() {
     let server = server(&app, Config::default());
     let mut plain = Client::to(server.served()).await;
     // The reset may be faster than the request.
-    let _ = plain.0.write_all(b"GET / HTTP/1.1\r\nHost: app\r\n\r\n").await;
+    let _ = plain
+        .0
+        .write_all(b"GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+        .await;
     plain.rest().await.unwrap_err();
     assert_eq!(app.connections(), 0);
 }

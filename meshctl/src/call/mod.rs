@@ -5,7 +5,7 @@ mod caller;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -13,6 +13,8 @@ use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+
+use crate::clock;
 
 pub use admin::{Admin, AdminError};
 pub use caller::{Caller, CallerError, serve_caller};
@@ -101,7 +103,7 @@ pub async fn call(
 }
 
 async fn call_untimed(via: &Via, mut request: Request<Full<Bytes>>) -> Result<Answer, CallError> {
-    let began = Instant::now();
+    let began = clock::instant();
     set_host(&mut request)?;
     let response = match via {
         Via::Unix(path) => {

@@ -17,6 +17,7 @@ use super::up::{ready_line, stop};
 use crate::address::PortPicker;
 use crate::call::Admin;
 use crate::cli::DemoArgs;
+use crate::clock;
 use crate::demo::{LiveConfig, Sample, Target, Targets, Tour, Traffic, gateway_address, show_live};
 use crate::mesh::{MeshPlan, Notice, Notices, Prepared, Running};
 use crate::offline;
@@ -44,7 +45,7 @@ const VISITORS: Targets = Targets {
 };
 
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
-    let began = Instant::now();
+    let began = clock::instant();
     let temporary = if args.check && args.state.is_none() {
         Some(Temporary::new()?)
     } else {
@@ -140,11 +141,10 @@ async fn serve(
 /// Between the steps: the steps themselves tell what they break, so a line each is enough.
 async fn print_short(mut notices: mpsc::UnboundedReceiver<Notice>) {
     while let Some(notice) = notices.recv().await {
-        let text = notice.to_string();
-        say(format_args!(
-            "   note:  {}",
-            text.lines().next().unwrap_or_default()
-        ));
+        if let Notice::Warning(text) = notice {
+            let first = text.lines().next().unwrap_or_default();
+            say(format_args!("   note:  {first}"));
+        }
     }
     std::future::pending::<()>().await;
 }

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cli::DownArgs;
+use crate::clock;
 use crate::output::say;
 use crate::state::{StateDir, StateLock};
 
@@ -26,9 +27,9 @@ pub(super) fn run(args: &DownArgs) -> anyhow::Result<ExitCode> {
     let pid = holder.with_context(|| format!("a mesh is just starting in {dir}: try again"))?;
     kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM)
         .with_context(|| format!("cannot stop process {pid}, which runs the mesh in {dir}"))?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = clock::instant() + PATIENCE;
     while StateLock::holder(&state) == Some(Some(pid)) {
-        if Instant::now() >= deadline {
+        if clock::instant() >= deadline {
             bail!(
                 "process {pid} still runs the mesh in {dir} after {PATIENCE:?}: `kill -9 {pid}` ends it and all it has started"
             );

@@ -1,7 +1,6 @@
 //! `meshctl status`.
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use mesh_api::v1::{
     ControlPlaneStatus, Problem, ProblemList, ProxyList, ProxySelf, ProxyStatus, Severity,
@@ -11,12 +10,14 @@ use serde::Serialize;
 
 use crate::call::Admin;
 use crate::cli::{Output, StatusArgs};
+use crate::clock;
 use crate::output::{count, json, say};
 use crate::state::{Capture, MeshRecord, StateDir, WorkloadKind, WorkloadRecord};
 use crate::table::Table;
 
 /// Everything that `status` tells; the form of `-o json`.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Report {
     state: String,
     capture: Capture,
@@ -30,6 +31,7 @@ struct Report {
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Proxy {
     #[serde(flatten)]
     record: WorkloadRecord,
@@ -45,7 +47,7 @@ pub(super) async fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let report = gather(&state, record).await;
     match args.output.output {
         Output::Json => json(&report)?,
-        Output::Text => say(render(&report, unix_now())),
+        Output::Text => say(render(&report, clock::unix_seconds())),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -93,13 +95,6 @@ async fn gather(state: &StateDir, record: MeshRecord) -> Report {
         proxies,
         problems,
     }
-}
-
-fn unix_now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn render(report: &Report, now: i64) -> String {

@@ -1,11 +1,11 @@
 //! `meshctl token`.
 
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use mesh_ca::{JoinClaims, JoinTokens};
 
 use crate::cli::TokenArgs;
+use crate::clock;
 use crate::output::say;
 use crate::state::{MeshRecord, StateDir};
 
@@ -16,7 +16,7 @@ pub(super) fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
     let token = JoinTokens::open(&state.ca())?.mint(&JoinClaims {
         workload: workload.workload_name()?,
         service_account: workload.service_account.clone(),
-        expires: SystemTime::now() + args.ttl,
+        expires: clock::now() + args.ttl,
         single_use: !args.reusable,
     })?;
     say(format_args!("{token}"));

@@ -7,13 +7,14 @@ use tokio::sync::mpsc;
 
 use super::signals::StopSignals;
 use crate::cli::UpArgs;
+use crate::clock;
 use crate::mesh::{MeshPlan, Notice, Notices, Prepared, Running};
 use crate::mesh_file::MeshFile;
 use crate::output::{complain, count, say};
 use crate::state::StateDir;
 
 pub(super) fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
-    let began = Instant::now();
+    let began = clock::instant();
     let mesh = MeshFile::read(&args.mesh)?;
     let state = StateDir::find(args.state.state.as_deref())?;
     say(format_args!(

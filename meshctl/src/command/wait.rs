@@ -20,10 +20,9 @@ pub(super) async fn run(args: &WaitArgs) -> anyhow::Result<ExitCode> {
     if let Some(revision) = args.revision {
         path.push_str(&format!("&revision={revision}"));
     }
-    let status: ControlPlaneStatus =
-        admin.get_within(&path, args.timeout).await.context(
-            "not every proxy is up to date yet: `meshctl status` shows which, and what it refuses",
-        )?;
+    let status: ControlPlaneStatus = admin.get_within(&path, args.timeout).await.context(
+        "not every proxy is up to date yet: `meshctl status` shows which, and what it refuses",
+    )?;
     match args.output.output {
         Output::Json => json(&status)?,
         Output::Text => {

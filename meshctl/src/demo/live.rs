@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 use std::io::IsTerminal as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mesh_proxy::telemetry::Edge;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::EdgeTable;
 use crate::call::Admin;
+use crate::clock;
 use crate::mesh::Notice;
 use crate::output::{complain, say};
 use crate::state::MeshRecord;
@@ -28,8 +30,8 @@ pub async fn show_live(
     let terminal = std::io::stdout().is_terminal();
     let pause = if terminal { TERMINAL_PAUSE } else { FILE_PAUSE };
     let mut kept: VecDeque<String> = VecDeque::new();
-    let (mut before, mut since) = (edges(&record).await, Instant::now());
-    let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + pause, pause);
+    let (mut before, mut since) = (edges(&record).await, clock::instant());
+    let mut tick = tokio::time::interval_at(Instant::now() + pause, pause);
     loop {
         tokio::select! {
             _ = tick.tick() => {
@@ -39,7 +41,7 @@ pub async fn show_live(
                 } else {
                     say(now.summary(&before, elapsed));
                 }
-                (before, since) = (now, Instant::now());
+                (before, since) = (now, clock::instant());
             }
             Some(notice) = notices.recv() => {
                 if terminal {

@@ -255,7 +255,12 @@ fn forwarding(forward: &Forward) -> String {
     if forward.timeout_ms > 0 {
         text.push_str(&format!(", timeout {} ms", forward.timeout_ms));
     }
-    if let Some(retry) = &forward.retry {
+    // The mesh's own retries stand behind every route; only others are news.
+    if let Some(retry) = forward
+        .retry
+        .as_ref()
+        .filter(|retry| retry.origin.is_some())
+    {
         text.push_str(&format!(
             ", {} retries on {}",
             retry.attempts,

@@ -29,7 +29,7 @@ fn says_what_a_sidecar_runs() {
                             {"host": "reviews.default.svc.cluster.local", "port": 9080, "subset": "v1", "weight": 50},
                             {"host": "reviews.default.svc.cluster.local", "port": 9080, "subset": "v3", "weight": 50}],
                         "timeoutMs": "1000",
-                        "retry": {"attempts": 2, "retryOn": ["5xx"]}}}
+                        "retry": {"attempts": 2, "retryOn": ["5xx"], "origin": origin(20)}}}
                 ]}},
             {"name": "service/reviews.default.svc.cluster.local", "version": "1",
                 "service": {"hostname": "reviews.default.svc.cluster.local"}},

@@ -36,9 +36,9 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// `file:line`, or `default`.
+/// `file:line`, or that nobody has said anything.
 fn place(origin: Option<&Origin>) -> String {
-    origin.map_or_else(|| "default".to_owned(), Origin::to_string)
+    origin.map_or_else(|| "mesh default".to_owned(), Origin::to_string)
 }
 
 fn write_outbound(f: &mut fmt::Formatter<'_>, outbound: &OutboundReport) -> fmt::Result {
@@ -98,12 +98,14 @@ fn write_route(f: &mut fmt::Formatter<'_>, route: &RouteReport) -> fmt::Result {
     } else {
         "route lost    "
     };
-    let name = if route.name.is_empty() {
-        String::new()
-    } else {
-        format!("{} ", route.name)
-    };
-    write!(f, "\n  {mark} {name}{}", place(route.origin.as_ref()))?;
+    match &route.origin {
+        Some(origin) if route.name.is_empty() => write!(f, "\n  {mark} {origin}")?,
+        Some(origin) => write!(f, "\n  {mark} {} {origin}", route.name)?,
+        None => write!(
+            f,
+            "\n  {mark} the destination's own: no VirtualService has a say"
+        )?,
+    }
     for tried in &route.matches {
         write_match(f, tried)?;
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use mesh_api::InvalidWorkloadName;
 use mesh_ca::{Authority, AuthorityError, AuthorityOptions, FileError, JoinClaims, JoinTokens};
@@ -16,7 +16,7 @@ use super::programs::{OWN_MARK, ProxyFiles};
 use crate::address::{AddressError, Network};
 use crate::netns::{HubPlan, NetnsError, Subnet, WorkloadNs, prepare_hub};
 use crate::state::{Capture, LockError, StateError, StateLock, WorkloadKind, WorkloadRecord};
-use crate::{file, placement, world};
+use crate::{clock, file, placement, world};
 
 /// A proxy presents its token once; after that its certificate renews itself.
 const TOKEN_LIFE: Duration = Duration::from_secs(60 * 60);
@@ -247,7 +247,7 @@ impl Joins {
         let claims = JoinClaims {
             workload: record.workload_name()?,
             service_account: record.service_account.clone(),
-            expires: SystemTime::now() + TOKEN_LIFE,
+            expires: clock::now() + TOKEN_LIFE,
             single_use: true,
         };
         let token = self.0.mint(&claims)?;

@@ -23,6 +23,7 @@ pub enum Capture {
 
 /// A running mesh.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct MeshRecord {
     /// Process of `up` or `demo`.
     pub pid: u32,
@@ -54,6 +55,7 @@ pub enum WorkloadKind {
 
 /// One running workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct WorkloadRecord {
     /// `<namespace>/<name>`.
     pub name: String,
@@ -85,6 +87,7 @@ pub struct WorkloadRecord {
 
 /// One port of a running workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PortRecord {
     /// Name; empty for gateways.
     pub name: String,

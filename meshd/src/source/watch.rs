@@ -223,7 +223,10 @@ impl Watcher {
         } else if edit == Edit::new() {
             true
         } else {
-            config.send(Message::Edit { edit, done: None }).await.is_ok()
+            config
+                .send(Message::Edit { edit, done: None })
+                .await
+                .is_ok()
         }
     }
 }

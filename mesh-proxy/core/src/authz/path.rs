@@ -59,11 +59,34 @@ fn decode_unreserved(path: &str) -> String {
                 out.push(char::from(byte));
                 rest = after.get(2..).unwrap_or_default();
             }
-            _ => {
+            Some(_) => {
+                // Stays encoded, as it was written.
+                out.extend(['%'].into_iter().chain(hex.unwrap_or_default().chars()));
+                rest = after.get(2..).unwrap_or_default();
+                continue;
+            }
+            None => {
                 out.push(if next == '\\' { '/' } else { next });
                 rest = after;
             }
         }
+        encode_nested(&mut out);
     }
     out
+}
+
+/// A stray `%` and what was decoded behind it must not become a sequence that the next reader
+/// decodes again: `%%36%31` is not `%61`, which is `a` to a server behind a policy. The `%` is
+/// encoded then, which means the same as before (Chromium's URL canonicalizer, which Envoy's
+/// BASE normalisation uses, has the same rule for nested escapes).
+fn encode_nested(out: &mut String) {
+    let Some(start) = out.len().checked_sub(3) else {
+        return;
+    };
+    if let Some([b'%', high, low]) = out.as_bytes().get(start..)
+        && high.is_ascii_hexdigit()
+        && low.is_ascii_hexdigit()
+    {
+        out.insert_str(start + 1, "25");
+    }
 }

@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn normal_form_is_stable(path in "/[a-c./\\\\%2eEfF]{0,24}") {
+    fn normal_form_is_stable(path in "/[a-c./\\\\%2356eEfF]{0,24}") {
         let once = normalise(&path).into_owned();
         prop_assert_eq!(normalise(&once), once.as_str());
         prop_assert!(!once.split('/').any(|segment| segment == "." || segment == ".."), "{}", once);

@@ -1,0 +1,11 @@
+//! What a mesh does with bad configuration, bad applications, bad clients and a hard end: a clear
+//! error that names cause and place, nothing else disturbed, no process left behind.
+
+mod clients;
+mod configuration;
+mod failing;
+mod fixture;
+mod identity;
+mod leftovers;
+mod mesh_file;
+mod several;
