@@ -14,7 +14,7 @@ test:
 
 # Transparent capture in network namespaces. Needs nftables (or iptables) and iproute2.
 netns:
-    cargo test -p mesh-tests --features netns --test netns
+    cargo test -p mesh-tests --features netns --test netns --test netns_basic
 
 # Write mesh-api/src/generated anew after a change under proto/.
 gen:

@@ -12,7 +12,7 @@ use crate::app::{App, BuildError, RunError, Settings};
 use crate::authority::{Authority, AuthorityError, AuthorityOptions};
 use crate::clock;
 use crate::duration::parse_duration;
-use crate::listen::ListenAddress;
+use crate::listen::{ListenAddress, raise_descriptor_limit};
 use crate::pem;
 use crate::storage::FileError;
 use crate::tokens::{JoinClaims, JoinTokens};
@@ -141,7 +141,10 @@ impl Command {
         match self {
             Self::Init(args) => args.run(&mut std::io::stdout()),
             Self::Token(args) => args.run(&mut std::io::stdout()),
-            Self::Serve(args) => args.run(shutdown).await,
+            Self::Serve(args) => {
+                raise_descriptor_limit();
+                args.run(shutdown).await
+            }
         }
     }
 }

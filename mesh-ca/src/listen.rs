@@ -97,6 +97,19 @@ pub struct SocketFile {
     _lock: File,
 }
 
+/// Lets this process have as many descriptors as its hard limit allows. A server needs one for
+/// every connection, and the soft limit is 1024 on most systems for programs that use select(2).
+/// For servers' own processes: what they start inherits it.
+pub fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        // It serves, only fewer clients at once.
+        tracing::warn!(%error, "cannot raise the limit of open descriptors");
+    }
+}
+
 // === impl ListenAddress ===
 
 impl FromStr for ListenAddress {

@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use crate::app::{App, Handle};
 use crate::capture::{self, CaptureArgs, Operation};
+use crate::net::raise_descriptor_limit;
 use crate::runtime;
 use crate::settings::{Settings, SettingsSource};
 use crate::telemetry::install_tracing;
@@ -72,6 +73,7 @@ impl Command {
 fn run(args: RunArgs) -> anyhow::Result<()> {
     let settings = Settings::try_from(args.settings)?;
     let level = install_tracing(&args.log, args.log_json)?;
+    raise_descriptor_limit();
     // Every configuration names its provider; this is for libraries that do not.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     runtime::single_threaded()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use mesh_api::v1::OutboundPolicy;
 use mesh_api::{TrustDomain, WorkloadName};
-use mesh_ca::listen::ListenAddress;
+use mesh_ca::listen::{ListenAddress, raise_descriptor_limit};
 use mesh_ca::{OutputFormat, parse_duration};
 use meshd_core::MeshSettings;
 use tokio_util::sync::CancellationToken;
@@ -181,7 +181,10 @@ impl Command {
         shutdown: CancellationToken,
     ) -> Result<(), CommandError> {
         match self {
-            Self::Run(args) => args.run(log, shutdown).await,
+            Self::Run(args) => {
+                raise_descriptor_limit();
+                args.run(log, shutdown).await
+            }
             Self::Token(args) => args.run(&mut std::io::stdout()),
         }
     }

@@ -121,6 +121,18 @@ impl Acceptor {
     }
 }
 
+/// Lets this process have as many descriptors as its hard limit allows: every connection needs
+/// one or two, and the soft limit is 1024 on most systems for programs that use select(2).
+pub fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        // It serves, only fewer connections at once.
+        tracing::warn!(%error, "cannot raise the limit of open descriptors");
+    }
+}
+
 // Peers that are gone without a word are noticed after two minutes.
 pub(super) fn keep_alive(stream: &TcpStream) {
     let probes = TcpKeepalive::new()

@@ -7,7 +7,7 @@ mod relay;
 mod stream;
 
 pub use connect::{ConnectError, Dialer, connect, lookup};
-pub use listen::{Acceptor, bind, bind_shared};
+pub use listen::{Acceptor, bind, bind_shared, raise_descriptor_limit};
 pub use orig_dst::original_destination;
 pub use relay::{Ending, RelayLimits, RelayMeter, relay};
 pub use stream::{Stream, reset};

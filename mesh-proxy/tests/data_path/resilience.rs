@@ -122,7 +122,7 @@ async fn requests_time_out() {
 async fn tries_time_out_and_the_next_one_may_succeed() {
     let (slow, app) = (silent().await, App::echo("a").await);
     let per_try = Retry {
-        per_try_timeout_ms: 50,
+        per_try_timeout_ms: 400,
         ..retry(3)
     };
     let to = Forward {

@@ -114,13 +114,12 @@ async fn garbage_is_refused_everywhere() {
     let mut traffic = fixture.traffic();
     let before = processes(&fixture.mesh.state());
     let hello_without_end = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 not as long as it says";
-    let garbage: [&[u8]; 11] = [
+    let garbage: [&[u8]; 10] = [
         b"",
         b"\x00\x01\x02\x03\xff\xfe\r\n\r\n",
         b"\r\n\r\n\r\n\r\n",
         b"GET\r\n\r\n",
         b"GET / HTTP/9.9\r\nHost: echo:9000\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         b"\x16\x03\x01\xff\xff\x01 no hello",
         hello_without_end,
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",

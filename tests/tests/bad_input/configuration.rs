@@ -88,7 +88,7 @@ fn cases() -> Vec<Case> {
             "[echo",
             "6:7: error: this is no YAML",
         ),
-        Case::spoilt("a tab", "  http:", "\thttp:", "6:1: error: this is no YAML"),
+        Case::spoilt("a tab", "  http:", "\thttp:", "6:2: error: this is no YAML"),
         Case::spoilt(
             "unknown field",
             "- route:",
@@ -227,9 +227,9 @@ async fn a_file_that_cannot_be_read_as_text_disturbs_nobody() {
                 .then_some(())
         })
         .await;
-        let (code, printed, _) = analyze(&fixture);
-        assert_eq!(code, 1, "{printed}");
-        assert!(printed.contains(&format!("{BESIDE}:")), "{printed}");
+        let (code, printed, errors) = analyze(&fixture);
+        assert_eq!(code, 1, "{printed}{errors}");
+        assert!(format!("{printed}{errors}").contains(&format!("{BESIDE}:")), "{printed}{errors}");
         traffic.more(5).await.unwrap();
         // The neighbours go on changing.
         fixture

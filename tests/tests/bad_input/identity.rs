@@ -214,7 +214,7 @@ async fn the_control_plane_signs_for_those_only_who_may_join() {
         .unwrap();
     let other = request_for("spiffe://cluster.local/ns/default/sa/echo");
     for (what, token, csr, reason) in [
-        ("no token", None, &own, "not_authenticated"),
+        ("no token", None, &own, "no_credentials"),
         (
             "nonsense",
             Some("nonsense".to_owned()),
@@ -237,13 +237,13 @@ async fn the_control_plane_signs_for_those_only_who_may_join() {
             "foreign",
             Some(mint(elsewhere.path(), now + HOUR)),
             &own,
-            "token_signature",
+            "token_foreign",
         ),
         (
             "another identity",
             Some(mint(&ours, now + HOUR)),
             &other,
-            "identity_mismatch",
+            "request_name",
         ),
     ] {
         let mut request = tonic::Request::new(SignRequest {
