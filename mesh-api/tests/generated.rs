@@ -2,6 +2,12 @@
 //!
 //! `MESH_GENERATE=1 cargo test -p mesh-api --test generated` writes it anew.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test says what went wrong by failing"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -173,7 +173,9 @@ async fn without_a_configuration_nothing_is_accepted() {
     let ask = async {
         // The reset may be faster than the request, and even than the client's own connect.
         let mut plain = tokio::net::TcpStream::connect(server.served()).await?;
-        plain.write_all(b"GET / HTTP/1.1\r\nHost: app\r\n\r\n").await?;
+        plain
+            .write_all(b"GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+            .await?;
         plain.read_u8().await
     };
     within(ask).await.unwrap_err();

@@ -105,7 +105,7 @@ fn cases() -> Vec<Case> {
             "wrong number",
             "}}]",
             "}, weight: lots}]",
-            "7:58: error: expected a number",
+            "7:60: error: expected a number",
         ),
         Case::spoilt(
             "nothing to do",
@@ -229,7 +229,10 @@ async fn a_file_that_cannot_be_read_as_text_disturbs_nobody() {
         .await;
         let (code, printed, errors) = analyze(&fixture);
         assert_eq!(code, 1, "{printed}{errors}");
-        assert!(format!("{printed}{errors}").contains(&format!("{BESIDE}:")), "{printed}{errors}");
+        assert!(
+            format!("{printed}{errors}").contains(&format!("{BESIDE}:")),
+            "{printed}{errors}"
+        );
         traffic.more(5).await.unwrap();
         // The neighbours go on changing.
         fixture
