@@ -141,7 +141,7 @@ async fn serve(
 /// Between the steps: the steps themselves tell what they break, so a line each is enough.
 async fn print_short(mut notices: mpsc::UnboundedReceiver<Notice>) {
     while let Some(notice) = notices.recv().await {
-        if let Notice::Warning(text) = notice {
+        if let Notice::Warning(text) | Notice::Problem(text) = notice {
             let first = text.lines().next().unwrap_or_default();
             say(format_args!("   note:  {first}"));
         }

@@ -88,7 +88,7 @@ async fn print(mut notices: mpsc::UnboundedReceiver<Notice>) {
     while let Some(notice) = notices.recv().await {
         match &notice {
             Notice::Info(_) => say(&notice),
-            Notice::Warning(_) => complain(&notice),
+            Notice::Warning(_) | Notice::Problem(_) => complain(&notice),
         }
     }
 }

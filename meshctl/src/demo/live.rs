@@ -50,7 +50,7 @@ pub async fn show_live(
                 } else {
                     match &notice {
                         Notice::Info(_) => say(&notice),
-                        Notice::Warning(_) => complain(&notice),
+                        Notice::Warning(_) | Notice::Problem(_) => complain(&notice),
                     }
                 }
             }

@@ -17,13 +17,13 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) async fn watch_configuration(socket: PathBuf, mut names: Names, notices: Notices) {
     let admin = Admin::new("the control plane", &socket);
     let mut known: BTreeSet<String> = BTreeSet::new();
-    let mut last: Option<(u64, u32, u32)> = None;
+    let mut last: Option<u64> = None;
     // A revision that is on its way to the proxies.
     let mut spreading = None;
     loop {
         // While the control plane is away there is nothing to tell.
         if let Ok(status) = admin.get::<ControlPlaneStatus>("/v1/status").await {
-            if last.is_some_and(|(revision, ..)| revision != status.revision) {
+            if last.is_some_and(|revision| revision != status.revision) {
                 spreading = Some(status.revision);
             }
             if spreading == Some(status.revision) && status.current == status.connected {
@@ -33,15 +33,15 @@ pub(super) async fn watch_configuration(socket: PathBuf, mut names: Names, notic
                 ));
                 spreading = None;
             }
-            let now = (status.revision, status.errors, status.warnings);
-            if last != Some(now)
-                && let Ok(list) = admin.get::<ProblemList>("/v1/problems").await
-            {
+            if last != Some(status.revision) {
+                names.refresh(&admin, &notices).await;
+                last = Some(status.revision);
+            }
+            // Problems change without a revision, too: what is in quarantine changes nothing.
+            if let Ok(list) = admin.get::<ProblemList>("/v1/problems").await {
                 let problems = list.problems.iter().map(line).collect::<BTreeSet<_>>();
                 tell(&known, &problems, &notices);
                 known = problems;
-                names.refresh(&admin, &notices).await;
-                last = Some(now);
             }
         }
         tokio::time::sleep(PAUSE).await;
@@ -54,7 +54,7 @@ fn line(problem: &Problem) -> String {
 
 fn tell(before: &BTreeSet<String>, now: &BTreeSet<String>, notices: &Notices) {
     for problem in now.difference(before) {
-        notices.warning(problem);
+        notices.problem(problem);
     }
     let solved = before.difference(now).count();
     if solved > 0 && now.is_empty() {

@@ -94,8 +94,13 @@ impl Watch {
         });
     }
 
-    /// An application ended. True if that is news.
+    /// An application ended, or could not be started at all. True if that is news.
     pub(super) fn ended(&mut self, name: &str) -> bool {
+        if !self.apps.contains_key(name) {
+            // No process has this id.
+            self.apps.insert(name.to_owned(), (0, AppState::Down));
+            return true;
+        }
         self.change(name, AppState::Down)
     }
 
@@ -209,6 +214,15 @@ mod tests {
         );
         assert_eq!(watch.seen(&second), Some(Health::Healthy));
         assert!(watch.down().is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_that_cannot_be_started_is_down() {
+        let (sender, _sightings) = mpsc::unbounded_channel();
+        let mut watch = Watch::new(sender);
+        assert!(watch.ended("default/a"));
+        assert!(!watch.ended("default/a"));
+        assert_eq!(watch.down(), ["default/a"]);
     }
 
     #[test]

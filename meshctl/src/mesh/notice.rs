@@ -11,6 +11,8 @@ pub enum Notice {
     Info(String),
     /// Something went wrong, and what follows from it.
     Warning(String),
+    /// A finding in the configuration, which says itself how bad it is.
+    Problem(String),
 }
 
 /// Takes messages.
@@ -36,6 +38,11 @@ impl Notices {
         self.send(Notice::Warning(text.into()));
     }
 
+    /// Tells of a finding in the configuration.
+    pub fn problem(&self, text: impl Into<String>) {
+        self.send(Notice::Problem(text.into()));
+    }
+
     fn send(&self, notice: Notice) {
         // Nobody listens while everything stops.
         let _ = self.0.send(notice);
@@ -45,7 +52,7 @@ impl Notices {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Info(text) => f.write_str(text),
+            Self::Info(text) | Self::Problem(text) => f.write_str(text),
             Self::Warning(text) => write!(f, "warning: {text}"),
         }
     }

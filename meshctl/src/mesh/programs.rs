@@ -177,7 +177,7 @@ fn explicit_gateway(args: Args, record: &WorkloadRecord) -> Args {
     let Some(port) = record.ports.first() else {
         return args.with("--gateway-listen", record.address.to_string());
     };
-    let offset = port.listen.port().wrapping_sub(port.port);
+    let offset = i32::from(port.listen.port()) - i32::from(port.port);
     args.with("--gateway-listen", port.listen.ip().to_string())
         .with("--gateway-port-offset", offset.to_string())
 }

@@ -266,7 +266,9 @@ impl Checker<'_> {
                 Vec::new()
             }
         };
-        let folder = self.path.parent().unwrap_or(Path::new(""));
+        // A bare file name has an empty parent, which is no directory for chdir(2).
+        let parent = self.path.parent().filter(|dir| *dir != Path::new(""));
+        let folder = parent.unwrap_or(Path::new("."));
         let dir = raw
             .dir
             .map_or_else(|| folder.to_owned(), |dir| folder.join(dir));
@@ -390,7 +392,7 @@ impl Checker<'_> {
         let shift = |port: &GatewayPort| {
             (
                 port.listen.ip(),
-                port.listen.port().wrapping_sub(port.number),
+                i32::from(port.listen.port()) - i32::from(port.number),
             )
         };
         if let Some((first, rest)) = ports.split_first()

@@ -208,6 +208,10 @@ impl Keeper {
             .env(DIES_WITH, std::process::id().to_string())
             .process_group(0);
         if let Some(dir) = &program.dir {
+            if !dir.is_dir() {
+                let text = format!("its directory {} is not there", dir.display());
+                return Err(io::Error::new(io::ErrorKind::NotFound, text));
+            }
             command.current_dir(dir);
         }
         let mut command = Command::from(command);
