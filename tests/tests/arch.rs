@@ -1,12 +1,7 @@
 //! The structure of the workspace, checked: who may depend on whom, what the pure crates may
 //! not touch, and how large a file may grow.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test says what went wrong by failing"
-)]
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

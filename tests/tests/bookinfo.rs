@@ -1,6 +1,12 @@
 //! Bookinfo under `meshctl up`, with routing as in Istio's examples added, changed and deleted
 //! while requests go through.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test says what went wrong by failing"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;

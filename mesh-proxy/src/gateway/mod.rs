@@ -64,7 +64,7 @@ fn follow(worker: &Rc<Worker>, open: &mut BTreeMap<u16, CancellationToken>) -> b
             continue;
         }
         let settings = &worker.shared.settings;
-        let Some(bound) = port.checked_add(settings.gateway_port_offset) else {
+        let Some(bound) = moved(port, settings.gateway_port_offset) else {
             tracing::error!(
                 port,
                 offset = settings.gateway_port_offset,
@@ -93,6 +93,12 @@ fn follow(worker: &Rc<Worker>, open: &mut BTreeMap<u16, CancellationToken>) -> b
         }
     }
     failed
+}
+
+/// The port that is bound for a port of the configuration.
+fn moved(port: u16, offset: i32) -> Option<u16> {
+    let bound = u16::try_from(i32::from(port).checked_add(offset)?).ok()?;
+    (bound != 0).then_some(bound)
 }
 
 fn ended(worker: &Rc<Worker>, token: CancellationToken) -> impl Future<Output = ()> + 'static {

@@ -58,7 +58,7 @@ pub struct Settings {
     pub gateway_listen: IpAddr,
     /// Added to a gateway's port numbers to get the ports that are bound, so that a gateway
     /// without privileges can serve port 80.
-    pub gateway_port_offset: u16,
+    pub gateway_port_offset: i32,
     /// Admin endpoint over TCP, loopback only.
     pub admin: Option<SocketAddr>,
     /// Admin endpoint over a Unix socket.

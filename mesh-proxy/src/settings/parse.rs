@@ -55,7 +55,7 @@ struct Listeners {
     outbound: Option<SocketAddr>,
     inbound: InboundMode,
     gateway_listen: IpAddr,
-    gateway_port_offset: u16,
+    gateway_port_offset: i32,
     admin: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
 }

@@ -69,7 +69,12 @@ pub struct SettingsSource {
     #[arg(long, env = "MESH_GATEWAY_LISTEN", value_name = "IP")]
     pub gateway_listen: Option<String>,
     /// Added to a gateway's ports to get the ports that it binds [default: 0]
-    #[arg(long, env = "MESH_GATEWAY_PORT_OFFSET", value_name = "N")]
+    #[arg(
+        long,
+        env = "MESH_GATEWAY_PORT_OFFSET",
+        value_name = "N",
+        allow_hyphen_values = true
+    )]
     pub gateway_port_offset: Option<String>,
     /// Admin endpoint: loopback-ip:port
     #[arg(long, env = "MESH_ADMIN", value_name = "IP:PORT")]

@@ -92,7 +92,7 @@ impl Spec {
         if let Some(offset) = self.gateway_offset {
             settings.kind = mesh_proxy::settings::ProxyKind::Gateway;
             settings.gateway_listen = "127.0.0.1".parse().unwrap();
-            settings.gateway_port_offset = offset;
+            settings.gateway_port_offset = offset.into();
         }
         let identity = match &self.account {
             Some(account) => IdentityHandle::fixed(CA.identity(account)),

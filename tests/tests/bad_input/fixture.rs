@@ -30,7 +30,7 @@ kind: Gateway
 metadata: {name: entry}
 spec:
   selector: {istio: ingressgateway}
-  servers: [{port: {number: 8080, name: http, protocol: HTTP}, hosts: ['*']}]
+  servers: [{port: {number: 61000, name: http, protocol: HTTP}, hosts: ['*']}]
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -115,7 +115,7 @@ spec:
   gateways:
   - name: istio-ingressgateway
     labels: {{istio: ingressgateway}}
-    ports: [{{port: 8080, listen: '{gateway}'}}]
+    ports: [{{port: 61000, listen: '{gateway}'}}]
 "
     )
 }

@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::fixture::{Fixture, ask, get, until};
+use crate::fixture::{Fixture, ask, get};
 
 const STRICT: &str = "\
 apiVersion: security.istio.io/v1
@@ -246,22 +246,28 @@ async fn the_control_plane_signs_for_those_only_who_may_join() {
             "request_name",
         ),
     ] {
-        let mut request = tonic::Request::new(SignRequest {
-            csr_der: csr.clone(),
-            ttl_seconds: 0,
-        });
-        if let Some(token) = token {
-            request
-                .metadata_mut()
-                .insert("authorization", format!("Bearer {token}").parse().unwrap());
-        }
-        let status = client.sign(request).await.unwrap_err();
+        let status = client.sign(request(csr, token)).await.unwrap_err();
         let told = status
             .metadata()
             .get("mesh-refusal")
             .map(|value| value.to_str().unwrap());
         assert_eq!(told, Some(reason), "{what}: {status}");
     }
+    // The same question asked properly is answered.
+    let token = mint(&ours, now + HOUR);
+    let answer = client.sign(request(&own, Some(token))).await.unwrap();
+    assert_eq!(answer.into_inner().identity, CLIENT);
+    traffic.more(5).await.unwrap();
+    traffic.stop().await.unwrap();
+    fixture.mesh.stop().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_control_plane_takes_certificates_of_its_mesh_only() {
+    let fixture = Fixture::start().await;
+    let address = ListenAddress::Unix(fixture.mesh.state().join("meshd.sock"));
+    let ours = fixture.mesh.state().join("ca");
+    let elsewhere = tempfile::tempdir().unwrap();
     for (what, certificate) in [
         (
             "an unknown root",
@@ -279,27 +285,24 @@ async fn the_control_plane_signs_for_those_only_who_may_join() {
         };
         assert!(failed, "{what}");
     }
-    // The same question asked properly is answered.
+    let good = certificate(&ours, CLIENT, HOUR, Duration::ZERO);
+    for certificate in [None, Some(good)] {
+        let mut client = control(&address, certificate).await.unwrap();
+        client.trust_bundle(TrustBundleRequest {}).await.unwrap();
+    }
+    fixture.mesh.stop().unwrap();
+}
+
+fn request(csr: &[u8], token: Option<String>) -> tonic::Request<SignRequest> {
     let mut request = tonic::Request::new(SignRequest {
-        csr_der: own,
+        csr_der: csr.to_vec(),
         ttl_seconds: 0,
     });
-    let token = mint(&ours, now + HOUR);
+    if let Some(token) = token {
+        let value = format!("Bearer {token}").parse().unwrap();
+        request.metadata_mut().insert("authorization", value);
+    }
     request
-        .metadata_mut()
-        .insert("authorization", format!("Bearer {token}").parse().unwrap());
-    assert_eq!(
-        client.sign(request).await.unwrap().into_inner().identity,
-        CLIENT
-    );
-    until("an answer to others", async || {
-        let mut other = control(&address, None).await.ok()?;
-        other.trust_bundle(TrustBundleRequest {}).await.ok()
-    })
-    .await;
-    traffic.more(5).await.unwrap();
-    traffic.stop().await.unwrap();
-    fixture.mesh.stop().unwrap();
 }
 
 /// A certificate request that names an identity itself.

@@ -4,81 +4,83 @@ use std::fs;
 
 use crate::fixture::{processes, run};
 
+/// What is wrong, the file's `spec`, and where the message has to be.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    (
+        "an unknown field",
+        "workloads: [{name: a, porst: []}]",
+        "5:25: error: unknown field `porst`",
+    ),
+    (
+        "a duplicate",
+        "workloads: [{name: a}, {name: a}]",
+        "5:33: error: the name `default/a` is taken by the workload in line 5",
+    ),
+    (
+        "a bad name",
+        "workloads: [{name: A_b}]",
+        "5:22: error: name `A_b`",
+    ),
+    (
+        "a bad account",
+        "workloads: [{name: a, serviceAccount: 'x y'}]",
+        "5:41: error: serviceAccount `x y`",
+    ),
+    (
+        "a bad label",
+        "workloads: [{name: a, labels: {app: 'x y'}}]",
+        "5:39: error: label app",
+    ),
+    ("a wrong type", "workloads: {name: a}", "5:14: error: "),
+    (
+        "a bad number",
+        "workloads: [{name: a, ports: [{port: http}]}]",
+        "5:40: error: ",
+    ),
+    (
+        "a number too large",
+        "workloads: [{name: a, ports: [{port: 70000}]}]",
+        "5:40: error: ",
+    ),
+    (
+        "a port of the sidecar",
+        "workloads: [{name: a, command: [x], ports: [{port: 15090}]}]",
+        "5:54: error: port 15090 belongs to the sidecar",
+    ),
+    (
+        "a port twice",
+        "workloads: [{name: a, command: [x], ports: [{port: 80}, {port: 80}]}]",
+        "error: port 80 is listed twice",
+    ),
+    (
+        "an empty command",
+        "workloads: [{name: a, command: []}]",
+        "5:34: error: command is empty",
+    ),
+    (
+        "a bad listener",
+        "gateways: [{name: a, ports: [{port: 80, listen: here}]}]",
+        "5:32: error: listen must be",
+    ),
+    (
+        "a bad policy",
+        "outboundTrafficPolicy: {mode: SOME}\n  workloads: [{name: a}]",
+        "5:33: error: outboundTrafficPolicy.mode `SOME`",
+    ),
+    ("malformed YAML", "workloads: [{name: a", "error: "),
+    (
+        "no workload",
+        "workloads: []",
+        "error: the mesh has no workloads",
+    ),
+];
+
 #[test]
 fn mistakes_are_refused_by_their_place_before_anything_runs() {
-    let cases = [
-        (
-            "an unknown field",
-            "workloads: [{name: a, porst: []}]",
-            "5:25: error: unknown field `porst`",
-        ),
-        (
-            "a duplicate",
-            "workloads: [{name: a}, {name: a}]",
-            "5:33: error: the name `default/a` is taken by the workload in line 5",
-        ),
-        (
-            "a bad name",
-            "workloads: [{name: A_b}]",
-            "5:22: error: name `A_b`",
-        ),
-        (
-            "a bad account",
-            "workloads: [{name: a, serviceAccount: 'x y'}]",
-            "5:41: error: serviceAccount `x y`",
-        ),
-        (
-            "a bad label",
-            "workloads: [{name: a, labels: {app: 'x y'}}]",
-            "5:39: error: label app",
-        ),
-        ("a wrong type", "workloads: {name: a}", "5:14: error: "),
-        (
-            "a bad number",
-            "workloads: [{name: a, ports: [{port: http}]}]",
-            "5:40: error: ",
-        ),
-        (
-            "a number too large",
-            "workloads: [{name: a, ports: [{port: 70000}]}]",
-            "5:40: error: ",
-        ),
-        (
-            "a port of the sidecar",
-            "workloads: [{name: a, command: [x], ports: [{port: 15090}]}]",
-            "5:54: error: port 15090 belongs to the sidecar",
-        ),
-        (
-            "a port twice",
-            "workloads: [{name: a, command: [x], ports: [{port: 80}, {port: 80}]}]",
-            "error: port 80 is listed twice",
-        ),
-        (
-            "an empty command",
-            "workloads: [{name: a, command: []}]",
-            "5:34: error: command is empty",
-        ),
-        (
-            "a bad listener",
-            "gateways: [{name: a, ports: [{port: 80, listen: here}]}]",
-            "5:32: error: listen must be",
-        ),
-        (
-            "a bad policy",
-            "outboundTrafficPolicy: {mode: SOME}\n  workloads: [{name: a}]",
-            "5:33: error: outboundTrafficPolicy.mode `SOME`",
-        ),
-        ("malformed YAML", "workloads: [{name: a", "error: "),
-        (
-            "no workload",
-            "workloads: []",
-            "error: the mesh has no workloads",
-        ),
-    ];
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("mesh.yaml");
     let state = directory.path().join("s");
-    for (name, spec, expected) in cases {
+    for (name, spec, expected) in MISTAKES {
         let head = "apiVersion: mesh.dev/v1alpha1\nkind: Mesh\nmetadata: {name: x}\nspec:\n";
         fs::write(&path, format!("{head}  {spec}\n")).unwrap();
         let (code, printed, errors) = run([
@@ -93,7 +95,7 @@ fn mistakes_are_refused_by_their_place_before_anything_runs() {
             errors.starts_with(&format!("error: {}:", path.display())),
             "{name}: {errors}"
         );
-        assert!(errors.contains(expected), "{name}: {errors}");
+        assert!(errors.contains(*expected), "{name}: {errors}");
         assert!(!state.exists(), "{name}: nothing was begun");
         assert_eq!(processes(&state), [], "{name}");
     }
