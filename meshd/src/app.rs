@@ -24,6 +24,7 @@ use crate::admin::{self, Admin, AdminListener};
 use crate::authority::{ExternalAuthorityError, ExternalIdentity};
 use crate::clock;
 use crate::discovery::{DiscoveryService, Shared};
+use crate::last_good::{LastGood, LastGoodError};
 use crate::logging::LogControl;
 use crate::metrics::{DiscoveryMetrics, Metrics, Sources};
 use crate::publish::{ConfigHandle, Message, Published, Publisher};
@@ -57,6 +58,9 @@ pub enum BuildError {
     /// The number of the last revision cannot be read.
     #[error(transparent)]
     Revision(#[from] RevisionError),
+    /// The last good configuration of an earlier process cannot be read.
+    #[error(transparent)]
+    LastGood(#[from] LastGoodError),
     /// The authority cannot be opened.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
@@ -148,6 +152,7 @@ impl App {
     pub async fn build(settings: Settings) -> Result<Bound, BuildError> {
         let lock = open_state(&settings.state_dir)?;
         let revisions = Revisions::open(&settings.state_dir)?;
+        let last_good = LastGood::open(&settings.state_dir)?;
         let (identity, tls) = Identity::open(&settings).await?;
         let scanner = Scanner::new(&settings.config)?;
         // Watch first, look second: so nothing between is lost.
@@ -158,7 +163,7 @@ impl App {
         let (publisher, published, scanner) = tokio::task::spawn_blocking(move || {
             let mut scanner = scanner;
             let scan = scanner.scan(clock::instant(), &Default::default());
-            let (publisher, published) = Publisher::new(mesh, revisions, scan.changes);
+            let (publisher, published) = Publisher::new(mesh, revisions, last_good, scan.changes);
             (publisher, published, scanner)
         })
         .await?;

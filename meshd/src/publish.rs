@@ -10,6 +10,7 @@ use meshd_core::{MeshSettings, ProblemLine, Store, World};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
+use crate::last_good::LastGood;
 use crate::revision::Revisions;
 
 /// A world that is in force, with its number.
@@ -74,6 +75,7 @@ pub(crate) struct Publisher {
     settings: MeshSettings,
     broken: BTreeMap<String, Problem>,
     revisions: Revisions,
+    last_good: LastGood,
     published: watch::Sender<Arc<Published>>,
     known_problems: BTreeSet<String>,
 }
@@ -146,12 +148,23 @@ impl Publisher {
     pub(crate) fn new(
         settings: MeshSettings,
         revisions: Revisions,
+        mut last_good: LastGood,
         first: Vec<Change>,
     ) -> (Self, watch::Receiver<Arc<Published>>) {
         let mut store = Store::new();
         let mut broken = BTreeMap::new();
+        last_good.retain(
+            &first
+                .iter()
+                .map(|change| change.path().to_owned())
+                .collect(),
+        );
         for change in first {
-            take(&mut store, &mut broken, change);
+            // As an earlier process did: first the good text, then what the file holds now.
+            if let Some(text) = last_good.text(change.path()) {
+                store.set_file(change.path(), text);
+            }
+            take(&mut store, &mut broken, &mut last_good, change);
         }
         let world = store.world(&settings);
         let nothing = Published {
@@ -167,10 +180,12 @@ impl Publisher {
             settings,
             broken,
             revisions,
+            last_good,
             published,
             known_problems: BTreeSet::new(),
         };
-        publisher.publish(world);
+        let first = publisher.publish(world);
+        publisher.last_good.learn(&first.problems);
         (publisher, receiver)
     }
 
@@ -184,7 +199,12 @@ impl Publisher {
                 match message {
                     Message::Edit { edit, done } => {
                         for change in edit.changes {
-                            take(&mut self.store, &mut self.broken, change);
+                            take(
+                                &mut self.store,
+                                &mut self.broken,
+                                &mut self.last_good,
+                                change,
+                            );
                         }
                         waiting.extend(done);
                     }
@@ -199,6 +219,8 @@ impl Publisher {
                 // Who has gone away does not want to know.
                 let _ = done.send(Arc::clone(&published));
             }
+            // After the proxies know: the disk takes its time.
+            self.last_good.learn(&published.problems);
         }
     }
 
@@ -265,14 +287,29 @@ impl Publisher {
     }
 }
 
-fn take(store: &mut Store, broken: &mut BTreeMap<String, Problem>, change: Change) {
+impl Change {
+    fn path(&self) -> &str {
+        match self {
+            Self::Set { path, .. } | Self::Remove { path } | Self::Broken { path, .. } => path,
+        }
+    }
+}
+
+fn take(
+    store: &mut Store,
+    broken: &mut BTreeMap<String, Problem>,
+    last_good: &mut LastGood,
+    change: Change,
+) {
     match change {
         Change::Set { path, text } => {
             broken.remove(&path);
+            last_good.changed(&path, &text);
             store.set_file(&path, &text);
         }
         Change::Remove { path } => {
             broken.remove(&path);
+            last_good.removed(&path);
             store.remove_file(&path);
         }
         Change::Broken { path, message } => {

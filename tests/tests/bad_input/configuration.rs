@@ -268,7 +268,7 @@ async fn what_is_wrong_from_the_start_is_told_by_up_itself() {
     let mesh = LaptopMesh::start(mesh, &[(case.file, &case.text)]).unwrap();
     let path = mesh.config().join(case.file).canonicalize().unwrap();
     let (line, column) = case.place();
-    let expected = format!("warning: {}:{line}:{column}: error: ", path.display());
+    let expected = format!("{}:{line}:{column}: error: ", path.display());
     let printed = mesh.stop().unwrap();
     assert!(
         printed.contains(&expected),
