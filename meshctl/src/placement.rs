@@ -218,12 +218,12 @@ mod tests {
         let port = taken.local_addr().unwrap().port();
         for (text, owner) in [
             (
-                format!("gateways:\n- {{name: g, ports: [{{port: 80, listen: {port}}}]}}\n"),
+                format!("gateways:\n- {{name: g, ports: [{{port: 8080, listen: {port}}}]}}\n"),
                 "istio-system/g",
             ),
             (
                 format!(
-                    "workloads:\n- {{name: a, command: [x], ports: [{{port: 80, appPort: {port}}}]}}\n"
+                    "workloads:\n- {{name: a, command: [x], ports: [{{port: 8080, appPort: {port}}}]}}\n"
                 ),
                 "default/a",
             ),
