@@ -29,7 +29,7 @@ fn main() -> anyhow::Result<()> {
     // What the control plane does with the same files.
     let mesh = MeshFile::read(&mesh)?;
     let mut store = Store::new();
-    for (path, text) in offline::files(&[config], Some(&mesh))? {
+    for (path, text) in offline::files(&[config], Some(&mesh))?.files {
         store.set_file(&path, &text);
     }
     let world = store.world(&offline::settings(&mesh));

@@ -246,7 +246,22 @@ fn analyze_tells_each_problem_with_its_place() {
     assert!(output.status.success(), "{out}{error}");
     let (output, _, error) = run(&["analyze", "/no/such/dir"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(error.contains("/no/such/dir: cannot read"), "{error}");
+    assert!(
+        error.contains("cannot read the configuration in /no/such/dir"),
+        "{error}"
+    );
+}
+
+#[test]
+fn analyze_goes_on_behind_a_file_that_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a.yaml"), b"kind: \xff\n").unwrap();
+    fs::write(dir.path().join("b.yaml"), "kind: [\n").unwrap();
+    let (output, out, error) = run(&["analyze", dir.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(out.contains("a.yaml") && out.contains("not UTF-8"), "{out}");
+    assert!(out.contains("b.yaml:"), "{out}");
+    assert!(error.contains("2 files: 2 errors"), "{error}");
 }
 
 #[test]

@@ -37,4 +37,4 @@ pub use logging::{InvalidFilter, LogControl, LogFormat};
 pub use publish::{ConfigHandle, Edit, Published, Stopped};
 pub use revision::RevisionError;
 pub use settings::{AuthoritySettings, Settings};
-pub use source::SourceError;
+pub use source::{Configuration, SourceError, read_configuration};

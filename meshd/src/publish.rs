@@ -313,20 +313,24 @@ fn take(
             store.remove_file(&path);
         }
         Change::Broken { path, message } => {
-            let origin = Origin {
-                source: path.clone(),
-                ..Origin::default()
-            };
-            let mut problem = Problem {
-                origin: Some(origin),
-                message,
-                code: "FileUnreadable".to_owned(),
-                ..Problem::default()
-            };
-            problem.set_severity(Severity::Error);
-            broken.insert(path, problem);
+            broken.insert(path.clone(), unreadable_file(path, message));
         }
     }
+}
+
+/// A file whose text cannot be had.
+pub(crate) fn unreadable_file(path: String, message: String) -> Problem {
+    let mut problem = Problem {
+        origin: Some(Origin {
+            source: path,
+            ..Origin::default()
+        }),
+        message,
+        code: "FileUnreadable".to_owned(),
+        ..Problem::default()
+    };
+    problem.set_severity(Severity::Error);
+    problem
 }
 
 fn place(problem: &Problem) -> (&str, u32, u32) {

@@ -25,11 +25,14 @@ struct Finding<'a> {
 
 pub(super) fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     let mesh = args.mesh.as_deref().map(MeshFile::read).transpose()?;
-    let files = offline::files(&args.paths, mesh.as_ref())?;
+    let read = offline::files(&args.paths, mesh.as_ref())?;
     let settings = mesh
         .as_ref()
         .map_or_else(MeshSettings::default, offline::settings);
-    let problems = meshd_core::analyze(&files, &settings);
+    let mut problems = read.problems;
+    // The derived objects are no file of the user's.
+    let files = read.files.len() + problems.len() - usize::from(mesh.is_some());
+    problems.extend(meshd_core::analyze(&read.files, &settings));
     match args.output.output {
         Output::Json => json(&problems.iter().map(finding).collect::<Vec<_>>())?,
         Output::Text => problems
@@ -48,7 +51,7 @@ pub(super) fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     let errors = number(Severity::Error);
     complain(format_args!(
         "{}: {}, {}",
-        count(u64::try_from(files.len()).unwrap_or(u64::MAX), "file"),
+        count(u64::try_from(files).unwrap_or(u64::MAX), "file"),
         count(errors, "error"),
         count(number(Severity::Warning), "warning")
     ));

@@ -41,11 +41,12 @@ fn saved(
         .as_ref()
         .map_or_else(MeshSettings::default, offline::settings);
     let mut store = Store::new();
-    for (path, text) in offline::files(config, mesh.as_ref())? {
-        store.set_file(&path, &text);
+    let read = offline::files(config, mesh.as_ref())?;
+    for (path, text) in &read.files {
+        store.set_file(path, text);
     }
     let world = store.world(&settings);
-    let problems = world.problems().len();
+    let problems = read.problems.len() + world.problems().len();
     if problems > 0 {
         let problems = count(u64::try_from(problems)?, "problem");
         complain(format_args!(

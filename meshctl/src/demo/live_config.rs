@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::call::{Admin, AdminError};
 use crate::file;
-use crate::offline::{FilesError, read};
+use meshd::{SourceError, read_configuration};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(10);
@@ -39,7 +39,7 @@ pub enum ApplyError {
     },
     /// The files cannot be read.
     #[error(transparent)]
-    Read(#[from] FilesError),
+    Read(#[from] SourceError),
     /// The control plane does not answer.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -158,9 +158,9 @@ impl LiveConfig {
         &self.admin
     }
 
-    fn digest(&self) -> Result<String, FilesError> {
+    fn digest(&self) -> Result<String, SourceError> {
         let mut store = Store::new();
-        for (path, text) in read(&self.sources)? {
+        for (path, text) in read_configuration(&self.sources)?.files {
             store.set_file(&path, &text);
         }
         Ok(store.world(&self.settings).digest().to_owned())

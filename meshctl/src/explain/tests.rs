@@ -17,7 +17,7 @@ fn model(steps: &[&str]) -> Model {
             .map(|step| sample.join("config/tour").join(step)),
     );
     let mut store = Store::new();
-    for (path, text) in offline::files(&paths, Some(&mesh)).unwrap() {
+    for (path, text) in offline::files(&paths, Some(&mesh)).unwrap().files {
         let name = Path::new(&path)
             .file_name()
             .unwrap()

@@ -1,19 +1,18 @@
 //! The mesh without processes: configuration files compiled and matched in this process, by the
 //! same code that the control plane and the proxies run.
 
-mod files;
 mod model;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
+use meshd::{Configuration, SourceError, read_configuration};
 use meshd_core::MeshSettings;
 
 use crate::mesh_file::{MeshFile, MeshFileError};
 use crate::state::{StateDir, StateError};
 use crate::{placement, world};
 
-pub use files::{FilesError, read};
 pub use model::{Model, ModelError};
 
 /// Name of the objects that follow from a mesh file, in messages.
@@ -24,7 +23,7 @@ const DERIVED: &str = "workloads of ";
 pub enum OfflineError {
     /// A file.
     #[error(transparent)]
-    Files(#[from] FilesError),
+    Files(#[from] SourceError),
     /// The mesh file.
     #[error(transparent)]
     Mesh(#[from] MeshFileError),
@@ -33,19 +32,21 @@ pub enum OfflineError {
     State(#[from] StateError),
 }
 
-/// The texts of all files, with the objects that follow from the mesh file.
+/// The texts of all files, found and read as the control plane does, with the objects that
+/// follow from the mesh file.
 ///
 /// # Errors
-/// If one cannot be read.
+/// If one of the paths is not there.
 pub fn files(
     paths: &[impl AsRef<Path>],
     mesh: Option<&MeshFile>,
-) -> Result<Vec<(String, String)>, OfflineError> {
-    let mut files = read(paths)?;
+) -> Result<Configuration, OfflineError> {
+    let mut configuration = read_configuration(paths)?;
     if let Some(mesh) = mesh {
-        files.push((format!("{DERIVED}{}", mesh.path.display()), derived(mesh)?));
+        let name = format!("{DERIVED}{}", mesh.path.display());
+        configuration.files.push((name, derived(mesh)?));
     }
-    Ok(files)
+    Ok(configuration)
 }
 
 /// The settings of the control plane of a mesh file.
