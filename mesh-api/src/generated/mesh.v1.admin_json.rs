@@ -592,6 +592,9 @@ impl serde::Serialize for ProxySelf {
         if true {
             len += 1;
         }
+        if true {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.ProxySelf", len)?;
         if true {
             struct_ser.serialize_field("workload", &self.workload)?;
@@ -635,6 +638,9 @@ impl serde::Serialize for ProxySelf {
         if true {
             struct_ser.serialize_field("build_version", &self.build_version)?;
         }
+        if true {
+            struct_ser.serialize_field("troubles", &self.troubles)?;
+        }
         struct_ser.end()
     }
 }
@@ -660,6 +666,7 @@ impl<'de> serde::Deserialize<'de> for ProxySelf {
             "rejected",
             "build_version",
             "buildVersion",
+            "troubles",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -676,6 +683,7 @@ impl<'de> serde::Deserialize<'de> for ProxySelf {
             CertificateSerial,
             Rejected,
             BuildVersion,
+            Troubles,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -709,6 +717,7 @@ impl<'de> serde::Deserialize<'de> for ProxySelf {
                             "certificateSerial" | "certificate_serial" => Ok(GeneratedField::CertificateSerial),
                             "rejected" => Ok(GeneratedField::Rejected),
                             "buildVersion" | "build_version" => Ok(GeneratedField::BuildVersion),
+                            "troubles" => Ok(GeneratedField::Troubles),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -740,6 +749,7 @@ impl<'de> serde::Deserialize<'de> for ProxySelf {
                 let mut certificate_serial__ = None;
                 let mut rejected__ = None;
                 let mut build_version__ = None;
+                let mut troubles__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Workload => {
@@ -818,6 +828,12 @@ impl<'de> serde::Deserialize<'de> for ProxySelf {
                             }
                             build_version__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Troubles => {
+                            if troubles__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("troubles"));
+                            }
+                            troubles__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(ProxySelf {
@@ -833,6 +849,7 @@ impl<'de> serde::Deserialize<'de> for ProxySelf {
                     certificate_serial: certificate_serial__.unwrap_or_default(),
                     rejected: rejected__.unwrap_or_default(),
                     build_version: build_version__.unwrap_or_default(),
+                    troubles: troubles__.unwrap_or_default(),
                 })
             }
         }

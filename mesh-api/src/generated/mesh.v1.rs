@@ -2215,6 +2215,9 @@ pub struct ProxySelf {
     /// Version of its binary.
     #[prost(string, tag = "12")]
     pub build_version: ::prost::alloc::string::String,
+    /// What it cannot do now, a line each, with the cause: a port of a gateway that is taken.
+    #[prost(string, repeated, tag = "13")]
+    pub troubles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

@@ -90,6 +90,7 @@ pub(super) async fn status(State(admin): State<Admin>) -> Json<v1::ProxySelf> {
             .unwrap_or_default(),
         rejected,
         build_version: env!("CARGO_PKG_VERSION").to_owned(),
+        troubles: admin.telemetry.troubles.list(),
     })
 }
 

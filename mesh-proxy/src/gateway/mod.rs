@@ -24,11 +24,11 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// Opens and closes listeners as the Gateway resource changes, until the proxy drains.
 pub async fn listen(worker: Rc<Worker>) {
     let mut epoch = worker.shared.epoch();
-    let mut open: BTreeMap<u16, CancellationToken> = BTreeMap::new();
+    let mut ports = Ports::default();
     loop {
-        let failed = follow(&worker, &mut open);
+        ports.follow(&worker);
         let again = async {
-            if failed {
+            if ports.may_open_later {
                 tokio::time::sleep(AGAIN).await;
             } else {
                 pending::<()>().await;
@@ -44,55 +44,98 @@ pub async fn listen(worker: Rc<Worker>) {
     }
 }
 
-// Returns whether a listener could not be opened.
-fn follow(worker: &Rc<Worker>, open: &mut BTreeMap<u16, CancellationToken>) -> bool {
-    let snapshot = worker.shared.snapshot();
-    let wanted: BTreeSet<u16> = snapshot
-        .gateway()
-        .map(|gateway| gateway.listeners.keys().copied().collect())
-        .unwrap_or_default();
-    open.retain(|port, token| {
-        let keep = wanted.contains(port);
-        if !keep {
-            token.cancel();
-        }
-        keep
-    });
-    let mut failed = false;
-    for port in wanted {
-        if open.contains_key(&port) {
-            continue;
-        }
-        let settings = &worker.shared.settings;
-        let Some(bound) = moved(port, settings.gateway_port_offset) else {
-            tracing::error!(
-                port,
-                offset = settings.gateway_port_offset,
-                "the gateway's port is out of range"
-            );
-            continue;
-        };
-        let address = SocketAddr::new(settings.gateway_listen, bound);
-        match net::bind(address) {
-            Ok(listener) => {
-                let token = CancellationToken::new();
-                let end = ended(worker, token.clone());
-                worker.accept_until(
-                    Listener::Gateway,
-                    listener,
-                    move |worker, stream| serve(worker, stream, port),
-                    end,
-                );
-                open.insert(port, token);
-                tracing::info!(%address, port, "gateway listens");
+/// The ports of the configuration, in the view of one worker.
+#[derive(Default)]
+struct Ports {
+    open: BTreeMap<u16, CancellationToken>,
+    failing: BTreeSet<u16>,
+    // Whether one of those that fail may be free later.
+    may_open_later: bool,
+}
+
+// === impl Ports ===
+
+impl Ports {
+    /// Opens and closes listeners as the snapshot wants it.
+    fn follow(&mut self, worker: &Rc<Worker>) {
+        let snapshot = worker.shared.snapshot();
+        let wanted: BTreeSet<u16> = snapshot
+            .gateway()
+            .map(|gateway| gateway.listeners.keys().copied().collect())
+            .unwrap_or_default();
+        self.open.retain(|port, token| {
+            let keep = wanted.contains(port);
+            if !keep {
+                token.cancel();
             }
-            Err(error) => {
-                failed = true;
-                tracing::error!(%address, %error, "the gateway cannot listen");
+            keep
+        });
+        let troubles = &worker.shared.telemetry.troubles;
+        for gone in self.failing.difference(&wanted) {
+            troubles.over(&trouble(*gone));
+        }
+        self.failing.clear();
+        self.may_open_later = false;
+        for port in wanted {
+            if self.open.contains_key(&port) {
+                continue;
+            }
+            match bind(worker, port) {
+                Ok(token) => {
+                    self.open.insert(port, token);
+                    troubles.over(&trouble(port));
+                }
+                Err(error) => {
+                    self.failing.insert(port);
+                    self.may_open_later |= matches!(error, Closed::Bind { .. });
+                    if troubles.note(&trouble(port), &error.to_string()) {
+                        tracing::error!("{error}");
+                    }
+                }
             }
         }
     }
-    failed
+}
+
+/// Why a port of the configuration is not served.
+#[derive(Debug, thiserror::Error)]
+enum Closed {
+    #[error("the gateway cannot serve port {port}: {port} moved by {offset} is no port")]
+    Range { port: u16, offset: i32 },
+    #[error("the gateway cannot serve port {port}: cannot listen on {address}: {source}")]
+    Bind {
+        port: u16,
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+}
+
+/// Name of the trouble with a port.
+fn trouble(port: u16) -> String {
+    format!("gateway port {port:05}")
+}
+
+/// Opens the listener of a port and serves it until the token ends it.
+fn bind(worker: &Rc<Worker>, port: u16) -> Result<CancellationToken, Closed> {
+    let settings = &worker.shared.settings;
+    let offset = settings.gateway_port_offset;
+    let bound = moved(port, offset).ok_or(Closed::Range { port, offset })?;
+    let address = SocketAddr::new(settings.gateway_listen, bound);
+    let listener = net::bind(address).map_err(|source| Closed::Bind {
+        port,
+        address,
+        source,
+    })?;
+    let token = CancellationToken::new();
+    let end = ended(worker, token.clone());
+    worker.accept_until(
+        Listener::Gateway,
+        listener,
+        move |worker, stream| serve(worker, stream, port),
+        end,
+    );
+    tracing::info!(%address, port, "gateway listens");
+    Ok(token)
 }
 
 /// The port that is bound for a port of the configuration.

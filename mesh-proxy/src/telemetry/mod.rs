@@ -13,6 +13,7 @@ mod recorder;
 mod series;
 mod stages;
 mod tracing_log;
+mod troubles;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,6 +29,7 @@ pub use stages::{
     Listener, ListenerLabel, OpenConnection, ReasonLabel, Stages, TlsLabel, TlsResult, TlsSide,
 };
 pub use tracing_log::{InvalidLevel, LogLevel, install as install_tracing};
+pub use troubles::Troubles;
 
 use log_writer::LogHub;
 use series::Shard;
@@ -38,6 +40,8 @@ pub struct Telemetry {
     shared: Arc<Hub>,
     /// The proxy's own metrics, `mesh_*`, by stage.
     pub stages: Stages,
+    /// What the proxy cannot do now.
+    pub troubles: Troubles,
 }
 
 struct Hub {
@@ -64,7 +68,11 @@ impl Telemetry {
         });
         let collector = istio::Collector::new(&shared);
         lock(&shared.registry).register_collector(Box::new(collector));
-        Ok(Self { shared, stages })
+        Ok(Self {
+            shared,
+            stages,
+            troubles: Troubles::default(),
+        })
     }
 
     /// A worker's own way to record. Call it once on each worker.

@@ -147,6 +147,9 @@ fn render(report: &Report, now: i64) -> String {
     }
     text.push_str(&table.to_string());
     for proxy in &report.proxies {
+        for trouble in proxy.own.iter().flat_map(|own| &own.troubles) {
+            text.push_str(&format!("\n\n{}: {trouble}", proxy.record.name));
+        }
         let own = proxy.own.iter().flat_map(|own| &own.rejected);
         let last = own
             .chain(proxy.seen.iter().flat_map(|seen| &seen.rejected))

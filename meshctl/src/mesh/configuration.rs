@@ -4,17 +4,57 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mesh_api::v1::{ControlPlaneStatus, Problem, ProblemList};
+use mesh_api::v1::{ControlPlaneStatus, Problem, ProblemList, ProxySelf};
 use meshd_core::ProblemLine;
 
 use super::Notices;
 use super::names::Names;
 use crate::call::Admin;
+use crate::state::WorkloadRecord;
+
+/// A gateway whose troubles are told.
+pub(super) struct Door {
+    name: String,
+    admin: Admin,
+    known: BTreeSet<String>,
+}
+
+// === impl Door ===
+
+impl Door {
+    pub(super) fn new(record: &WorkloadRecord) -> Self {
+        Self {
+            name: record.name.clone(),
+            admin: Admin::new(format!("the proxy of {}", record.name), &record.admin),
+            known: BTreeSet::new(),
+        }
+    }
+
+    /// Tells what is new. While the proxy is away there is nothing to tell.
+    async fn look(&mut self, notices: &Notices) {
+        let Ok(status) = self.admin.get::<ProxySelf>("/v1/status").await else {
+            return;
+        };
+        let now: BTreeSet<String> = status.troubles.into_iter().collect();
+        for trouble in now.difference(&self.known) {
+            notices.warning(format!("{}: {trouble}", self.name));
+        }
+        if now.is_empty() && !self.known.is_empty() {
+            notices.info(format!("{} serves all its ports", self.name));
+        }
+        self.known = now;
+    }
+}
 
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Runs until it is dropped.
-pub(super) async fn watch_configuration(socket: PathBuf, mut names: Names, notices: Notices) {
+pub(super) async fn watch_configuration(
+    socket: PathBuf,
+    mut doors: Vec<Door>,
+    mut names: Names,
+    notices: Notices,
+) {
     let admin = Admin::new("the control plane", &socket);
     let mut known: BTreeSet<String> = BTreeSet::new();
     let mut last: Option<u64> = None;
@@ -43,6 +83,9 @@ pub(super) async fn watch_configuration(socket: PathBuf, mut names: Names, notic
                 tell(&known, &problems, &notices);
                 known = problems;
             }
+        }
+        for door in &mut doors {
+            door.look(&notices).await;
         }
         tokio::time::sleep(PAUSE).await;
     }

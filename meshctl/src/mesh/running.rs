@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::configuration::watch_configuration;
+use super::configuration::{Door, watch_configuration};
 use super::health::{Sighting, Watch};
 use super::names::Names;
 use super::prepare::{Held, Joins, Prepared};
@@ -147,8 +147,17 @@ impl Running {
         }
         let admin = self.record.borrow().control_plane_admin.clone();
         let names = Names::new(self.namespaces.clone());
-        self.tasks
-            .spawn(watch_configuration(admin, names, self.notices.clone()));
+        let doors = records
+            .iter()
+            .filter(|record| record.kind == WorkloadKind::Gateway)
+            .map(Door::new)
+            .collect();
+        self.tasks.spawn(watch_configuration(
+            admin,
+            doors,
+            names,
+            self.notices.clone(),
+        ));
         for record in &records {
             let namespace = self.namespaces.get(&record.name).cloned();
             self.supervisor

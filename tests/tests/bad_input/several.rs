@@ -100,3 +100,42 @@ async fn a_taken_port_of_a_gateway_is_named() {
     next.stop(mesh_tests::laptop::LIMIT).unwrap();
     all_gone(&state).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_that_a_gateway_object_opens_later_and_that_is_taken_is_named() {
+    let front = mesh_tests::laptop::free_address().unwrap();
+    let taken = TcpListener::bind((front.ip(), 0)).unwrap();
+    let second = taken.local_addr().unwrap();
+    let mesh = format!(
+        "apiVersion: mesh.dev/v1alpha1\nkind: Mesh\nmetadata: {{name: x}}\nspec:\n  workloads: [{{name: a}}]\n  \
+         gateways: [{{name: door, labels: {{istio: door}}, ports: [{{port: {port}, listen: '{front}'}}]}}]\n",
+        port = front.port()
+    );
+    let gateway = |port: u16| {
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {{name: door}}\nspec:\n  selector: {{istio: door}}\n  \
+             servers: [{{port: {{number: {port}, name: http, protocol: HTTP}}, hosts: ['*']}}]\n"
+        )
+    };
+    let mesh = mesh_tests::LaptopMesh::start(&mesh, &[]).unwrap();
+    let state = mesh.state().display().to_string();
+    let told = format!("cannot listen on {second}");
+    mesh.apply("door.yaml", Some(&gateway(second.port())))
+        .await
+        .unwrap();
+    crate::fixture::until("the trouble in the status", async || {
+        let (_, status, _) = run(["status", "--state", &state]);
+        status.contains(&told).then_some(())
+    })
+    .await;
+    // It opens by itself as soon as it can.
+    drop(taken);
+    crate::fixture::until("a gateway that serves", async || {
+        let (_, status, _) = run(["status", "--state", &state]);
+        (!status.contains(&told) && std::net::TcpStream::connect(second).is_ok()).then_some(())
+    })
+    .await;
+    let printed = mesh.stop().unwrap();
+    assert!(printed.contains(&told), "{printed}");
+    assert_eq!(printed.matches(&told).count(), 1, "told once: {printed}");
+}
