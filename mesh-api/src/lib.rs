@@ -2,6 +2,7 @@
 //!
 //! - [`v1`]: messages and, with the feature `grpc`, clients and servers of `proto/mesh/v1`.
 //!   The control plane and the proxies know each other by nothing else.
+//! - [`istio_auth`]: the same of `proto/istio/v1/auth`, for Istio's agents.
 //! - [`SpiffeId`], [`TrustDomain`], [`Hostname`], [`WorkloadName`], [`ResourceName`]:
 //!   identifiers that exist only in valid form.
 //!
@@ -15,6 +16,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod credential;
 mod hostname;
 mod resource_name;
 mod spiffe;
@@ -38,4 +40,17 @@ pub mod v1 {
     include!("generated/mesh.v1.rs");
     include!("generated/mesh.v1.json.rs");
     include!("generated/mesh.v1.admin_json.rs");
+}
+
+/// Messages, clients and servers of `proto/istio/v1/auth`, generated.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction,
+    reason = "generated code; the protocol files are where it is documented"
+)]
+pub mod istio_auth {
+    include!("generated/istio.v1.auth.rs");
 }

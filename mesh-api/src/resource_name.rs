@@ -24,10 +24,19 @@ pub enum ResourceName {
     },
     /// `address/<ip>:<port>`: an outbound destination by its original address.
     Address(SocketAddr),
+    /// `name/<hostname>`: the addresses of a host name, for DNS.
+    Name(Hostname),
     /// `service/<hostname>`: a service.
     Service(Hostname),
     /// `workload/<uid>`: an endpoint.
     Workload(String),
+    /// `credential/<namespace>/<name>`: a gateway's certificate and key.
+    Credential {
+        /// Namespace of the Secret.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
 }
 
 /// Why a string names no resource.
@@ -47,10 +56,18 @@ pub enum InvalidResourceName {
 // === impl ResourceName ===
 
 impl ResourceName {
-    /// Whether a proxy may subscribe to it; services and workloads come only as part of a
-    /// closure.
+    /// Whether a proxy may subscribe to it; services, workloads and credentials come
+    /// only as part of a closure.
     pub fn is_root(&self) -> bool {
-        !matches!(self, Self::Service(_) | Self::Workload(_))
+        !matches!(
+            self,
+            Self::Service(_) | Self::Workload(_) | Self::Credential { .. }
+        )
+    }
+
+    /// `host` if a client may ask for its address: no wildcard, and no address itself.
+    fn question(host: Hostname) -> Option<Hostname> {
+        (!host.is_wildcard() && host.as_str().parse::<IpAddr>().is_err()).then_some(host)
     }
 
     /// The name for what a client wrote as host and port: an address if the host is one.
@@ -88,9 +105,23 @@ impl FromStr for ResourceName {
                 })
             }
             ("address", key) => Ok(Self::Address(key.parse().map_err(|_| bad_key())?)),
+            ("name", key) => Ok(Self::Name(
+                Self::question(key.parse()?).ok_or_else(bad_key)?,
+            )),
             ("service", key) => Ok(Self::Service(key.parse()?)),
             ("workload", key) if !key.is_empty() => Ok(Self::Workload(key.to_owned())),
             ("workload", _) => Err(bad_key()),
+            ("credential", key) => match key.split_once('/') {
+                Some((namespace, name))
+                    if !namespace.is_empty() && !name.is_empty() && !name.contains('/') =>
+                {
+                    Ok(Self::Credential {
+                        namespace: namespace.to_owned(),
+                        name: name.to_owned(),
+                    })
+                }
+                _ => Err(bad_key()),
+            },
             _ => Err(InvalidResourceName::Type(quoted())),
         }
     }
@@ -104,8 +135,10 @@ impl fmt::Display for ResourceName {
             Self::Gateway => f.write_str("gateway/self"),
             Self::Routes { host, port } => write!(f, "routes/{host}:{port}"),
             Self::Address(address) => write!(f, "address/{address}"),
+            Self::Name(host) => write!(f, "name/{host}"),
             Self::Service(host) => write!(f, "service/{host}"),
             Self::Workload(uid) => write!(f, "workload/{uid}"),
+            Self::Credential { namespace, name } => write!(f, "credential/{namespace}/{name}"),
         }
     }
 }
@@ -124,8 +157,11 @@ mod tests {
             "routes/reviews.default.svc.cluster.local:9080",
             "address/10.0.0.1:80",
             "address/[::1]:80",
+            "name/reviews.default.svc.cluster.local",
+            "name/reviews",
             "service/reviews.default.svc.cluster.local",
             "workload/default/reviews-v1",
+            "credential/istio-system/shop-tls",
         ] {
             assert_eq!(text.parse::<ResourceName>().unwrap().to_string(), text);
         }
@@ -142,7 +178,13 @@ mod tests {
             "routes/a:99999",
             "address/a:80",
             "x/y",
+            "name/",
+            "name/*.example.com",
+            "name/10.0.0.1",
             "workload/",
+            "credential/shop-tls",
+            "credential//shop-tls",
+            "credential/a/b/c",
         ] {
             assert!(text.parse::<ResourceName>().is_err(), "{text}");
         }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "mesh/v1/origin.proto",
     "mesh/v1/route.proto",
     "mesh/v1/policy.proto",
@@ -21,6 +21,7 @@ const FILES: [&str; 7] = [
     "mesh/v1/discovery.proto",
     "mesh/v1/certificate.proto",
     "mesh/v1/admin.proto",
+    "istio/v1/auth/ca.proto",
 ];
 
 /// Admin answers name every field, so that scripts need not know the defaults.
@@ -32,6 +33,9 @@ const ADMIN_MESSAGES: [&str; 6] = [
     ".mesh.v1.Problem",
     ".mesh.v1.ProxySelf",
 ];
+
+/// The message that holds a private key: its debug and JSON forms are written by hand, without it.
+const CREDENTIAL: &str = ".mesh.v1.Credential";
 
 fn checked_in() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/generated")
@@ -51,6 +55,7 @@ fn write_json(descriptors: &[u8], out: &Path, emit_fields: bool) {
     } else {
         builder
             .exclude(ADMIN_MESSAGES)
+            .exclude([CREDENTIAL])
             .build(&[".mesh.v1"])
             .unwrap();
     }
@@ -65,6 +70,7 @@ fn generate(out: &Path) {
     tonic_prost_build::configure()
         .out_dir(out)
         .btree_map(".")
+        .skip_debug([CREDENTIAL])
         .client_mod_attribute(".", "#[cfg(feature = \"grpc\")]")
         .server_mod_attribute(".", "#[cfg(feature = \"grpc\")]")
         .emit_rerun_if_changed(false)

@@ -2148,6 +2148,9 @@ impl serde::Serialize for DiscoveryRequest {
         if self.ack.is_some() {
             len += 1;
         }
+        if self.leaving {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.DiscoveryRequest", len)?;
         if let Some(v) = self.node.as_ref() {
             struct_ser.serialize_field("node", v)?;
@@ -2164,6 +2167,9 @@ impl serde::Serialize for DiscoveryRequest {
         if let Some(v) = self.ack.as_ref() {
             struct_ser.serialize_field("ack", v)?;
         }
+        if self.leaving {
+            struct_ser.serialize_field("leaving", &self.leaving)?;
+        }
         struct_ser.end()
     }
 }
@@ -2179,6 +2185,7 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
             "unsubscribe",
             "known",
             "ack",
+            "leaving",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -2188,6 +2195,7 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
             Unsubscribe,
             Known,
             Ack,
+            Leaving,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -2214,6 +2222,7 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
                             "unsubscribe" => Ok(GeneratedField::Unsubscribe),
                             "known" => Ok(GeneratedField::Known),
                             "ack" => Ok(GeneratedField::Ack),
+                            "leaving" => Ok(GeneratedField::Leaving),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -2238,6 +2247,7 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
                 let mut unsubscribe__ = None;
                 let mut known__ = None;
                 let mut ack__ = None;
+                let mut leaving__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Node => {
@@ -2272,6 +2282,12 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
                             }
                             ack__ = map_.next_value()?;
                         }
+                        GeneratedField::Leaving => {
+                            if leaving__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("leaving"));
+                            }
+                            leaving__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(DiscoveryRequest {
@@ -2280,6 +2296,7 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
                     unsubscribe: unsubscribe__.unwrap_or_default(),
                     known: known__.unwrap_or_default(),
                     ack: ack__,
+                    leaving: leaving__.unwrap_or_default(),
                 })
             }
         }
@@ -3432,6 +3449,18 @@ impl serde::Serialize for GatewayListener {
         if !self.hosts.is_empty() {
             len += 1;
         }
+        if !self.bind.is_empty() {
+            len += 1;
+        }
+        if !self.service_ports.is_empty() {
+            len += 1;
+        }
+        if !self.tls.is_empty() {
+            len += 1;
+        }
+        if !self.tcp.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.GatewayListener", len)?;
         if self.port != 0 {
             struct_ser.serialize_field("port", &self.port)?;
@@ -3443,6 +3472,18 @@ impl serde::Serialize for GatewayListener {
         }
         if !self.hosts.is_empty() {
             struct_ser.serialize_field("hosts", &self.hosts)?;
+        }
+        if !self.bind.is_empty() {
+            struct_ser.serialize_field("bind", &self.bind)?;
+        }
+        if !self.service_ports.is_empty() {
+            struct_ser.serialize_field("service_ports", &self.service_ports)?;
+        }
+        if !self.tls.is_empty() {
+            struct_ser.serialize_field("tls", &self.tls)?;
+        }
+        if !self.tcp.is_empty() {
+            struct_ser.serialize_field("tcp", &self.tcp)?;
         }
         struct_ser.end()
     }
@@ -3457,6 +3498,11 @@ impl<'de> serde::Deserialize<'de> for GatewayListener {
             "port",
             "protocol",
             "hosts",
+            "bind",
+            "service_ports",
+            "servicePorts",
+            "tls",
+            "tcp",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -3464,6 +3510,10 @@ impl<'de> serde::Deserialize<'de> for GatewayListener {
             Port,
             Protocol,
             Hosts,
+            Bind,
+            ServicePorts,
+            Tls,
+            Tcp,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -3488,6 +3538,10 @@ impl<'de> serde::Deserialize<'de> for GatewayListener {
                             "port" => Ok(GeneratedField::Port),
                             "protocol" => Ok(GeneratedField::Protocol),
                             "hosts" => Ok(GeneratedField::Hosts),
+                            "bind" => Ok(GeneratedField::Bind),
+                            "servicePorts" | "service_ports" => Ok(GeneratedField::ServicePorts),
+                            "tls" => Ok(GeneratedField::Tls),
+                            "tcp" => Ok(GeneratedField::Tcp),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -3510,6 +3564,10 @@ impl<'de> serde::Deserialize<'de> for GatewayListener {
                 let mut port__ = None;
                 let mut protocol__ = None;
                 let mut hosts__ = None;
+                let mut bind__ = None;
+                let mut service_ports__ = None;
+                let mut tls__ = None;
+                let mut tcp__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Port => {
@@ -3532,12 +3590,43 @@ impl<'de> serde::Deserialize<'de> for GatewayListener {
                             }
                             hosts__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Bind => {
+                            if bind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("bind"));
+                            }
+                            bind__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ServicePorts => {
+                            if service_ports__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("servicePorts"));
+                            }
+                            service_ports__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::NumberDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                        GeneratedField::Tls => {
+                            if tls__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tls"));
+                            }
+                            tls__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Tcp => {
+                            if tcp__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tcp"));
+                            }
+                            tcp__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(GatewayListener {
                     port: port__.unwrap_or_default(),
                     protocol: protocol__.unwrap_or_default(),
                     hosts: hosts__.unwrap_or_default(),
+                    bind: bind__.unwrap_or_default(),
+                    service_ports: service_ports__.unwrap_or_default(),
+                    tls: tls__.unwrap_or_default(),
+                    tcp: tcp__.unwrap_or_default(),
                 })
             }
         }
@@ -5124,6 +5213,131 @@ impl<'de> serde::Deserialize<'de> for MtlsMode {
         deserializer.deserialize_any(GeneratedVisitor)
     }
 }
+impl serde::Serialize for Name {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.hostname.is_empty() {
+            len += 1;
+        }
+        if !self.addresses.is_empty() {
+            len += 1;
+        }
+        if !self.declared.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Name", len)?;
+        if !self.hostname.is_empty() {
+            struct_ser.serialize_field("hostname", &self.hostname)?;
+        }
+        if !self.addresses.is_empty() {
+            struct_ser.serialize_field("addresses", &self.addresses)?;
+        }
+        if !self.declared.is_empty() {
+            struct_ser.serialize_field("declared", &self.declared)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Name {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "hostname",
+            "addresses",
+            "declared",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Hostname,
+            Addresses,
+            Declared,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "hostname" => Ok(GeneratedField::Hostname),
+                            "addresses" => Ok(GeneratedField::Addresses),
+                            "declared" => Ok(GeneratedField::Declared),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Name;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Name")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Name, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut hostname__ = None;
+                let mut addresses__ = None;
+                let mut declared__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Hostname => {
+                            if hostname__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("hostname"));
+                            }
+                            hostname__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Addresses => {
+                            if addresses__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("addresses"));
+                            }
+                            addresses__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Declared => {
+                            if declared__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("declared"));
+                            }
+                            declared__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Name {
+                    hostname: hostname__.unwrap_or_default(),
+                    addresses: addresses__.unwrap_or_default(),
+                    declared: declared__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Name", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for Node {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -5156,6 +5370,9 @@ impl serde::Serialize for Node {
         if !self.admin_address.is_empty() {
             len += 1;
         }
+        if self.registration.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.Node", len)?;
         if !self.workload.is_empty() {
             struct_ser.serialize_field("workload", &self.workload)?;
@@ -5183,6 +5400,9 @@ impl serde::Serialize for Node {
         if !self.admin_address.is_empty() {
             struct_ser.serialize_field("admin_address", &self.admin_address)?;
         }
+        if let Some(v) = self.registration.as_ref() {
+            struct_ser.serialize_field("registration", v)?;
+        }
         struct_ser.end()
     }
 }
@@ -5203,6 +5423,7 @@ impl<'de> serde::Deserialize<'de> for Node {
             "buildVersion",
             "admin_address",
             "adminAddress",
+            "registration",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -5215,6 +5436,7 @@ impl<'de> serde::Deserialize<'de> for Node {
             Cluster,
             BuildVersion,
             AdminAddress,
+            Registration,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -5244,6 +5466,7 @@ impl<'de> serde::Deserialize<'de> for Node {
                             "cluster" => Ok(GeneratedField::Cluster),
                             "buildVersion" | "build_version" => Ok(GeneratedField::BuildVersion),
                             "adminAddress" | "admin_address" => Ok(GeneratedField::AdminAddress),
+                            "registration" => Ok(GeneratedField::Registration),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -5271,6 +5494,7 @@ impl<'de> serde::Deserialize<'de> for Node {
                 let mut cluster__ = None;
                 let mut build_version__ = None;
                 let mut admin_address__ = None;
+                let mut registration__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Workload => {
@@ -5323,6 +5547,12 @@ impl<'de> serde::Deserialize<'de> for Node {
                             }
                             admin_address__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Registration => {
+                            if registration__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("registration"));
+                            }
+                            registration__ = map_.next_value()?;
+                        }
                     }
                 }
                 Ok(Node {
@@ -5334,6 +5564,7 @@ impl<'de> serde::Deserialize<'de> for Node {
                     cluster: cluster__.unwrap_or_default(),
                     build_version: build_version__.unwrap_or_default(),
                     admin_address: admin_address__.unwrap_or_default(),
+                    registration: registration__,
                 })
             }
         }
@@ -6063,6 +6294,119 @@ impl<'de> serde::Deserialize<'de> for Redirect {
         deserializer.deserialize_struct("mesh.v1.Redirect", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for Registration {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.ports.is_empty() {
+            len += 1;
+        }
+        if self.weight != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Registration", len)?;
+        if !self.ports.is_empty() {
+            struct_ser.serialize_field("ports", &self.ports)?;
+        }
+        if self.weight != 0 {
+            struct_ser.serialize_field("weight", &self.weight)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Registration {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "ports",
+            "weight",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Ports,
+            Weight,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "ports" => Ok(GeneratedField::Ports),
+                            "weight" => Ok(GeneratedField::Weight),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Registration;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Registration")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Registration, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut ports__ = None;
+                let mut weight__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Ports => {
+                            if ports__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("ports"));
+                            }
+                            ports__ = Some(
+                                map_.next_value::<std::collections::BTreeMap<_, ::pbjson::private::NumberDeserialize<u32>>>()?
+                                    .into_iter().map(|(k,v)| (k, v.0)).collect()
+                            );
+                        }
+                        GeneratedField::Weight => {
+                            if weight__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("weight"));
+                            }
+                            weight__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(Registration {
+                    ports: ports__.unwrap_or_default(),
+                    weight: weight__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Registration", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for Rejection {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -6309,6 +6653,12 @@ impl serde::Serialize for Resource {
                 resource::Body::Gateway(v) => {
                     struct_ser.serialize_field("gateway", v)?;
                 }
+                resource::Body::Credential(v) => {
+                    struct_ser.serialize_field("credential", v)?;
+                }
+                resource::Body::NameAddresses(v) => {
+                    struct_ser.serialize_field("name_addresses", v)?;
+                }
             }
         }
         struct_ser.end()
@@ -6329,6 +6679,9 @@ impl<'de> serde::Deserialize<'de> for Resource {
             "routes",
             "inbound",
             "gateway",
+            "credential",
+            "name_addresses",
+            "nameAddresses",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -6341,6 +6694,8 @@ impl<'de> serde::Deserialize<'de> for Resource {
             Routes,
             Inbound,
             Gateway,
+            Credential,
+            NameAddresses,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -6370,6 +6725,8 @@ impl<'de> serde::Deserialize<'de> for Resource {
                             "routes" => Ok(GeneratedField::Routes),
                             "inbound" => Ok(GeneratedField::Inbound),
                             "gateway" => Ok(GeneratedField::Gateway),
+                            "credential" => Ok(GeneratedField::Credential),
+                            "nameAddresses" | "name_addresses" => Ok(GeneratedField::NameAddresses),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -6446,6 +6803,20 @@ impl<'de> serde::Deserialize<'de> for Resource {
                                 return Err(serde::de::Error::duplicate_field("gateway"));
                             }
                             body__ = map_.next_value::<::std::option::Option<_>>()?.map(resource::Body::Gateway)
+;
+                        }
+                        GeneratedField::Credential => {
+                            if body__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("credential"));
+                            }
+                            body__ = map_.next_value::<::std::option::Option<_>>()?.map(resource::Body::Credential)
+;
+                        }
+                        GeneratedField::NameAddresses => {
+                            if body__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("nameAddresses"));
+                            }
+                            body__ = map_.next_value::<::std::option::Option<_>>()?.map(resource::Body::NameAddresses)
 ;
                         }
                     }
@@ -7031,6 +7402,151 @@ impl<'de> serde::Deserialize<'de> for RouteTable {
             }
         }
         deserializer.deserialize_struct("mesh.v1.RouteTable", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ServerTlsFiles {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.certificate.is_empty() {
+            len += 1;
+        }
+        if !self.private_key.is_empty() {
+            len += 1;
+        }
+        if !self.client_roots.is_empty() {
+            len += 1;
+        }
+        if !self.client_crl.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.ServerTlsFiles", len)?;
+        if !self.certificate.is_empty() {
+            struct_ser.serialize_field("certificate", &self.certificate)?;
+        }
+        if !self.private_key.is_empty() {
+            struct_ser.serialize_field("private_key", &self.private_key)?;
+        }
+        if !self.client_roots.is_empty() {
+            struct_ser.serialize_field("client_roots", &self.client_roots)?;
+        }
+        if !self.client_crl.is_empty() {
+            struct_ser.serialize_field("client_crl", &self.client_crl)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ServerTlsFiles {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "certificate",
+            "private_key",
+            "privateKey",
+            "client_roots",
+            "clientRoots",
+            "client_crl",
+            "clientCrl",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Certificate,
+            PrivateKey,
+            ClientRoots,
+            ClientCrl,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "certificate" => Ok(GeneratedField::Certificate),
+                            "privateKey" | "private_key" => Ok(GeneratedField::PrivateKey),
+                            "clientRoots" | "client_roots" => Ok(GeneratedField::ClientRoots),
+                            "clientCrl" | "client_crl" => Ok(GeneratedField::ClientCrl),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ServerTlsFiles;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.ServerTlsFiles")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<ServerTlsFiles, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut certificate__ = None;
+                let mut private_key__ = None;
+                let mut client_roots__ = None;
+                let mut client_crl__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Certificate => {
+                            if certificate__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("certificate"));
+                            }
+                            certificate__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::PrivateKey => {
+                            if private_key__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("privateKey"));
+                            }
+                            private_key__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ClientRoots => {
+                            if client_roots__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("clientRoots"));
+                            }
+                            client_roots__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ClientCrl => {
+                            if client_crl__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("clientCrl"));
+                            }
+                            client_crl__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(ServerTlsFiles {
+                    certificate: certificate__.unwrap_or_default(),
+                    private_key: private_key__.unwrap_or_default(),
+                    client_roots: client_roots__.unwrap_or_default(),
+                    client_crl: client_crl__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.ServerTlsFiles", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for Service {
@@ -8326,6 +8842,513 @@ impl<'de> serde::Deserialize<'de> for TlsRoute {
             }
         }
         deserializer.deserialize_struct("mesh.v1.TlsRoute", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for TlsServer {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.sni_hosts.is_empty() {
+            len += 1;
+        }
+        if self.mode != 0 {
+            len += 1;
+        }
+        if self.protocol != 0 {
+            len += 1;
+        }
+        if !self.credential.is_empty() {
+            len += 1;
+        }
+        if self.files.is_some() {
+            len += 1;
+        }
+        if !self.subject_alt_names.is_empty() {
+            len += 1;
+        }
+        if !self.spki_hashes.is_empty() {
+            len += 1;
+        }
+        if !self.certificate_hashes.is_empty() {
+            len += 1;
+        }
+        if self.min_version != 0 {
+            len += 1;
+        }
+        if self.max_version != 0 {
+            len += 1;
+        }
+        if !self.cipher_suites.is_empty() {
+            len += 1;
+        }
+        if !self.hosts.is_empty() {
+            len += 1;
+        }
+        if !self.tcp.is_empty() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        if !self.unusable.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.TlsServer", len)?;
+        if !self.sni_hosts.is_empty() {
+            struct_ser.serialize_field("sni_hosts", &self.sni_hosts)?;
+        }
+        if self.mode != 0 {
+            let v = TlsServerMode::try_from(self.mode)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.mode)))?;
+            struct_ser.serialize_field("mode", &v)?;
+        }
+        if self.protocol != 0 {
+            let v = Protocol::try_from(self.protocol)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.protocol)))?;
+            struct_ser.serialize_field("protocol", &v)?;
+        }
+        if !self.credential.is_empty() {
+            struct_ser.serialize_field("credential", &self.credential)?;
+        }
+        if let Some(v) = self.files.as_ref() {
+            struct_ser.serialize_field("files", v)?;
+        }
+        if !self.subject_alt_names.is_empty() {
+            struct_ser.serialize_field("subject_alt_names", &self.subject_alt_names)?;
+        }
+        if !self.spki_hashes.is_empty() {
+            struct_ser.serialize_field("spki_hashes", &self.spki_hashes.iter().map(pbjson::private::base64::encode).collect::<Vec<_>>())?;
+        }
+        if !self.certificate_hashes.is_empty() {
+            struct_ser.serialize_field("certificate_hashes", &self.certificate_hashes.iter().map(pbjson::private::base64::encode).collect::<Vec<_>>())?;
+        }
+        if self.min_version != 0 {
+            let v = TlsVersion::try_from(self.min_version)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.min_version)))?;
+            struct_ser.serialize_field("min_version", &v)?;
+        }
+        if self.max_version != 0 {
+            let v = TlsVersion::try_from(self.max_version)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.max_version)))?;
+            struct_ser.serialize_field("max_version", &v)?;
+        }
+        if !self.cipher_suites.is_empty() {
+            struct_ser.serialize_field("cipher_suites", &self.cipher_suites)?;
+        }
+        if !self.hosts.is_empty() {
+            struct_ser.serialize_field("hosts", &self.hosts)?;
+        }
+        if !self.tcp.is_empty() {
+            struct_ser.serialize_field("tcp", &self.tcp)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        if !self.unusable.is_empty() {
+            struct_ser.serialize_field("unusable", &self.unusable)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for TlsServer {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "sni_hosts",
+            "sniHosts",
+            "mode",
+            "protocol",
+            "credential",
+            "files",
+            "subject_alt_names",
+            "subjectAltNames",
+            "spki_hashes",
+            "spkiHashes",
+            "certificate_hashes",
+            "certificateHashes",
+            "min_version",
+            "minVersion",
+            "max_version",
+            "maxVersion",
+            "cipher_suites",
+            "cipherSuites",
+            "hosts",
+            "tcp",
+            "origin",
+            "unusable",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            SniHosts,
+            Mode,
+            Protocol,
+            Credential,
+            Files,
+            SubjectAltNames,
+            SpkiHashes,
+            CertificateHashes,
+            MinVersion,
+            MaxVersion,
+            CipherSuites,
+            Hosts,
+            Tcp,
+            Origin,
+            Unusable,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "sniHosts" | "sni_hosts" => Ok(GeneratedField::SniHosts),
+                            "mode" => Ok(GeneratedField::Mode),
+                            "protocol" => Ok(GeneratedField::Protocol),
+                            "credential" => Ok(GeneratedField::Credential),
+                            "files" => Ok(GeneratedField::Files),
+                            "subjectAltNames" | "subject_alt_names" => Ok(GeneratedField::SubjectAltNames),
+                            "spkiHashes" | "spki_hashes" => Ok(GeneratedField::SpkiHashes),
+                            "certificateHashes" | "certificate_hashes" => Ok(GeneratedField::CertificateHashes),
+                            "minVersion" | "min_version" => Ok(GeneratedField::MinVersion),
+                            "maxVersion" | "max_version" => Ok(GeneratedField::MaxVersion),
+                            "cipherSuites" | "cipher_suites" => Ok(GeneratedField::CipherSuites),
+                            "hosts" => Ok(GeneratedField::Hosts),
+                            "tcp" => Ok(GeneratedField::Tcp),
+                            "origin" => Ok(GeneratedField::Origin),
+                            "unusable" => Ok(GeneratedField::Unusable),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = TlsServer;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.TlsServer")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<TlsServer, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut sni_hosts__ = None;
+                let mut mode__ = None;
+                let mut protocol__ = None;
+                let mut credential__ = None;
+                let mut files__ = None;
+                let mut subject_alt_names__ = None;
+                let mut spki_hashes__ = None;
+                let mut certificate_hashes__ = None;
+                let mut min_version__ = None;
+                let mut max_version__ = None;
+                let mut cipher_suites__ = None;
+                let mut hosts__ = None;
+                let mut tcp__ = None;
+                let mut origin__ = None;
+                let mut unusable__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::SniHosts => {
+                            if sni_hosts__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("sniHosts"));
+                            }
+                            sni_hosts__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Mode => {
+                            if mode__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("mode"));
+                            }
+                            mode__ = Some(map_.next_value::<TlsServerMode>()? as i32);
+                        }
+                        GeneratedField::Protocol => {
+                            if protocol__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("protocol"));
+                            }
+                            protocol__ = Some(map_.next_value::<Protocol>()? as i32);
+                        }
+                        GeneratedField::Credential => {
+                            if credential__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("credential"));
+                            }
+                            credential__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Files => {
+                            if files__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("files"));
+                            }
+                            files__ = map_.next_value()?;
+                        }
+                        GeneratedField::SubjectAltNames => {
+                            if subject_alt_names__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("subjectAltNames"));
+                            }
+                            subject_alt_names__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::SpkiHashes => {
+                            if spki_hashes__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("spkiHashes"));
+                            }
+                            spki_hashes__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::BytesDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                        GeneratedField::CertificateHashes => {
+                            if certificate_hashes__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("certificateHashes"));
+                            }
+                            certificate_hashes__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::BytesDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                        GeneratedField::MinVersion => {
+                            if min_version__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("minVersion"));
+                            }
+                            min_version__ = Some(map_.next_value::<TlsVersion>()? as i32);
+                        }
+                        GeneratedField::MaxVersion => {
+                            if max_version__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("maxVersion"));
+                            }
+                            max_version__ = Some(map_.next_value::<TlsVersion>()? as i32);
+                        }
+                        GeneratedField::CipherSuites => {
+                            if cipher_suites__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("cipherSuites"));
+                            }
+                            cipher_suites__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Hosts => {
+                            if hosts__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("hosts"));
+                            }
+                            hosts__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Tcp => {
+                            if tcp__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tcp"));
+                            }
+                            tcp__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                        GeneratedField::Unusable => {
+                            if unusable__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("unusable"));
+                            }
+                            unusable__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(TlsServer {
+                    sni_hosts: sni_hosts__.unwrap_or_default(),
+                    mode: mode__.unwrap_or_default(),
+                    protocol: protocol__.unwrap_or_default(),
+                    credential: credential__.unwrap_or_default(),
+                    files: files__,
+                    subject_alt_names: subject_alt_names__.unwrap_or_default(),
+                    spki_hashes: spki_hashes__.unwrap_or_default(),
+                    certificate_hashes: certificate_hashes__.unwrap_or_default(),
+                    min_version: min_version__.unwrap_or_default(),
+                    max_version: max_version__.unwrap_or_default(),
+                    cipher_suites: cipher_suites__.unwrap_or_default(),
+                    hosts: hosts__.unwrap_or_default(),
+                    tcp: tcp__.unwrap_or_default(),
+                    origin: origin__,
+                    unusable: unusable__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.TlsServer", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for TlsServerMode {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "TLS_SERVER_MODE_UNSPECIFIED",
+            Self::Simple => "TLS_SERVER_MODE_SIMPLE",
+            Self::Mutual => "TLS_SERVER_MODE_MUTUAL",
+            Self::OptionalMutual => "TLS_SERVER_MODE_OPTIONAL_MUTUAL",
+            Self::IstioMutual => "TLS_SERVER_MODE_ISTIO_MUTUAL",
+            Self::Passthrough => "TLS_SERVER_MODE_PASSTHROUGH",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for TlsServerMode {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "TLS_SERVER_MODE_UNSPECIFIED",
+            "TLS_SERVER_MODE_SIMPLE",
+            "TLS_SERVER_MODE_MUTUAL",
+            "TLS_SERVER_MODE_OPTIONAL_MUTUAL",
+            "TLS_SERVER_MODE_ISTIO_MUTUAL",
+            "TLS_SERVER_MODE_PASSTHROUGH",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = TlsServerMode;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "TLS_SERVER_MODE_UNSPECIFIED" => Ok(TlsServerMode::Unspecified),
+                    "TLS_SERVER_MODE_SIMPLE" => Ok(TlsServerMode::Simple),
+                    "TLS_SERVER_MODE_MUTUAL" => Ok(TlsServerMode::Mutual),
+                    "TLS_SERVER_MODE_OPTIONAL_MUTUAL" => Ok(TlsServerMode::OptionalMutual),
+                    "TLS_SERVER_MODE_ISTIO_MUTUAL" => Ok(TlsServerMode::IstioMutual),
+                    "TLS_SERVER_MODE_PASSTHROUGH" => Ok(TlsServerMode::Passthrough),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for TlsVersion {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "TLS_VERSION_UNSPECIFIED",
+            Self::TlsVersion12 => "TLS_VERSION_1_2",
+            Self::TlsVersion13 => "TLS_VERSION_1_3",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for TlsVersion {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "TLS_VERSION_UNSPECIFIED",
+            "TLS_VERSION_1_2",
+            "TLS_VERSION_1_3",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = TlsVersion;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "TLS_VERSION_UNSPECIFIED" => Ok(TlsVersion::Unspecified),
+                    "TLS_VERSION_1_2" => Ok(TlsVersion::TlsVersion12),
+                    "TLS_VERSION_1_3" => Ok(TlsVersion::TlsVersion13),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
     }
 }
 impl serde::Serialize for TrafficPolicy {

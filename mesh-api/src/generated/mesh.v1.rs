@@ -704,7 +704,7 @@ pub struct Resource {
     #[prost(string, tag = "2")]
     pub version: ::prost::alloc::string::String,
     /// What it is. The type in the name and the body agree.
-    #[prost(oneof = "resource::Body", tags = "3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "resource::Body", tags = "3, 4, 5, 6, 7, 8, 9, 10")]
     pub body: ::core::option::Option<resource::Body>,
 }
 /// Nested message and enum types in `Resource`.
@@ -730,6 +730,12 @@ pub mod resource {
         /// gateway/self
         #[prost(message, tag = "8")]
         Gateway(super::Gateway),
+        /// credential/<namespace>/<name>
+        #[prost(message, tag = "9")]
+        Credential(super::Credential),
+        /// name/<hostname>
+        #[prost(message, tag = "10")]
+        NameAddresses(super::Name),
     }
 }
 /// Mesh-wide settings.
@@ -923,6 +929,21 @@ pub struct RouteTable {
     #[prost(bool, tag = "7")]
     pub undeclared: bool,
 }
+/// Addresses of a host name, for the DNS of captured workloads.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Name {
+    /// Host name as the workload asked for it, lower case; the same as in the resource's name.
+    #[prost(string, tag = "1")]
+    pub hostname: ::prost::alloc::string::String,
+    /// Virtual addresses (IPv4 or IPv6) of what the workload means by it. None: nobody declares the
+    /// name with an address of its own; the question belongs to the DNS servers of the system.
+    #[prost(string, repeated, tag = "2")]
+    pub addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Canonical host name of the Service or ServiceEntry, may be a wildcard; empty if nobody
+    /// declares it.
+    #[prost(string, tag = "3")]
+    pub declared: ::prost::alloc::string::String,
+}
 /// What a sidecar accepts.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Inbound {
@@ -992,12 +1013,26 @@ pub struct GatewayListener {
     /// Port to listen on.
     #[prost(uint32, tag = "1")]
     pub port: u32,
-    /// What is spoken on it.
+    /// What is spoken on it: HTTP and its kin, TLS, or TCP.
     #[prost(enumeration = "Protocol", tag = "2")]
     pub protocol: i32,
-    /// Virtual hosts. The most specific domain that matches wins.
+    /// Virtual hosts of plain HTTP. The most specific domain that matches wins.
     #[prost(message, repeated, tag = "3")]
     pub hosts: ::prost::alloc::vec::Vec<GatewayHost>,
+    /// Address to listen on (Istio: `bind`); empty for all addresses of the gateway.
+    #[prost(string, tag = "4")]
+    pub bind: ::prost::alloc::string::String,
+    /// Ports by which Gateway objects name it, where a Service leads from them to `port`; the first
+    /// one is what a client calls. Empty: `port` itself.
+    #[prost(uint32, repeated, tag = "5")]
+    pub service_ports: ::prost::alloc::vec::Vec<u32>,
+    /// Servers of TLS. The most specific server name that matches wins; a connection that none
+    /// matches is closed.
+    #[prost(message, repeated, tag = "6")]
+    pub tls: ::prost::alloc::vec::Vec<TlsServer>,
+    /// Routes for opaque bytes without TLS; the first one takes the connection.
+    #[prost(message, repeated, tag = "7")]
+    pub tcp: ::prost::alloc::vec::Vec<TcpRoute>,
 }
 /// Routes of one domain on a gateway's port.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1014,6 +1049,99 @@ pub struct GatewayHost {
     /// The Gateway server that opened the domain.
     #[prost(message, optional, tag = "4")]
     pub origin: ::core::option::Option<Origin>,
+}
+/// One server of TLS on a gateway's port: what Istio makes a filter chain of.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TlsServer {
+    /// Server names (SNI): exact, `*.suffix`, or `*`; lower case. Not empty.
+    #[prost(string, repeated, tag = "1")]
+    pub sni_hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Who ends TLS, and what is asked of the client.
+    #[prost(enumeration = "TlsServerMode", tag = "2")]
+    pub mode: i32,
+    /// What is spoken inside: HTTP or TCP if TLS ends here, TLS if it is passed through.
+    #[prost(enumeration = "Protocol", tag = "3")]
+    pub protocol: i32,
+    /// Certificate and key as the resource `credential/<namespace>/<name>`, this is
+    /// `<namespace>/<name>`. Empty for files, ISTIO_MUTUAL and PASSTHROUGH.
+    #[prost(string, tag = "4")]
+    pub credential: ::prost::alloc::string::String,
+    /// Certificate and key as files of the gateway, read again when they change.
+    #[prost(message, optional, tag = "5")]
+    pub files: ::core::option::Option<ServerTlsFiles>,
+    /// Names that a client certificate may present (DNS, URI, e-mail or IP), any of them; empty
+    /// accepts all that the roots vouch for.
+    #[prost(string, repeated, tag = "6")]
+    pub subject_alt_names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// SHA-256 of the public key (SubjectPublicKeyInfo) of accepted client certificates; empty
+    /// with `certificate_hashes` accepts all.
+    #[prost(bytes = "vec", repeated, tag = "7")]
+    pub spki_hashes: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// SHA-256 of accepted client certificates.
+    #[prost(bytes = "vec", repeated, tag = "8")]
+    pub certificate_hashes: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Oldest version that is spoken; unspecified is 1.2.
+    #[prost(enumeration = "TlsVersion", tag = "9")]
+    pub min_version: i32,
+    /// Newest version that is spoken; unspecified is 1.3.
+    #[prost(enumeration = "TlsVersion", tag = "10")]
+    pub max_version: i32,
+    /// Cipher suites for TLS 1.2 by OpenSSL's names, as far as the proxy has them; empty takes all.
+    #[prost(string, repeated, tag = "11")]
+    pub cipher_suites: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Virtual hosts, if HTTP is inside.
+    #[prost(message, repeated, tag = "12")]
+    pub hosts: ::prost::alloc::vec::Vec<GatewayHost>,
+    /// Routes for opaque bytes, or for TLS that is passed through; the first one takes the
+    /// connection.
+    #[prost(message, repeated, tag = "13")]
+    pub tcp: ::prost::alloc::vec::Vec<TcpRoute>,
+    /// The Gateway server.
+    #[prost(message, optional, tag = "14")]
+    pub origin: ::core::option::Option<Origin>,
+    /// Why it cannot serve, in one line; empty if it can. Handshakes are refused then.
+    #[prost(string, tag = "15")]
+    pub unusable: ::prost::alloc::string::String,
+}
+/// Paths of PEM files on the gateway.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ServerTlsFiles {
+    /// Certificate chain, the leaf first.
+    #[prost(string, tag = "1")]
+    pub certificate: ::prost::alloc::string::String,
+    /// Private key.
+    #[prost(string, tag = "2")]
+    pub private_key: ::prost::alloc::string::String,
+    /// Roots for client certificates; empty unless the mode asks for them.
+    #[prost(string, tag = "3")]
+    pub client_roots: ::prost::alloc::string::String,
+    /// Revocation lists for client certificates; may be empty.
+    #[prost(string, tag = "4")]
+    pub client_crl: ::prost::alloc::string::String,
+}
+/// A gateway's certificate with its key, from a Secret. Comes with `gateway/self` only, to
+/// gateways in the Secret's namespace. Neither its debug form nor its JSON tells the key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Credential {
+    /// Namespace of the Secret.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Its name.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Certificate chain, DER, the leaf first.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub certificate_chain: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Private key in PKCS #8, PKCS #1 or SEC 1 form, DER.
+    #[prost(bytes = "vec", tag = "4")]
+    pub private_key: ::prost::alloc::vec::Vec<u8>,
+    /// Roots for client certificates, DER.
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub client_roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Revocation lists for client certificates, DER.
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub client_crls: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 /// Treatment of undeclared destinations (Istio: outboundTrafficPolicy.mode).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -1205,6 +1333,84 @@ impl MtlsMode {
         }
     }
 }
+/// Who ends TLS (Istio: ServerTLSSettings.TLSmode).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TlsServerMode {
+    /// Refused by decoders.
+    Unspecified = 0,
+    /// The gateway, with a certificate of its own.
+    Simple = 1,
+    /// The same; clients must have a certificate of the client roots.
+    Mutual = 2,
+    /// The same; clients may have one.
+    OptionalMutual = 3,
+    /// The gateway, with the mesh's mutual TLS.
+    IstioMutual = 4,
+    /// The destination: bytes are passed through.
+    Passthrough = 5,
+}
+impl TlsServerMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TLS_SERVER_MODE_UNSPECIFIED",
+            Self::Simple => "TLS_SERVER_MODE_SIMPLE",
+            Self::Mutual => "TLS_SERVER_MODE_MUTUAL",
+            Self::OptionalMutual => "TLS_SERVER_MODE_OPTIONAL_MUTUAL",
+            Self::IstioMutual => "TLS_SERVER_MODE_ISTIO_MUTUAL",
+            Self::Passthrough => "TLS_SERVER_MODE_PASSTHROUGH",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TLS_SERVER_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "TLS_SERVER_MODE_SIMPLE" => Some(Self::Simple),
+            "TLS_SERVER_MODE_MUTUAL" => Some(Self::Mutual),
+            "TLS_SERVER_MODE_OPTIONAL_MUTUAL" => Some(Self::OptionalMutual),
+            "TLS_SERVER_MODE_ISTIO_MUTUAL" => Some(Self::IstioMutual),
+            "TLS_SERVER_MODE_PASSTHROUGH" => Some(Self::Passthrough),
+            _ => None,
+        }
+    }
+}
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TlsVersion {
+    /// The proxy's own bound.
+    Unspecified = 0,
+    /// TLS 1.2.
+    TlsVersion12 = 1,
+    /// TLS 1.3.
+    TlsVersion13 = 2,
+}
+impl TlsVersion {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TLS_VERSION_UNSPECIFIED",
+            Self::TlsVersion12 => "TLS_VERSION_1_2",
+            Self::TlsVersion13 => "TLS_VERSION_1_3",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TLS_VERSION_UNSPECIFIED" => Some(Self::Unspecified),
+            "TLS_VERSION_1_2" => Some(Self::TlsVersion12),
+            "TLS_VERSION_1_3" => Some(Self::TlsVersion13),
+            _ => None,
+        }
+    }
+}
 /// From proxy to control plane.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DiscoveryRequest {
@@ -1227,6 +1433,10 @@ pub struct DiscoveryRequest {
     /// The answer to one response.
     #[prost(message, optional, tag = "5")]
     pub ack: ::core::option::Option<Ack>,
+    /// The proxy drains: its workload takes no new requests from now on. A workload that registered
+    /// itself stops being an endpoint at once.
+    #[prost(bool, tag = "6")]
+    pub leaving: bool,
 }
 /// Acknowledges one response, whole or in part.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1305,6 +1515,24 @@ pub struct Node {
     /// Where the admin endpoint listens (`ip:port`), for the operator's tools. May be empty.
     #[prost(string, tag = "8")]
     pub admin_address: ::prost::alloc::string::String,
+    /// Set where nobody else says which workloads there are (no Kubernetes, no WorkloadEntry): the
+    /// workload becomes an endpoint of the services that select its labels, at the first of
+    /// `addresses`, as long as its proxy is connected (Istio: WorkloadGroup auto-registration).
+    #[prost(message, optional, tag = "9")]
+    pub registration: ::core::option::Option<Registration>,
+}
+/// How a workload that registers itself is called.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Registration {
+    /// Ports by name, for services whose target port is a name.
+    #[prost(btree_map = "string, uint32", tag = "1")]
+    pub ports: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        u32,
+    >,
+    /// Share of traffic relative to the other endpoints; 0 counts as 1.
+    #[prost(uint32, tag = "2")]
+    pub weight: u32,
 }
 /// Kinds of proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -1709,7 +1937,8 @@ pub mod certificate_service_client {
     use tonic::codegen::http::Uri;
     /// Served over TLS by the certificate authority. A caller proves itself by one of:
     ///
-    /// * metadata `authorization: Bearer <join token>`
+    /// * metadata `authorization: Bearer <token>`: a join token, or in a Kubernetes cluster the
+    ///  token of a service account for the mesh's audience
     /// * the client certificate of the connection, issued by this authority and still valid
     #[derive(Debug, Clone)]
     pub struct CertificateServiceClient<T> {
@@ -1870,7 +2099,8 @@ pub mod certificate_service_server {
     }
     /// Served over TLS by the certificate authority. A caller proves itself by one of:
     ///
-    /// * metadata `authorization: Bearer <join token>`
+    /// * metadata `authorization: Bearer <token>`: a join token, or in a Kubernetes cluster the
+    ///  token of a service account for the mesh's audience
     /// * the client certificate of the connection, issued by this authority and still valid
     #[derive(Debug)]
     pub struct CertificateServiceServer<T> {
