@@ -28,6 +28,7 @@ async fn main() -> Result<(), Failure> {
     let dir = std::env::temp_dir().join(format!("mesh-ca-example-{}", std::process::id()));
     let bound = App::build(Settings {
         dir: dir.clone(),
+        cacerts: None,
         listen: vec!["127.0.0.1:0".parse()?],
         authority: AuthorityOptions::default(),
         dns_names: Vec::new(),

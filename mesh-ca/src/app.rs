@@ -11,11 +11,11 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use crate::authority::{Authority, AuthorityError, AuthorityOptions};
+use crate::authority::{Authority, AuthorityError, AuthorityMaterial, AuthorityOptions, Layout};
 use crate::counters::IssueCounters;
 use crate::issue::Refusal;
 use crate::listen::{Access, BoundAddress, ListenAddress, ListenError, Listener};
-use crate::renewal::{RenewError, ServerName, keep_forgetting, keep_renewed};
+use crate::renewal::{RenewError, ServerName, keep_forgetting, keep_reloaded, keep_renewed};
 use crate::service::CertificateAuthority;
 use crate::storage::FileError;
 use crate::tls::{Incoming, IncomingOptions, ServerTls, TlsError};
@@ -27,8 +27,11 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// What a server of certificates needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Directory of keys and certificates.
+    /// Directory of the token key and, unless `cacerts` is given, of keys and certificates.
     pub dir: PathBuf,
+    /// Directory with keys and certificates in the layout of Istio's `cacerts`. Looked at again
+    /// now and then.
+    pub cacerts: Option<PathBuf>,
     /// Where to listen.
     pub listen: Vec<ListenAddress>,
     /// How to issue.
@@ -87,6 +90,7 @@ pub struct Bound {
     tls: ServerTls,
     name: ServerName,
     renew_at: SystemTime,
+    cacerts: Option<PathBuf>,
 }
 
 // === impl App ===
@@ -97,9 +101,16 @@ impl App {
     /// # Errors
     /// A [`BuildError`] that names the file or the address.
     pub async fn build(settings: Settings) -> Result<Bound, BuildError> {
-        let authority = Arc::new(Authority::open(&settings.dir, &settings.authority)?);
+        let authority = Arc::new(match &settings.cacerts {
+            None => Authority::open(&settings.dir, &settings.authority)?,
+            Some(dir) => {
+                let material =
+                    AuthorityMaterial::from_dir(Layout::Cacerts, dir, &settings.authority)?;
+                Authority::from_material(material, &settings.authority)?
+            }
+        });
         let tokens = Arc::new(JoinTokens::open(&settings.dir)?);
-        let tls = ServerTls::new(authority.roots_der())?;
+        let tls = ServerTls::new(&authority.roots_der())?;
         let mut dns_names: Vec<String> =
             ["mesh-ca", "meshd", "localhost"].map(str::to_owned).into();
         dns_names.extend(settings.dns_names);
@@ -133,6 +144,7 @@ impl App {
             tls,
             name,
             renew_at,
+            cacerts: settings.cacerts,
         })
     }
 }
@@ -167,10 +179,14 @@ impl Bound {
             let router = Server::builder()
                 .http2_keepalive_interval(Some(Duration::from_secs(30)))
                 .max_concurrent_streams(64)
-                .add_service(self.service.clone().into_server());
+                .add_service(self.service.clone().into_server())
+                .add_service(self.service.clone().into_istio_server());
             servers.spawn(router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()));
         }
         let mut chores = JoinSet::new();
+        if let Some(dir) = self.cacerts {
+            chores.spawn(keep_reloaded(dir, Arc::clone(&self.authority)));
+        }
         chores.spawn(keep_renewed(
             self.name,
             self.authority,

@@ -1,23 +1,34 @@
-//! The authority: a root and an intermediate on disk.
+//! The authority: it signs with its material, and knows which roots to trust.
 
 use std::fmt;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use mesh_api::TrustDomain;
 use rcgen::Issuer;
+use tokio::sync::watch;
 
 use crate::clock;
-use crate::issue::{Issue, Issued, Lifetime, Refusal, Signer, Validity};
+use crate::issue::{Issue, Issued, Refusal};
 use crate::secret_key::{KeyError, SecretKey};
-use crate::storage::{self, FileError};
+use crate::storage::FileError;
 
-mod chain;
+mod certificates;
+mod directory;
+mod material;
+#[cfg(test)]
+mod material_tests;
+mod origin;
+mod roots;
 #[cfg(test)]
 mod tests;
+
+pub use material::AuthorityMaterial;
+pub use origin::Layout;
+
+use directory::Directory;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -39,53 +50,53 @@ pub struct AuthorityOptions {
     pub intermediate_life: Duration,
 }
 
-/// Why an authority cannot be opened.
+/// Why an authority cannot be opened. An entry is a file, or a key of a map.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A file does not hold what it should.
-    #[error(
-        "{path} is damaged: {why}; restore it, or move the directory away to begin with a new authority"
-    )]
+    /// An entry does not hold what it should.
+    #[error("{entry} is damaged: {why}; {advice}")]
     Corrupt {
-        /// The file.
-        path: PathBuf,
+        /// The entry.
+        entry: String,
         /// What is wrong with it.
         why: String,
+        /// What to do.
+        advice: &'static str,
     },
-    /// Two files do not belong together.
-    #[error("{path} does not belong to {other}: {why}")]
+    /// Two entries do not belong together.
+    #[error("{entry} does not belong to {other}: {why}")]
     Mismatch {
-        /// The file.
-        path: PathBuf,
+        /// The entry.
+        entry: String,
         /// The other one.
-        other: PathBuf,
+        other: String,
         /// In which way.
-        why: &'static str,
+        why: String,
     },
-    /// A file is not there, and cannot be made.
-    #[error("{path} is missing: {why}")]
+    /// An entry is not there, and cannot be made.
+    #[error("{entry} is missing: {why}")]
     Missing {
-        /// The file.
-        path: PathBuf,
+        /// The entry.
+        entry: String,
         /// Why it cannot be made.
         why: &'static str,
     },
     /// A certificate has expired.
-    #[error("the certificate in {path} has expired")]
+    #[error("the certificate in {entry} has expired")]
     Expired {
-        /// The file.
-        path: PathBuf,
+        /// The entry.
+        entry: String,
     },
     /// The authority is of another trust domain.
     #[error(
-        "{path} is of the trust domain `{found}`, not `{wanted}`: give that one, or another directory"
+        "{entry} is of the trust domain `{found}`, not `{wanted}`: give that one, or another directory"
     )]
     TrustDomain {
-        /// The file.
-        path: PathBuf,
+        /// The entry.
+        entry: String,
         /// What it is of.
         found: String,
         /// What was asked for.
@@ -96,19 +107,21 @@ pub enum AuthorityError {
     Key(#[from] KeyError),
 }
 
-/// A certificate authority. Shared between threads; issuing takes no lock.
+/// A certificate authority. Shared between threads; issuing takes no lock. What it signs with and
+/// what it trusts can change while it serves.
 pub struct Authority {
-    dir: PathBuf,
+    // Where renewed intermediates are stored; whoever gave the material does so otherwise.
+    directory: Option<Directory>,
     options: AuthorityOptions,
-    roots: Vec<Vec<u8>>,
-    intermediate: ArcSwap<Intermediate>,
+    state: ArcSwap<State>,
+    changes: watch::Sender<u64>,
 }
 
-struct Intermediate {
+struct State {
+    material: AuthorityMaterial,
     issuer: Issuer<'static, SecretKey>,
-    // The intermediate, then what is between it and the root.
-    chain: Vec<Vec<u8>>,
-    validity: Validity,
+    // Those of the material first.
+    trusted: Arc<Vec<Vec<u8>>>,
 }
 
 // === impl AuthorityOptions ===
@@ -149,30 +162,41 @@ impl Authority {
         options: &AuthorityOptions,
         now: SystemTime,
     ) -> Result<Self, AuthorityError> {
-        storage::private_directory(dir)?;
-        // Two processes that begin at the same time must not make two roots.
-        let lock = dir.join("lock");
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&lock)
-            .and_then(|file| file.lock().map(|()| file))
-            .map_err(storage::io_error("lock", &lock))?;
-        let files = chain::Files::new(dir);
-        let root = files.open_root(options, now)?;
-        let intermediate = files.open_intermediate(options, &root, now)?;
-        drop(file);
-        let authority = Self {
-            dir: dir.to_owned(),
-            options: options.clone(),
-            roots: root.into_iter().map(|root| root.der).collect(),
-            intermediate: ArcSwap::from_pointee(intermediate),
-        };
-        if let Err(error) = authority.renew_intermediate_if_due(now) {
-            // It still has time: two thirds of its life at first.
-            tracing::warn!(%error, "the intermediate certificate of the authority cannot be renewed yet");
-        }
+        let directory = Directory::new(dir);
+        let material = directory.open(options, now)?;
+        let mut authority = Self::from_material_at(material, options, now)?;
+        authority.directory = Some(directory);
         Ok(authority)
+    }
+
+    /// An authority whose material somebody else keeps: who gives it stores what
+    /// [`AuthorityMaterial::renewed`] makes, and says what has changed by [`Self::adopt`].
+    ///
+    /// # Errors
+    /// As [`AuthorityMaterial::check`].
+    pub fn from_material(
+        material: AuthorityMaterial,
+        options: &AuthorityOptions,
+    ) -> Result<Self, AuthorityError> {
+        Self::from_material_at(material, options, clock::now())
+    }
+
+    /// [`Authority::from_material`] at a given time.
+    ///
+    /// # Errors
+    /// As `from_material`.
+    pub fn from_material_at(
+        material: AuthorityMaterial,
+        options: &AuthorityOptions,
+        now: SystemTime,
+    ) -> Result<Self, AuthorityError> {
+        material.check(options, now)?;
+        Ok(Self {
+            directory: None,
+            options: options.clone(),
+            state: ArcSwap::from_pointee(State::new(material, &[])?),
+            changes: watch::Sender::new(0),
+        })
     }
 
     /// Issues a leaf for an identity that the caller has already authenticated.
@@ -181,21 +205,14 @@ impl Authority {
     /// A [`Refusal`]; nothing was issued.
     pub fn issue(&self, request: &Issue, now: SystemTime) -> Result<Issued, Refusal> {
         let serial = clock::random::<16>().map_err(|_| Refusal::Internal)?;
-        let intermediate = self.intermediate.load();
-        let lifetime = Lifetime {
-            default: self.options.default_ttl,
-            longest: self.options.max_ttl,
-            clock_skew: self.options.clock_skew,
-        };
-        let signer = Signer {
-            issuer: &intermediate.issuer,
-            validity: intermediate.validity,
-            trust_domain: self.options.trust_domain.as_str(),
-            lifetime: &lifetime,
-        };
+        let state = self.state.load();
+        let lifetime = self.options.lifetime();
+        let signer = state
+            .material
+            .signing(&state.issuer, &self.options, &lifetime);
         let (leaf, validity) = signer.sign(request, now, serial)?;
         let mut chain_der = vec![leaf];
-        chain_der.extend(intermediate.chain.iter().cloned());
+        chain_der.extend(state.material.chain.iter().cloned());
         Ok(Issued {
             chain_der,
             not_before: validity.not_before,
@@ -204,57 +221,137 @@ impl Authority {
         })
     }
 
-    /// Renews the intermediate, with the same key, if less than a third of its life is left.
-    /// Returns whether it did. A server calls this now and then; [`crate::keep_renewed`] does.
+    /// Signs with this material from now on. Its roots are trusted besides those that were
+    /// trusted before, since what they signed is still in use.
+    ///
+    /// # Errors
+    /// As [`AuthorityMaterial::check`]. What was there before stays then.
+    pub fn adopt(
+        &self,
+        material: AuthorityMaterial,
+        now: SystemTime,
+    ) -> Result<(), AuthorityError> {
+        material.check(&self.options, now)?;
+        let before = self.state.load_full();
+        self.publish(State::new(material, &before.trusted)?);
+        Ok(())
+    }
+
+    /// Reads a directory in the layout of Istio's `cacerts`. The first time after a change its
+    /// roots are trusted, the next time it is signed by. Returns whether something has changed.
+    ///
+    /// # Errors
+    /// As [`AuthorityMaterial::from_dir`] and [`AuthorityMaterial::check`]. What was there before
+    /// stays then.
+    pub fn reload(&self, dir: &Path, now: SystemTime) -> Result<bool, AuthorityError> {
+        let material = AuthorityMaterial::from_dir(Layout::Cacerts, dir, &self.options)?;
+        if material == self.material() {
+            return Ok(false);
+        }
+        material.check(&self.options, now)?;
+        let trusted = self.roots_der();
+        let new = union(&trusted, material.roots_der());
+        match new.len() > trusted.len() {
+            true => self.trust(&new),
+            false => self.adopt(material, now)?,
+        }
+        Ok(true)
+    }
+
+    /// Trusts these roots (DER) besides those of its own material, and no others.
+    pub fn trust(&self, roots: &[Vec<u8>]) {
+        let before = self.state.load_full();
+        let trusted = union(before.material.roots_der(), roots);
+        if trusted != *before.trusted
+            && let Ok(state) = State::new(before.material.clone(), roots)
+        {
+            self.publish(state);
+        }
+    }
+
+    fn publish(&self, state: State) {
+        self.state.store(Arc::new(state));
+        self.changes.send_modify(|number| *number += 1);
+    }
+
+    /// Renews the intermediate in its directory, with the same key, if less than a third of its
+    /// life is left, or takes over one that another process has renewed. Returns whether it did.
+    /// A server calls this now and then; [`crate::keep_renewed`] does. An authority that is not in
+    /// a directory is renewed by who keeps its material.
     ///
     /// # Errors
     /// If it is due and the root key is not there or the file cannot be written. The old
     /// intermediate stays in use.
     pub fn renew_intermediate_if_due(&self, now: SystemTime) -> Result<bool, AuthorityError> {
-        let current = self.intermediate.load();
-        let validity = current.validity;
-        let life = validity
-            .not_after
-            .duration_since(validity.not_before)
-            .unwrap_or_default();
-        let left = validity.not_after.duration_since(now).unwrap_or_default();
-        if left > life / 3 {
+        let current = self.state.load_full();
+        let Some(directory) = &self.directory else {
+            return Ok(false);
+        };
+        if !material::is_due(&current.material.validity, now) {
             return Ok(false);
         }
-        let files = chain::Files::new(&self.dir);
-        let root = files.open_root(&self.options, now)?;
-        let renewed =
-            files.make_intermediate(&self.options, &root, current.issuer.key().clone(), now)?;
-        // A root that is about to expire itself cannot give a longer life.
-        if renewed.validity.not_after <= validity.not_after {
-            return Ok(false);
-        }
-        files.store_intermediate(&renewed)?;
-        self.intermediate.store(Arc::new(renewed));
+        let stored = directory.load(&self.options)?;
+        let next = match stored.renewed(&self.options, now)? {
+            Some(renewed) => {
+                directory.store(&renewed)?;
+                renewed
+            }
+            None if stored == current.material => return Ok(false),
+            None => stored,
+        };
+        self.adopt(next, now)?;
         Ok(true)
     }
 
-    /// All roots to trust, DER.
-    pub fn roots_der(&self) -> &[Vec<u8>] {
-        &self.roots
+    /// All roots to trust, DER; those of its own material first.
+    pub fn roots_der(&self) -> Arc<Vec<Vec<u8>>> {
+        Arc::clone(&self.state.load().trusted)
+    }
+
+    /// What it signs with.
+    pub fn material(&self) -> AuthorityMaterial {
+        self.state.load().material.clone()
+    }
+
+    /// Counts how often its certificate or its roots have changed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// What it certifies.
     pub fn trust_domain(&self) -> &TrustDomain {
         &self.options.trust_domain
     }
-
-    /// Where its files are.
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
 }
 
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authority")
-            .field("dir", &self.dir)
+            .field("material", &self.state.load().material)
             .field("trust_domain", &self.options.trust_domain.as_str())
             .finish_non_exhaustive()
     }
+}
+
+// === impl State ===
+
+impl State {
+    fn new(material: AuthorityMaterial, more_roots: &[Vec<u8>]) -> Result<Self, AuthorityError> {
+        Ok(Self {
+            issuer: material.issuer()?,
+            trusted: Arc::new(union(material.roots_der(), more_roots)),
+            material,
+        })
+    }
+}
+
+/// The first ones, then the others; each once.
+fn union(first: &[Vec<u8>], others: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut all = Vec::with_capacity(first.len());
+    for der in first.iter().chain(others) {
+        if !all.contains(der) {
+            all.push(der.clone());
+        }
+    }
+    all
 }

@@ -42,7 +42,7 @@ pub enum Command {
     Token(TokenArgs),
     /// Serves certificates over gRPC and TLS
     #[command(
-        after_help = "Examples:\n  mesh-ca serve --dir ./ca --listen 127.0.0.1:15012\n  mesh-ca serve --dir ./ca --listen unix:///run/mesh/ca.sock --listen 0.0.0.0:15012 --dns-name ca.example.org"
+        after_help = "Examples:\n  mesh-ca serve --dir ./ca --listen 127.0.0.1:15012\n  mesh-ca serve --dir ./ca --listen unix:///run/mesh/ca.sock --listen 0.0.0.0:15012 --dns-name ca.example.org\n  mesh-ca serve --dir ./ca --cacerts /etc/cacerts --listen 0.0.0.0:15012"
     )]
     Serve(ServeArgs),
 }
@@ -90,6 +90,10 @@ pub struct ServeArgs {
     /// Directory of keys and certificates
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
+    /// Directory with the authority's keys in the layout of Istio's cacerts (root-cert.pem,
+    /// ca-cert.pem, ca-key.pem, cert-chain.pem), instead of those in --dir
+    #[arg(long, value_name = "DIR")]
+    pub cacerts: Option<PathBuf>,
     /// Where to listen: host:port or unix:///path; may be given more than once
     #[arg(long, default_value = "127.0.0.1:15012", value_name = "ADDRESS")]
     pub listen: Vec<ListenAddress>,
@@ -263,6 +267,7 @@ impl From<ServeArgs> for Settings {
     fn from(args: ServeArgs) -> Self {
         Self {
             dir: args.dir,
+            cacerts: args.cacerts,
             listen: args.listen,
             authority: AuthorityOptions {
                 trust_domain: args.trust_domain,

@@ -30,6 +30,16 @@ pub enum RefusalReason {
     TokenExpired,
     /// The token was used before.
     TokenReplayed,
+    /// The token is for single use, and this authority shares no memory of used ones.
+    TokenSharedSingleUse,
+    /// The token is for another audience.
+    TokenAudience,
+    /// The issuer of the token does not stand by it.
+    TokenInvalid,
+    /// The token is not of a workload.
+    TokenIdentity,
+    /// The issuer of the token cannot be asked.
+    IssuerUnavailable,
     /// The certificate of the connection has expired meanwhile.
     CertificateExpired,
     /// The certificate of the connection names no identity of this mesh.
@@ -49,7 +59,7 @@ pub struct IssueCounters {
 
 impl RefusalReason {
     /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::RequestMalformed,
         Self::RequestSignature,
         Self::RequestKey,
@@ -62,6 +72,11 @@ impl RefusalReason {
         Self::TokenForeign,
         Self::TokenExpired,
         Self::TokenReplayed,
+        Self::TokenSharedSingleUse,
+        Self::TokenAudience,
+        Self::TokenInvalid,
+        Self::TokenIdentity,
+        Self::IssuerUnavailable,
         Self::CertificateExpired,
         Self::CertificateIdentity,
         Self::Internal,
@@ -82,6 +97,11 @@ impl RefusalReason {
             Self::TokenForeign => "token_foreign",
             Self::TokenExpired => "token_expired",
             Self::TokenReplayed => "token_replayed",
+            Self::TokenSharedSingleUse => "token_single_use",
+            Self::TokenAudience => "token_audience",
+            Self::TokenInvalid => "token_invalid",
+            Self::TokenIdentity => "token_identity",
+            Self::IssuerUnavailable => "issuer_unavailable",
             Self::CertificateExpired => "certificate_expired",
             Self::CertificateIdentity => "certificate_identity",
             Self::Internal => "internal",

@@ -3,9 +3,11 @@
 //! It signs what the authenticated caller *is*, never what the request asks for: of a
 //! certificate signing request only the public key is used.
 //!
-//! - [`Authority`]: a root and an intermediate on disk, and certificates from them.
+//! - [`Authority`]: certificates from an [`AuthorityMaterial`]: roots, and a key that signs. It
+//!   may stand in a directory, in a Kubernetes Secret, or in the layout of Istio's `cacerts`.
 //! - [`JoinTokens`]: signed tokens by which a workload proves itself the first time.
-//! - [`CertificateAuthority`]: both behind `mesh.v1.CertificateService`.
+//! - [`CertificateAuthority`]: both behind `mesh.v1.CertificateService`, and behind Istio's own
+//!   service for its agents. A [`BearerAuthenticator`] adds tokens of another issuer.
 //! - [`tls`] and [`listen`]: the TLS endpoint that authenticates callers by their certificate,
 //!   for this service and for any other that stands beside it.
 //! - [`App`]: all of it as a server of its own.
@@ -29,11 +31,13 @@
 
 mod app;
 mod authority;
+mod bearer;
 mod clock;
 mod command;
 mod counters;
 mod duration;
 mod issue;
+mod istio;
 pub mod listen;
 mod peer;
 mod pem;
@@ -45,15 +49,17 @@ pub mod tls;
 mod tokens;
 
 pub use app::{App, Bound, BuildError, RunError, Settings};
-pub use authority::{Authority, AuthorityError, AuthorityOptions};
+pub use authority::{Authority, AuthorityError, AuthorityMaterial, AuthorityOptions, Layout};
+pub use bearer::{AuthenticatedCaller, BearerAuthenticator, BearerRefusal};
 pub use clock::now;
 pub use command::{Command, CommandError, InitArgs, OutputFormat, ServeArgs, TokenArgs};
 pub use counters::{IssueCounters, RefusalReason};
 pub use duration::{InvalidDuration, parse_duration};
 pub use issue::{Issue, Issued, Refusal};
+pub use istio::IstioCertificates;
 pub use peer::{PeerCertificates, PeerIdentityError, certificate_identity};
-pub use renewal::{RenewError, ServerName, keep_forgetting, keep_renewed};
+pub use renewal::{RenewError, ServerName, keep_forgetting, keep_reloaded, keep_renewed};
 pub use secret_key::{KeyError, SecretKey};
 pub use service::CertificateAuthority;
 pub use storage::FileError;
-pub use tokens::{CheckedToken, JoinClaims, JoinTokens, TokenRefusal};
+pub use tokens::{CheckedToken, InvalidTokenKey, JoinClaims, JoinTokens, TokenRefusal};

@@ -26,3 +26,13 @@ pub(crate) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     }
     pem
 }
+
+/// Certificates (DER) one after the other.
+pub(crate) fn certificates(ders: &[Vec<u8>]) -> Zeroizing<String> {
+    let parts: Vec<_> = ders.iter().map(|der| encode("CERTIFICATE", der)).collect();
+    let mut pem = Zeroizing::new(String::with_capacity(parts.iter().map(|p| p.len()).sum()));
+    for part in &parts {
+        pem.push_str(part);
+    }
+    pem
+}

@@ -1,5 +1,6 @@
 //! The server's own certificate, from the authority in the same process.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -62,8 +63,9 @@ fn half_life(issued: &Issued, now: SystemTime) -> SystemTime {
     now + issued.not_after.duration_since(now).unwrap_or_default() / 2
 }
 
-/// Keeps the server's certificate and the authority's intermediate fresh. Runs until dropped.
-/// `due` is what [`ServerName::present`] returned.
+/// Keeps the server's certificate and the authority's intermediate fresh, and follows the
+/// authority when it changes: the certificate is of its current material, and clients are checked
+/// by its current roots. Runs until dropped. `due` is what [`ServerName::present`] returned.
 pub async fn keep_renewed(
     name: ServerName,
     authority: Arc<Authority>,
@@ -72,12 +74,22 @@ pub async fn keep_renewed(
 ) {
     const LOOK: Duration = Duration::from_secs(60);
     const RETRY: Duration = Duration::from_secs(5);
+    let mut changes = authority.changes();
+    // It may have changed before.
+    changes.mark_changed();
     loop {
         // In short steps: the wall clock may be set, and sleeping does not follow it.
         let left = due.duration_since(clock::now()).unwrap_or_default();
-        if !left.is_zero() {
-            sleep(left.min(LOOK)).await;
-            continue;
+        let changed = match left.is_zero() {
+            true => false,
+            false => tokio::select! {
+                () = sleep(left.min(LOOK)) => continue,
+                // The authority, and so its sender, is held here.
+                _ = changes.changed() => true,
+            },
+        };
+        if changed && let Err(error) = tls.set_client_roots(&authority.roots_der()) {
+            tracing::error!(%error, "the new roots cannot be used to check clients; the old ones stay");
         }
         match authority.renew_intermediate_if_due(clock::now()) {
             Ok(true) => tracing::info!("renewed the authority's intermediate certificate"),
@@ -93,6 +105,33 @@ pub async fn keep_renewed(
                 clock::now() + RETRY
             }
         };
+    }
+}
+
+/// Follows a directory in the layout of Istio's `cacerts`: roots that are new there are trusted at
+/// once, and signed by only after a while, when those who renew often have learned of them. Runs
+/// until dropped.
+pub async fn keep_reloaded(dir: PathBuf, authority: Arc<Authority>) {
+    const LOOK: Duration = Duration::from_secs(20);
+    let mut told = None;
+    loop {
+        sleep(LOOK).await;
+        match authority.reload(&dir, clock::now()) {
+            Ok(changed) => {
+                told = None;
+                if changed {
+                    tracing::info!(dir = %dir.display(), "took over a change of the authority's keys or roots");
+                }
+            }
+            Err(error) => {
+                // Once is enough.
+                let text = error.to_string();
+                if told.as_ref() != Some(&text) {
+                    tracing::error!(%error, "the authority's keys cannot be taken over; what was there before serves on");
+                    told = Some(text);
+                }
+            }
+        }
     }
 }
 

@@ -3,8 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, KeyPair,
+    RSA_PKCS1_SHA256,
+};
 use rcgen::{CertificateParams, DistinguishedName, PublicKeyData, SignatureAlgorithm, SigningKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -12,9 +17,16 @@ use zeroize::Zeroizing;
 
 use crate::pem;
 
-/// An ECDSA P-256 key. Its memory is wiped when the last clone goes; it is never printed.
+/// A private key that signs: ECDSA on P-256 if it is made here, also on P-384 or RSA if it is
+/// read. Its memory is wiped when the last clone goes; it is never printed.
 #[derive(Clone)]
-pub struct SecretKey(Arc<EcdsaKeyPair>);
+pub struct SecretKey(Arc<Pair>);
+
+enum Pair {
+    P256(EcdsaKeyPair),
+    P384(EcdsaKeyPair),
+    Rsa(RsaKeyPair),
+}
 
 /// Why a key cannot be made or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +38,7 @@ pub enum KeyError {
     #[error("it holds no private key in PEM")]
     NoPem,
     /// It is another kind of key.
-    #[error("it holds no ECDSA P-256 key")]
+    #[error("it holds no key of ECDSA P-256 or P-384, or RSA of 2048 to 8192 bits")]
     Kind,
 }
 
@@ -40,19 +52,30 @@ impl SecretKey {
     pub fn generate() -> Result<Self, KeyError> {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)
             .map_err(|_| KeyError::Library("make a key"))?;
-        Ok(Self(Arc::new(pair)))
+        Ok(Self(Arc::new(Pair::P256(pair))))
     }
 
-    /// Reads a key in PEM: PKCS#8 (RFC 5958) or SEC1 (RFC 5915).
+    /// Reads a key in PEM: PKCS#8 (RFC 5958), SEC1 (RFC 5915) or PKCS#1 (RFC 8017).
     ///
     /// # Errors
-    /// If there is none, or it is not on P-256.
+    /// If there is none, or it is of another kind.
     pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
         let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| KeyError::NoPem)?;
         let bytes = Zeroizing::new(der.secret_der().to_vec());
-        let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_ASN1_SIGNING, &bytes)
-            .map_err(|_| KeyError::Kind)?;
-        Ok(Self(Arc::new(pair)))
+        let ecdsa = |curve| EcdsaKeyPair::from_private_key_der(curve, &bytes).ok();
+        let rsa = || {
+            let pair = match &der {
+                PrivateKeyDer::Pkcs8(_) => RsaKeyPair::from_pkcs8(&bytes),
+                _ => RsaKeyPair::from_der(&bytes),
+            };
+            // 2048 bits at least, as peers ask for.
+            pair.ok().filter(|pair| pair.public_modulus_len() >= 256)
+        };
+        let pair = ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING)
+            .map(Pair::P256)
+            .or_else(|| ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING).map(Pair::P384))
+            .or_else(|| rsa().map(Pair::Rsa));
+        pair.map(|pair| Self(Arc::new(pair))).ok_or(KeyError::Kind)
     }
 
     /// A certificate signing request (PKCS#10, DER) for this key that asks for nothing: an
@@ -74,28 +97,36 @@ impl SecretKey {
     /// # Errors
     /// If the cryptographic library fails.
     pub fn tls_key(&self) -> Result<Arc<dyn rustls::sign::SigningKey>, KeyError> {
-        let document = self
-            .0
-            .to_pkcs8v1()
-            .map_err(|_| KeyError::Library("encode a key"))?;
-        let der = Zeroizing::new(document.as_ref().to_vec());
+        let der = self.pkcs8()?;
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(der.as_slice()));
-        rustls::crypto::aws_lc_rs::sign::any_ecdsa_type(&der)
+        rustls::crypto::aws_lc_rs::sign::any_supported_type(&der)
             .map_err(|_| KeyError::Library("load a key for TLS"))
     }
 
     /// The key as PKCS#8 in PEM.
     pub(crate) fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
-        let document = self
-            .0
-            .to_pkcs8v1()
-            .map_err(|_| KeyError::Library("encode a key"))?;
-        Ok(pem::encode("PRIVATE KEY", document.as_ref()))
+        Ok(pem::encode("PRIVATE KEY", &self.pkcs8()?))
     }
 
-    /// The public key: an uncompressed point.
+    fn pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let failed = |_| KeyError::Library("encode a key");
+        Ok(Zeroizing::new(match self.0.as_ref() {
+            Pair::P256(pair) | Pair::P384(pair) => {
+                pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec()
+            }
+            Pair::Rsa(pair) => {
+                let document: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
+                document.as_ref().to_vec()
+            }
+        }))
+    }
+
+    /// The public key as certificates hold it: an uncompressed point, or an RSAPublicKey.
     pub(crate) fn public_key(&self) -> &[u8] {
-        self.0.public_key().as_ref()
+        match self.0.as_ref() {
+            Pair::P256(pair) | Pair::P384(pair) => pair.public_key().as_ref(),
+            Pair::Rsa(pair) => pair.public_key().as_ref(),
+        }
     }
 }
 
@@ -111,17 +142,28 @@ impl PublicKeyData for SecretKey {
     }
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
-        &rcgen::PKCS_ECDSA_P256_SHA256
+        match self.0.as_ref() {
+            Pair::P256(_) => &rcgen::PKCS_ECDSA_P256_SHA256,
+            Pair::P384(_) => &rcgen::PKCS_ECDSA_P384_SHA384,
+            Pair::Rsa(_) => &rcgen::PKCS_RSA_SHA256,
+        }
     }
 }
 
 impl SigningKey for SecretKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        let signature = self
-            .0
-            .sign(&SystemRandom::new(), message)
-            .map_err(|_| rcgen::Error::RingUnspecified)?;
-        Ok(signature.as_ref().to_vec())
+        let random = SystemRandom::new();
+        match self.0.as_ref() {
+            Pair::P256(pair) | Pair::P384(pair) => pair
+                .sign(&random, message)
+                .map(|signature| signature.as_ref().to_vec()),
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
+                    .map(|()| signature)
+            }
+        }
+        .map_err(|_| rcgen::Error::RingUnspecified)
     }
 }
 
@@ -144,12 +186,25 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_p256_key() {
-        let p384 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384)
+    fn reads_what_others_make() {
+        for algorithm in [&rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_RSA_SHA256] {
+            let made = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            let key = SecretKey::from_pem(made.serialize_pem().as_bytes()).unwrap();
+            assert_eq!(key.public_key(), made.public_key_raw());
+            assert_eq!(key.algorithm(), algorithm);
+            let again = SecretKey::from_pem(key.to_pem().unwrap().as_bytes()).unwrap();
+            assert_eq!(key.public_key(), again.public_key());
+            key.tls_key().unwrap();
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_usable_key() {
+        let ed25519 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)
             .unwrap()
             .serialize_pem();
         assert_eq!(
-            SecretKey::from_pem(p384.as_bytes()).unwrap_err(),
+            SecretKey::from_pem(ed25519.as_bytes()).unwrap_err(),
             KeyError::Kind
         );
         for text in ["", "-----BEGIN PRIVATE KEY-----\nAA", "hello"] {

@@ -1,42 +1,56 @@
 //! `mesh.v1.CertificateService`.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use mesh_api::SpiffeId;
+use mesh_api::istio_auth::istio_certificate_service_server::IstioCertificateServiceServer;
 use mesh_api::v1;
 use mesh_api::v1::certificate_service_server::{CertificateService, CertificateServiceServer};
 use tonic::{Code, Request, Response, Status};
 
 use crate::authority::Authority;
+use crate::bearer::{BearerAuthenticator, BearerRefusal};
 use crate::clock;
 use crate::counters::{IssueCounters, RefusalReason};
-use crate::issue::{self, Issue, Refusal};
+use crate::issue::{self, Issue, Issued, Refusal};
+use crate::istio::IstioCertificates;
 use crate::peer::{PeerCertificates, PeerIdentityError};
 use crate::renewal::ServerName;
-use crate::tokens::{CheckedToken, JoinTokens, TokenRefusal};
+use crate::tokens::{self, CheckedToken, JoinTokens, TokenRefusal};
 
 /// The service. A refusal carries its [`RefusalReason`] in the metadata `mesh-refusal`.
 ///
-/// A caller that sends `authorization: Bearer <join token>` is what the token says; any other
-/// caller is what its certificate says, which the TLS layer has verified.
+/// A caller that sends `authorization: Bearer <token>` is what the token says: a join token of
+/// ours, or one that a [`BearerAuthenticator`] knows. Any other caller is what its certificate
+/// says, which the TLS layer has verified.
 #[derive(Debug, Clone)]
 pub struct CertificateAuthority {
     authority: Arc<Authority>,
     tokens: Arc<JoinTokens>,
     counters: Arc<IssueCounters>,
     servers: Arc<[ServerName]>,
+    authenticators: Vec<Arc<dyn BearerAuthenticator>>,
+}
+
+/// A certificate, whose it is, and the roots to trust.
+pub(crate) struct Certified {
+    pub(crate) identity: SpiffeId,
+    pub(crate) issued: Issued,
+    pub(crate) roots_der: Arc<Vec<Vec<u8>>>,
 }
 
 /// Why a call is refused.
 #[derive(Debug, thiserror::Error)]
 enum CallRefusal {
-    #[error("give a join token (metadata `authorization: Bearer <token>`) or a client certificate")]
+    #[error("give a token (metadata `authorization: Bearer <token>`) or a client certificate")]
     NoCredentials,
-    #[error("the metadata `authorization` is not `Bearer <join token>`")]
+    #[error("the metadata `authorization` is not `Bearer <token>`")]
     NotBearer,
     #[error(transparent)]
     Token(#[from] TokenRefusal),
+    #[error(transparent)]
+    Bearer(#[from] BearerRefusal),
     #[error(transparent)]
     Peer(#[from] PeerIdentityError),
     #[error(
@@ -52,6 +66,10 @@ enum Caller {
         token: CheckedToken,
         identity: SpiffeId,
     },
+    Bearer {
+        identity: SpiffeId,
+        workload: Option<String>,
+    },
     Certificate(SpiffeId),
 }
 
@@ -65,7 +83,15 @@ impl CertificateAuthority {
             tokens,
             counters: Arc::default(),
             servers: Arc::default(),
+            authenticators: Vec::new(),
         }
+    }
+
+    /// Takes the tokens of another issuer, too. Those that were given before are asked first.
+    #[must_use]
+    pub fn with_authenticator(mut self, authenticator: Arc<dyn BearerAuthenticator>) -> Self {
+        self.authenticators.push(authenticator);
+        self
     }
 
     /// Gives DNS names to callers of certain identities: servers of the control plane that run
@@ -96,22 +122,53 @@ impl CertificateAuthority {
         CertificateServiceServer::new(self).max_decoding_message_size(64 * 1024)
     }
 
-    async fn serve(
+    /// The same as Istio's agents speak it.
+    pub fn into_istio_server(self) -> IstioCertificateServiceServer<IstioCertificates> {
+        IstioCertificateServiceServer::new(IstioCertificates(self))
+            .max_decoding_message_size(64 * 1024)
+    }
+
+    /// Certifies the caller of a request, and counts and tells what became of it.
+    pub(crate) async fn certify<T: Sync>(
         &self,
-        request: Request<v1::SignRequest>,
-    ) -> Result<v1::SignResponse, CallRefusal> {
+        request: &Request<T>,
+        csr_der: Vec<u8>,
+        ttl: Option<Duration>,
+    ) -> Result<Certified, Status> {
+        match self.serve(request, csr_der, ttl).await {
+            Ok(certified) => {
+                self.counters.count_issued();
+                Ok(certified)
+            }
+            Err(refusal) => {
+                self.counters.count_refused(refusal.reason());
+                tracing::warn!(
+                    reason = refusal.reason().as_str(),
+                    "refused a certificate: {refusal}"
+                );
+                Err(refusal.into())
+            }
+        }
+    }
+
+    async fn serve<T: Sync>(
+        &self,
+        request: &Request<T>,
+        csr_der: Vec<u8>,
+        ttl: Option<Duration>,
+    ) -> Result<Certified, CallRefusal> {
         let now = clock::now();
-        let caller = self.authenticate(&request, now)?;
-        let wish = request.into_inner();
+        let caller = self.authenticate(request, now).await?;
         let issue = Issue {
             identity: caller.identity().clone(),
-            csr_der: wish.csr_der,
-            ttl: (wish.ttl_seconds > 0).then(|| std::time::Duration::from_secs(wish.ttl_seconds)),
+            csr_der,
+            ttl,
             dns_names: self.dns_names(caller.identity()),
         };
         // First sign, then spend the token: a bad request must not cost it, and a certificate
         // that nobody gets does no harm.
         let issued = self.authority.issue(&issue, now)?;
+        let workload = caller.workload();
         if let Caller::Token { token, .. } = caller {
             let tokens = Arc::clone(&self.tokens);
             let holder = issue::requested_key(&issue.csr_der)?;
@@ -120,17 +177,15 @@ impl CertificateAuthority {
                 .await
                 .map_err(|_| Refusal::Internal)??;
         }
-        tracing::info!(identity = %issue.identity, serial = %issued.serial, "issued a certificate");
-        Ok(v1::SignResponse {
-            chain_der: issued.chain_der,
-            roots_der: self.authority.roots_der().to_vec(),
-            identity: issue.identity.to_string(),
-            not_before: clock::unix_seconds(issued.not_before),
-            not_after: clock::unix_seconds(issued.not_after),
+        tracing::info!(identity = %issue.identity, serial = %issued.serial, workload, "issued a certificate");
+        Ok(Certified {
+            identity: issue.identity,
+            issued,
+            roots_der: self.authority.roots_der(),
         })
     }
 
-    fn authenticate<T>(
+    async fn authenticate<T: Sync>(
         &self,
         request: &Request<T>,
         now: SystemTime,
@@ -141,15 +196,7 @@ impl CertificateAuthority {
                 .ok()
                 .and_then(bearer)
                 .ok_or(CallRefusal::NotBearer)?;
-            let token = self.tokens.check(token, now)?;
-            let claims = token.claims();
-            let identity = SpiffeId::new(
-                self.authority.trust_domain(),
-                claims.workload.namespace(),
-                &claims.service_account,
-            )
-            .map_err(|_| TokenRefusal::Malformed)?;
-            return Ok(Caller::Token { token, identity });
+            return self.bearer(token.trim(), now).await;
         }
         let peer = request
             .extensions()
@@ -161,6 +208,32 @@ impl CertificateAuthority {
             return Err(CallRefusal::CertificateExpired);
         }
         Ok(Caller::Certificate(identity))
+    }
+
+    async fn bearer(&self, token: &str, now: SystemTime) -> Result<Caller, CallRefusal> {
+        let ours = token.split('.').next() == Some(tokens::PREFIX);
+        if !ours {
+            for authenticator in &self.authenticators {
+                if let Some(caller) = authenticator.authenticate(token).await? {
+                    let (namespace, account) = (&caller.namespace, &caller.service_account);
+                    let identity = SpiffeId::new(self.authority.trust_domain(), namespace, account)
+                        .map_err(|error| BearerRefusal::Identity(error.to_string()))?;
+                    return Ok(Caller::Bearer {
+                        identity,
+                        workload: caller.workload,
+                    });
+                }
+            }
+        }
+        let token = self.tokens.check(token, now)?;
+        let claims = token.claims();
+        let identity = SpiffeId::new(
+            self.authority.trust_domain(),
+            claims.workload.namespace(),
+            &claims.service_account,
+        )
+        .map_err(|_| TokenRefusal::Malformed)?;
+        Ok(Caller::Token { token, identity })
     }
 }
 
@@ -176,20 +249,20 @@ impl CertificateService for CertificateAuthority {
         &self,
         request: Request<v1::SignRequest>,
     ) -> Result<Response<v1::SignResponse>, Status> {
-        match self.serve(request).await {
-            Ok(response) => {
-                self.counters.count_issued();
-                Ok(Response::new(response))
-            }
-            Err(refusal) => {
-                self.counters.count_refused(refusal.reason());
-                tracing::warn!(
-                    reason = refusal.reason().as_str(),
-                    "refused a certificate: {refusal}"
-                );
-                Err(refusal.into())
-            }
-        }
+        let wish = request.get_ref();
+        let ttl = (wish.ttl_seconds > 0).then(|| Duration::from_secs(wish.ttl_seconds));
+        let csr_der = wish.csr_der.clone();
+        let certified = self.certify(&request, csr_der, ttl).await?;
+        let Certified {
+            identity, issued, ..
+        } = certified;
+        Ok(Response::new(v1::SignResponse {
+            chain_der: issued.chain_der,
+            roots_der: certified.roots_der.to_vec(),
+            identity: identity.to_string(),
+            not_before: clock::unix_seconds(issued.not_before),
+            not_after: clock::unix_seconds(issued.not_after),
+        }))
     }
 
     async fn trust_bundle(
@@ -208,7 +281,18 @@ impl CertificateService for CertificateAuthority {
 impl Caller {
     fn identity(&self) -> &SpiffeId {
         match self {
-            Self::Token { identity, .. } | Self::Certificate(identity) => identity,
+            Self::Token { identity, .. }
+            | Self::Bearer { identity, .. }
+            | Self::Certificate(identity) => identity,
+        }
+    }
+
+    /// What is known of the workload, for the log.
+    fn workload(&self) -> Option<String> {
+        match self {
+            Self::Token { token, .. } => Some(token.claims().workload.to_string()),
+            Self::Bearer { workload, .. } => workload.clone(),
+            Self::Certificate(_) => None,
         }
     }
 }
@@ -221,6 +305,7 @@ impl CallRefusal {
             Self::NoCredentials => RefusalReason::NoCredentials,
             Self::NotBearer => RefusalReason::TokenMalformed,
             Self::Token(refusal) => refusal.reason(),
+            Self::Bearer(refusal) => refusal.reason(),
             Self::Peer(_) => RefusalReason::CertificateIdentity,
             Self::CertificateExpired => RefusalReason::CertificateExpired,
             Self::Issue(refusal) => refusal.reason(),
@@ -240,12 +325,17 @@ impl From<CallRefusal> for Status {
             | RefusalReason::TokenMalformed
             | RefusalReason::TokenForeign
             | RefusalReason::TokenExpired
+            | RefusalReason::TokenAudience
+            | RefusalReason::TokenInvalid
             | RefusalReason::CertificateExpired => Code::Unauthenticated,
             RefusalReason::RequestName
             | RefusalReason::TrustDomain
             | RefusalReason::TokenReplayed
+            | RefusalReason::TokenSharedSingleUse
+            | RefusalReason::TokenIdentity
             | RefusalReason::CertificateIdentity => Code::PermissionDenied,
-            RefusalReason::AuthorityExpired => Code::Unavailable,
+            // To try again is right.
+            RefusalReason::AuthorityExpired | RefusalReason::IssuerUnavailable => Code::Unavailable,
             RefusalReason::Internal => Code::Internal,
         };
         // Paths of the server are nobody's business.

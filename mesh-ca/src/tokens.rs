@@ -7,8 +7,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::digest;
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -19,12 +21,14 @@ use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::counters::RefusalReason;
+use crate::secret_key::KeyError;
 use crate::storage::{self, FileError, SECRET};
 
 #[cfg(test)]
 mod tests;
 
-const PREFIX: &str = "mesh1";
+/// What every join token begins with.
+pub(crate) const PREFIX: &str = "mesh1";
 const LONGEST: usize = 4096;
 
 /// What a token says about its bearer.
@@ -65,6 +69,12 @@ pub enum TokenRefusal {
     /// It was good for one key, and another one has used it.
     #[error("the join token was used before, and it is for single use: make a new one")]
     Replayed,
+    /// It is for single use, and this authority is one of several that share no memory of used
+    /// tokens.
+    #[error(
+        "the join token is for single use, which this authority cannot see to: make one with --reusable"
+    )]
+    SingleUse,
     /// What was used cannot be remembered; no single-use token is taken then.
     #[error(transparent)]
     Storage(#[from] FileError),
@@ -72,10 +82,20 @@ pub enum TokenRefusal {
 
 /// The token key of an authority, and its memory of used tokens.
 pub struct JoinTokens {
-    key: hmac::Key,
-    key_id: String,
-    used: PathBuf,
+    key: ArcSwap<TokenKey>,
+    // None: other authorities have the same key, and no memory is shared.
+    used: Option<PathBuf>,
 }
+
+struct TokenKey {
+    key: hmac::Key,
+    id: String,
+}
+
+/// Why bytes are no token key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it does not hold 32 bytes; remove it to make a new one, which ends all tokens")]
+pub struct InvalidTokenKey;
 
 // Field names are short because tokens are copied by people.
 #[derive(Serialize, Deserialize)]
@@ -119,23 +139,47 @@ impl JoinTokens {
         }
         drop(lock);
         let bytes = storage::read_secret(&path)?;
-        if bytes.len() != 32 {
-            let source = io::Error::new(
-                io::ErrorKind::InvalidData,
-                "it does not hold 32 bytes; remove it to make a new one, which ends all tokens",
-            );
-            return Err(FileError::Io {
-                doing: "use",
-                path,
-                source,
-            });
-        }
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
-        let id = hmac::sign(&key, b"mesh join token key id");
-        let key_id = URL_SAFE_NO_PAD.encode(id.as_ref().get(..6).unwrap_or_default());
-        let tokens = Self { key, key_id, used };
+        let key = TokenKey::new(&bytes).map_err(|error| FileError::Io {
+            doing: "use",
+            path,
+            source: io::Error::new(io::ErrorKind::InvalidData, error),
+        })?;
+        let tokens = Self {
+            key: ArcSwap::from_pointee(key),
+            used: Some(used),
+        };
         tokens.forget_expired(clock::now());
         Ok(tokens)
+    }
+
+    /// Tokens by a key that several authorities share, without a memory of used ones: no
+    /// single-use token is taken.
+    ///
+    /// # Errors
+    /// If the key has another length than [`Self::new_key`] gives.
+    pub fn from_key(key: &[u8]) -> Result<Self, InvalidTokenKey> {
+        Ok(Self {
+            key: ArcSwap::from_pointee(TokenKey::new(key)?),
+            used: None,
+        })
+    }
+
+    /// A new token key.
+    ///
+    /// # Errors
+    /// If the operating system gives no randomness.
+    pub fn new_key() -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let key = clock::random::<32>().map_err(|_| KeyError::Library("make a token key"))?;
+        Ok(Zeroizing::new(Zeroizing::new(key).to_vec()))
+    }
+
+    /// Takes another key; tokens by the one before are refused from now on.
+    ///
+    /// # Errors
+    /// As [`Self::from_key`]. The old key stays then.
+    pub fn replace_key(&self, key: &[u8]) -> Result<(), InvalidTokenKey> {
+        self.key.store(Arc::new(TokenKey::new(key)?));
+        Ok(())
     }
 
     /// Makes a token.
@@ -143,7 +187,7 @@ impl JoinTokens {
     /// # Errors
     /// If the operating system gives no randomness.
     pub fn mint(&self, claims: &JoinClaims) -> Result<String, FileError> {
-        let id = clock::random::<16>().map_err(|_| no_randomness(&self.used))?;
+        let id = clock::random::<16>().map_err(|_| no_randomness(self.place()))?;
         let wire = Wire {
             id: URL_SAFE_NO_PAD.encode(id),
             workload: claims.workload.to_string(),
@@ -153,11 +197,12 @@ impl JoinTokens {
         };
         let json = serde_json::to_vec(&wire).map_err(|error| FileError::Io {
             doing: "encode a token for",
-            path: self.used.clone(),
+            path: self.place().to_owned(),
             source: error.into(),
         })?;
-        let signed = format!("{PREFIX}.{}.{}", self.key_id, URL_SAFE_NO_PAD.encode(json));
-        let tag = hmac::sign(&self.key, signed.as_bytes());
+        let key = self.key.load();
+        let signed = format!("{PREFIX}.{}.{}", key.id, URL_SAFE_NO_PAD.encode(json));
+        let tag = hmac::sign(&key.key, signed.as_bytes());
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag.as_ref())))
     }
 
@@ -190,9 +235,10 @@ impl JoinTokens {
         let tag = URL_SAFE_NO_PAD
             .decode(tag)
             .map_err(|_| TokenRefusal::Malformed)?;
-        if hmac::verify(&self.key, signed.as_bytes(), &tag).is_err() {
+        let key = self.key.load();
+        if hmac::verify(&key.key, signed.as_bytes(), &tag).is_err() {
             // The key's id is public: it only tells a wrong token from a damaged one.
-            return Err(match key_id == self.key_id {
+            return Err(match key_id == key.id {
                 true => TokenRefusal::Malformed,
                 false => TokenRefusal::Foreign,
             });
@@ -221,10 +267,9 @@ impl JoinTokens {
         if !token.claims.single_use {
             return Ok(());
         }
+        let used = self.used.as_deref().ok_or(TokenRefusal::SingleUse)?;
         let expires = clock::unix_seconds(token.claims.expires);
-        let path = self
-            .used
-            .join(format!("{expires}-{}", URL_SAFE_NO_PAD.encode(token.id)));
+        let path = used.join(format!("{expires}-{}", URL_SAFE_NO_PAD.encode(token.id)));
         let holder_digest = digest::digest(&digest::SHA256, holder);
         let created = OpenOptions::new()
             .write(true)
@@ -235,7 +280,7 @@ impl JoinTokens {
             Ok(mut file) => file
                 .write_all(holder_digest.as_ref())
                 .and_then(|()| file.sync_all())
-                .and_then(|()| storage::sync_directory(&self.used))
+                .and_then(|()| storage::sync_directory(used))
                 .map_err(|source| storage::io_error("write", &path)(source).into()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let mut first = Vec::new();
@@ -253,7 +298,7 @@ impl JoinTokens {
     pub fn forget_expired(&self, now: SystemTime) {
         // A clock that was set back must not revive a token: an hour of grace.
         let limit = clock::unix_seconds(now) - 3600;
-        let Ok(entries) = fs::read_dir(&self.used) else {
+        let Some(Ok(entries)) = self.used.as_deref().map(fs::read_dir) else {
             return;
         };
         for entry in entries.flatten() {
@@ -270,10 +315,30 @@ impl JoinTokens {
     }
 }
 
+impl JoinTokens {
+    fn place(&self) -> &Path {
+        self.used.as_deref().unwrap_or(Path::new("the token key"))
+    }
+}
+
+// === impl TokenKey ===
+
+impl TokenKey {
+    fn new(bytes: &[u8]) -> Result<Self, InvalidTokenKey> {
+        if bytes.len() != 32 {
+            return Err(InvalidTokenKey);
+        }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, bytes);
+        let tag = hmac::sign(&key, b"mesh join token key id");
+        let id = URL_SAFE_NO_PAD.encode(tag.as_ref().get(..6).unwrap_or_default());
+        Ok(Self { key, id })
+    }
+}
+
 impl std::fmt::Debug for JoinTokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("JoinTokens")
-            .field("key_id", &self.key_id)
+            .field("key_id", &self.key.load().id)
             .finish_non_exhaustive()
     }
 }
@@ -325,6 +390,7 @@ impl TokenRefusal {
             Self::Foreign => RefusalReason::TokenForeign,
             Self::Expired { .. } => RefusalReason::TokenExpired,
             Self::Replayed => RefusalReason::TokenReplayed,
+            Self::SingleUse => RefusalReason::TokenSharedSingleUse,
             Self::Storage(_) => RefusalReason::Internal,
         }
     }

@@ -90,7 +90,8 @@ fn certifies_the_caller_and_nothing_that_the_request_wishes() {
     assert_eq!(issued.serial.len(), 32);
 
     let (_, intermediate) = X509Certificate::from_der(&issued.chain_der[1]).unwrap();
-    let (_, root) = X509Certificate::from_der(&authority.roots_der()[0]).unwrap();
+    let roots = authority.roots_der();
+    let (_, root) = X509Certificate::from_der(&roots[0]).unwrap();
     leaf.verify_signature(Some(intermediate.public_key()))
         .unwrap();
     intermediate

@@ -34,7 +34,8 @@ use crate::secret_key::{KeyError, SecretKey};
 pub struct ServerTls {
     config: Arc<ServerConfig>,
     certificate: Arc<SwappableCertificate>,
-    clients: Arc<SwappableRoots>,
+    // None: clients are not asked for certificates.
+    clients: Option<Arc<SwappableRoots>>,
 }
 
 /// Why TLS cannot be set up.
@@ -71,16 +72,36 @@ impl ServerTls {
     /// If there is no root, or one cannot be used.
     pub fn new(client_roots: &[Vec<u8>]) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let certificate = Arc::new(SwappableCertificate::default());
         let clients = Arc::new(SwappableRoots {
             current: ArcSwap::from_pointee(Clients::new(client_roots, &provider)?),
-            provider: Arc::clone(&provider),
+            provider,
         });
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_client_cert_verifier(Arc::clone(&clients) as Arc<dyn ClientCertVerifier>)
-            .with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self::build(Some(clients), &[b"h2"])
+    }
+
+    /// Sets up TLS for HTTP/2 and HTTP/1.1 that asks clients for no certificate: for webhooks,
+    /// whose client, the API server of Kubernetes, has none. It refuses handshakes until it has a
+    /// certificate of its own.
+    ///
+    /// # Errors
+    /// If the library refuses the configuration.
+    pub fn without_client_certificates() -> Result<Self, TlsError> {
+        Self::build(None, &[b"h2", b"http/1.1"])
+    }
+
+    fn build(clients: Option<Arc<SwappableRoots>>, alpn: &[&[u8]]) -> Result<Self, TlsError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let certificate = Arc::new(SwappableCertificate::default());
+        let builder = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])?;
+        let builder = match &clients {
+            Some(clients) => builder
+                .with_client_cert_verifier(Arc::clone(clients) as Arc<dyn ClientCertVerifier>),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config =
+            builder.with_cert_resolver(Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         // A resumed session would bring back a client certificate without looking at its expiry.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
@@ -106,13 +127,16 @@ impl ServerTls {
         Ok(())
     }
 
-    /// Takes client certificates from these roots (DER) from the next handshake on.
+    /// Takes client certificates from these roots (DER) from the next handshake on. Nothing
+    /// happens where no client is asked for one.
     ///
     /// # Errors
     /// If there is no root, or one cannot be used. The old roots stay then.
     pub fn set_client_roots(&self, roots: &[Vec<u8>]) -> Result<(), TlsError> {
-        let clients = Clients::new(roots, &self.clients.provider)?;
-        self.clients.current.store(Arc::new(clients));
+        if let Some(clients) = &self.clients {
+            let verifier = Clients::new(roots, &clients.provider)?;
+            clients.current.store(Arc::new(verifier));
+        }
         Ok(())
     }
 

@@ -56,6 +56,15 @@ pub(crate) async fn connect(
     roots: &[Vec<u8>],
     credentials: Option<&Credentials>,
 ) -> Result<Client, tonic::transport::Error> {
+    let channel = channel(address, roots, credentials).await?;
+    Ok(CertificateServiceClient::new(channel))
+}
+
+pub(crate) async fn channel(
+    address: &BoundAddress,
+    roots: &[Vec<u8>],
+    credentials: Option<&Credentials>,
+) -> Result<Channel, tonic::transport::Error> {
     let tls = TlsConnector::from(Arc::new(tls_config(roots, credentials)));
     let address = address.clone();
     let connector = tower::service_fn(move |_| {
@@ -66,10 +75,9 @@ pub(crate) async fn connect(
             Ok::<_, std::io::Error>(TokioIo::new(tls.connect(name, socket).await?))
         }
     });
-    let channel = Endpoint::from_static("http://mesh-ca")
+    Endpoint::from_static("http://mesh-ca")
         .connect_with_connector(connector)
-        .await?;
-    Ok(CertificateServiceClient::new(channel))
+        .await
 }
 
 /// The machine-readable reason of a refusal.

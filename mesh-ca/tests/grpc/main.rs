@@ -7,7 +7,9 @@
     reason = "a test that fails here has failed"
 )]
 
+mod bearer;
 mod client;
+mod istio;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -45,6 +47,7 @@ impl Server {
         let socket = dir.join("ca.sock");
         let settings = Settings {
             dir: dir.join("ca"),
+            cacerts: None,
             listen: vec!["127.0.0.1:0".parse().unwrap(), ListenAddress::Unix(socket)],
             authority: AuthorityOptions::default(),
             dns_names: Vec::new(),
@@ -62,7 +65,7 @@ impl Server {
     }
 
     async fn connect(&self, credentials: Option<&Credentials>) -> Client {
-        connect(&self.addresses[0], self.authority.roots_der(), credentials)
+        connect(&self.addresses[0], &self.authority.roots_der(), credentials)
             .await
             .unwrap()
     }
@@ -116,7 +119,7 @@ async fn a_workload_joins_by_token_and_renews_by_certificate() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path()).await;
     for address in &server.addresses {
-        let mut client = connect(address, server.authority.roots_der(), None)
+        let mut client = connect(address, &server.authority.roots_der(), None)
             .await
             .unwrap();
         let key = SecretKey::generate().unwrap();
@@ -127,7 +130,7 @@ async fn a_workload_joins_by_token_and_renews_by_certificate() {
             first.identity,
             "spiffe://cluster.local/ns/default/sa/reviews"
         );
-        assert_eq!(first.roots_der, server.authority.roots_der());
+        assert_eq!(first.roots_der, *server.authority.roots_der());
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap()
@@ -138,7 +141,7 @@ async fn a_workload_joins_by_token_and_renews_by_certificate() {
             chain_der: first.chain_der,
             key,
         };
-        let mut client = connect(address, server.authority.roots_der(), Some(&credentials))
+        let mut client = connect(address, &server.authority.roots_der(), Some(&credentials))
             .await
             .unwrap();
         let second = sign(&mut client, &SecretKey::generate().unwrap(), None, 0)
@@ -289,7 +292,7 @@ async fn roots_are_public() {
         .await
         .unwrap()
         .into_inner();
-    assert_eq!(bundle.roots_der, server.authority.roots_der());
+    assert_eq!(bundle.roots_der, *server.authority.roots_der());
     assert_eq!(bundle.trust_domain, "cluster.local");
     server.stop().await;
 }
@@ -322,7 +325,7 @@ async fn expired_and_foreign_certificates_end_in_the_handshake() {
         // With TLS 1.3 the client learns of it when it reads.
         let failed = match connect(
             &server.addresses[0],
-            server.authority.roots_der(),
+            &server.authority.roots_der(),
             Some(&bad),
         )
         .await
@@ -337,7 +340,7 @@ async fn expired_and_foreign_certificates_end_in_the_handshake() {
     assert_eq!(server.counters.issued(), 0);
     // Nor does the client trust another authority's server.
     assert!(
-        connect(&server.addresses[0], other.roots_der(), None)
+        connect(&server.addresses[0], &other.roots_der(), None)
             .await
             .is_err()
     );
@@ -388,7 +391,7 @@ async fn handshake(address: &BoundAddress, roots: &[Vec<u8>]) -> std::io::Result
 async fn bad_clients_disturb_nobody_and_certificates_are_swapped() {
     let dir = tempfile::tempdir().unwrap();
     let authority = Authority::open(dir.path(), &AuthorityOptions::default()).unwrap();
-    let tls = ServerTls::new(authority.roots_der()).unwrap();
+    let tls = ServerTls::new(&authority.roots_der()).unwrap();
     let name = ServerName {
         identity: "spiffe://cluster.local/ns/istio-system/sa/meshd"
             .parse()
@@ -425,12 +428,12 @@ async fn bad_clients_disturb_nobody_and_certificates_are_swapped() {
         }
         silent.push(stream);
     }
-    let first = tokio::time::timeout(DEADLINE, handshake(&address, authority.roots_der()))
+    let first = tokio::time::timeout(DEADLINE, handshake(&address, &authority.roots_der()))
         .await
         .unwrap()
         .unwrap();
     name.present(&authority, &tls).unwrap();
-    let second = tokio::time::timeout(DEADLINE, handshake(&address, authority.roots_der()))
+    let second = tokio::time::timeout(DEADLINE, handshake(&address, &authority.roots_der()))
         .await
         .unwrap()
         .unwrap();
@@ -442,7 +445,7 @@ async fn bad_clients_disturb_nobody_and_certificates_are_swapped() {
 async fn a_handshake_has_a_time_limit() {
     let dir = tempfile::tempdir().unwrap();
     let authority = Authority::open(dir.path(), &AuthorityOptions::default()).unwrap();
-    let tls = ServerTls::new(authority.roots_der()).unwrap();
+    let tls = ServerTls::new(&authority.roots_der()).unwrap();
     let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap(), Access::Anybody)
         .await
         .unwrap();
