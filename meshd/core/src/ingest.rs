@@ -2,12 +2,18 @@
 
 mod authorization_policy;
 mod destination_rule;
+mod endpoint_slice;
 mod gateway;
 mod http_action;
 mod http_match;
+mod ingress;
 mod l4_route;
 mod metadata;
+mod node;
+mod object;
 mod peer_authentication;
+mod pod;
+mod secret;
 mod service;
 mod service_account;
 mod service_entry;
@@ -23,7 +29,12 @@ use sha2::{Digest, Sha256};
 use crate::model::{Kind, Object, ObjectId};
 use crate::yaml::{self, Fields, Node, Place, Report, Value, nearest};
 
+pub(crate) use object::parse_object;
+pub(crate) use secret::INVALID as INVALID_CREDENTIAL;
 pub(crate) use virtual_service::MESH;
+
+/// Source of objects of an API server, in origins.
+pub(crate) const SOURCE: &str = "kubernetes";
 
 /// An object and the hash of the text that it comes from.
 #[derive(Clone, Debug)]
@@ -220,12 +231,23 @@ fn read_object(path: &str, node: &Node, r: &mut Report) -> Outcome {
             return Outcome::Nameless;
         }
     };
+    if kind.is_read_leniently() || (kind.is_native() && path == SOURCE) {
+        // The API server knows their fields better.
+        r.be_lenient();
+    }
     let Some(meta) = metadata::read(&mut root, kind, path, r) else {
         return Outcome::Nameless;
     };
     let id = meta.id.clone();
     let mut inner = Report::new(meta.origin.clone());
-    let object = read_kind(kind, meta, &mut root, &mut inner);
+    if r.is_lenient() {
+        inner.be_lenient();
+    }
+    let object = if kind.is_read_leniently() {
+        Some(read_leniently(kind, meta, node, &mut inner))
+    } else {
+        read_kind(kind, meta, &mut root, &mut inner)
+    };
     root.close(&mut inner);
     let failed = inner.failed() || r.failed();
     for problem in inner.into_problems() {
@@ -234,6 +256,19 @@ fn read_object(path: &str, node: &Node, r: &mut Report) -> Outcome {
     match object {
         Some(object) if !failed => Outcome::Object(object),
         _ => Outcome::Refused(id),
+    }
+}
+
+/// Kinds of which only what is used is read. Nothing but a Secret is refused: one that no gateway
+/// could serve with.
+fn read_leniently(kind: Kind, meta: crate::model::Meta, node: &Node, r: &mut Report) -> Object {
+    match kind {
+        Kind::Pod => Object::Pod(Arc::new(pod::read(meta, node))),
+        Kind::EndpointSlice => Object::EndpointSlice(Arc::new(endpoint_slice::read(meta, node))),
+        Kind::Secret => Object::Secret(Arc::new(secret::read(meta, node, r))),
+        Kind::Ingress => Object::Ingress(Arc::new(ingress::read(meta, node, r))),
+        Kind::IngressClass => Object::IngressClass(Arc::new(ingress::read_class(meta, node))),
+        _ => Object::Node(Arc::new(node::read(meta))),
     }
 }
 
@@ -246,7 +281,10 @@ fn read_kind(
     root.ignore(&["status"]);
     if let Kind::ServiceAccount | Kind::Namespace = kind {
         service_account::read(kind, root, r);
-        return Some(Object::Named(Arc::new(meta)));
+        return Some(Object::Named(Arc::new(crate::model::Meta {
+            annotations: crate::yaml::Labels::new(),
+            ..meta
+        })));
     }
     let Some(mut spec) = root.child("spec", r) else {
         if matches!(kind, Kind::AuthorizationPolicy | Kind::PeerAuthentication) && !r.failed() {
@@ -282,7 +320,14 @@ fn read_kind(
             Object::AuthorizationPolicy(Arc::new(authorization_policy::read(meta, &mut spec, r)))
         }
         Kind::Service => Object::Service(Arc::new(service::read(meta, &mut spec, r))),
-        Kind::ServiceAccount | Kind::Namespace => return None,
+        Kind::ServiceAccount
+        | Kind::Namespace
+        | Kind::Pod
+        | Kind::Node
+        | Kind::EndpointSlice
+        | Kind::Secret
+        | Kind::Ingress
+        | Kind::IngressClass => return None,
     };
     spec.close(r);
     Some(object)
@@ -303,7 +348,9 @@ fn recognise(kind: &str, api_version: &str) -> Recognised {
         return Recognised::Other;
     };
     let (group, versions): (&str, &[&str]) = match found {
-        Kind::Service | Kind::ServiceAccount | Kind::Namespace => ("", &["v1"]),
+        Kind::EndpointSlice => ("discovery.k8s.io", &["v1"]),
+        Kind::Ingress | Kind::IngressClass => ("networking.k8s.io", &["v1"]),
+        native if native.is_native() => ("", &["v1"]),
         Kind::PeerAuthentication | Kind::AuthorizationPolicy => {
             ("security.istio.io", &["v1", "v1beta1"])
         }
@@ -320,6 +367,8 @@ fn recognise(kind: &str, api_version: &str) -> Recognised {
     Recognised::Version(match group {
         "" => "v1",
         "security.istio.io" => "security.istio.io/v1",
+        "discovery.k8s.io" => "discovery.k8s.io/v1",
+        "networking.k8s.io" => "networking.k8s.io/v1",
         _ => "networking.istio.io/v1",
     })
 }
@@ -333,10 +382,8 @@ fn skip(node: &Node, path: &str, (kind, version, place): (&str, &str, Place), r:
             .unwrap_or_default()
     };
     let (namespace, name) = (text("namespace"), text("name"));
-    let origin = Origin {
+    let origin = node.place.in_object(&Origin {
         source: path.to_owned(),
-        line: node.place.line,
-        column: node.place.column,
         kind: kind.to_owned(),
         namespace: if namespace.is_empty() {
             "default"
@@ -345,7 +392,8 @@ fn skip(node: &Node, path: &str, (kind, version, place): (&str, &str, Place), r:
         }
         .to_owned(),
         name: name.to_owned(),
-    };
+        ..Origin::default()
+    });
     let mut named = Report::new(origin);
     let group = version.rsplit_once('/').map_or("", |(group, _)| group);
     if let Some((_, severity, why)) = NOT_YET
@@ -389,13 +437,10 @@ fn is_kubernetes(kind: &str, group: &str) -> bool {
         "Endpoints",
         "Event",
         "LimitRange",
-        "Node",
         "PersistentVolume",
         "PersistentVolumeClaim",
-        "Pod",
         "ReplicationController",
         "ResourceQuota",
-        "Secret",
     ];
     (group.is_empty() && CORE.contains(&kind))
         || matches!(group, "apps" | "batch" | "autoscaling" | "policy")

@@ -1,14 +1,14 @@
 //! The compiler of the mesh: Istio's configuration in, resources for each proxy out.
 //!
 //! ```text
-//! files ──► Store ──► World ──► translate(World, Scope, roots) ──► resources
-//!        set_file   world()   │                                        │
-//!                             └─► problems                  session::Session ──► responses
+//! files, objects ──► Store ──► World ──► translate(World, Scope, roots) ──► resources
+//!             set_file     world()   │                                        │
+//!             set_object             └─► problems                  session::Session ──► responses
 //! ```
 //!
-//! - [`Store`] takes files of YAML. It is strict and names the place of everything; an object
-//!   that cannot be used does not come into force, its last good version stays, and so do its
-//!   neighbours.
+//! - [`Store`] takes files of YAML and objects of an API server. It is strict and names the
+//!   place of everything; an object that cannot be used does not come into force, its last good
+//!   version stays, and so do its neighbours. Pods, Nodes and EndpointSlices are read leniently.
 //! - [`World`] is everything in force at one moment: immutable, linked, with what is wrong.
 //! - [`translate`] compiles what one proxy (a [`Scope`]) subscribes to, with all it needs.
 //! - [`session`] is the control plane's side of a discovery stream.
@@ -46,13 +46,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod inject;
 pub mod session;
 
 mod analyze;
 mod ingest;
 mod model;
 mod names;
+mod object_key;
 mod problem;
+mod redact;
 mod scope;
 mod settings;
 mod store;
@@ -61,9 +64,11 @@ mod world;
 mod yaml;
 
 pub use analyze::analyze;
+pub use object_key::ObjectKey;
 pub use problem::ProblemLine;
+pub use redact::without_secrets;
 pub use scope::{Scope, ScopeError};
-pub use settings::MeshSettings;
+pub use settings::{IngressMode, IngressSettings, MeshSettings};
 pub use store::Store;
 pub use translate::translate;
-pub use world::{ServiceView, WorkloadView, World};
+pub use world::{IngressView, ServiceView, WorkloadKind, WorkloadView, World};

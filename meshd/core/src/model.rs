@@ -1,9 +1,13 @@
 //! The objects of the configuration, typed, with their places. What a rule of Istio makes of
 //! the object alone is done; what depends on other objects is not.
 
+mod content;
+mod gateway;
+mod ingress;
 mod policy;
 mod route;
 mod service;
+mod workload;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,16 +16,24 @@ use mesh_api::v1::Origin;
 
 use crate::yaml::Labels;
 
+pub(crate) use gateway::{
+    Certificate, CertificateSource, CredentialName, GatewayObject, GatewayServer, SecretObject,
+    ServerHost, ServerProtocol, ServerTls,
+};
+pub(crate) use ingress::{
+    Backend, BackendPort, Ingress, IngressClass, IngressPath, IngressRule, IngressTls, PathMatch,
+};
 pub(crate) use policy::{
     AuthorizationPolicy, ClientPolicy, DestinationRule, PeerAuthentication, PolicyParts, SubsetSpec,
 };
 pub(crate) use route::{
-    ClientFilter, ForwardRule, GatewayObject, GatewayServer, HttpAction, HttpCase, HttpRule,
-    L4Case, L4Rule, Retries, ServerHost, Target, VirtualService,
+    ClientFilter, ForwardRule, HttpAction, HttpCase, HttpRule, L4Case, L4Rule, Retries, Target,
+    VirtualService,
 };
 pub(crate) use service::{
     Endpoint, EntryPort, KubernetesPort, KubernetesService, ServiceEntry, TargetPort, WorkloadEntry,
 };
+pub(crate) use workload::{EndpointSlice, KubernetesNode, Pod, SliceEndpoint, SlicePort, locality};
 
 /// Kinds that the mesh reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +48,12 @@ pub(crate) enum Kind {
     Service,
     ServiceAccount,
     Namespace,
+    Pod,
+    Node,
+    EndpointSlice,
+    Secret,
+    Ingress,
+    IngressClass,
 }
 
 /// What names an object.
@@ -47,7 +65,7 @@ pub(crate) struct ObjectId {
 }
 
 /// What all objects have.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Meta {
     pub(crate) id: ObjectId,
     pub(crate) labels: Labels,
@@ -66,7 +84,13 @@ pub(crate) enum Object {
     PeerAuthentication(Arc<PeerAuthentication>),
     AuthorizationPolicy(Arc<AuthorizationPolicy>),
     Service(Arc<KubernetesService>),
-    /// A ServiceAccount or a Namespace: known by name only.
+    Pod(Arc<Pod>),
+    Node(Arc<KubernetesNode>),
+    EndpointSlice(Arc<EndpointSlice>),
+    Secret(Arc<SecretObject>),
+    Ingress(Arc<Ingress>),
+    IngressClass(Arc<IngressClass>),
+    /// A ServiceAccount or a Namespace: known by name and labels only.
     Named(Arc<Meta>),
 }
 
@@ -82,7 +106,7 @@ pub(crate) enum ExportTo {
 // === impl Kind ===
 
 impl Kind {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::VirtualService,
         Self::DestinationRule,
         Self::Gateway,
@@ -93,6 +117,12 @@ impl Kind {
         Self::Service,
         Self::ServiceAccount,
         Self::Namespace,
+        Self::Pod,
+        Self::Node,
+        Self::EndpointSlice,
+        Self::Secret,
+        Self::Ingress,
+        Self::IngressClass,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -107,7 +137,47 @@ impl Kind {
             Self::Service => "Service",
             Self::ServiceAccount => "ServiceAccount",
             Self::Namespace => "Namespace",
+            Self::Pod => "Pod",
+            Self::Node => "Node",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::Secret => "Secret",
+            Self::Ingress => "Ingress",
+            Self::IngressClass => "IngressClass",
         }
+    }
+
+    /// Whether Kubernetes itself defines the kind.
+    pub(crate) fn is_native(self) -> bool {
+        matches!(
+            self,
+            Self::Service
+                | Self::ServiceAccount
+                | Self::Namespace
+                | Self::Pod
+                | Self::Node
+                | Self::EndpointSlice
+                | Self::Secret
+                | Self::Ingress
+                | Self::IngressClass
+        )
+    }
+
+    /// Whether it is written by controllers, and much of it is nothing to the mesh.
+    pub(crate) fn is_read_leniently(self) -> bool {
+        matches!(
+            self,
+            Self::Pod
+                | Self::Node
+                | Self::EndpointSlice
+                | Self::Secret
+                | Self::Ingress
+                | Self::IngressClass
+        )
+    }
+
+    /// Whether its objects belong to the cluster, not to a namespace.
+    pub(crate) fn is_of_cluster(self) -> bool {
+        matches!(self, Self::Namespace | Self::Node | Self::IngressClass)
     }
 }
 
@@ -122,8 +192,11 @@ impl Meta {
         &self.id.name
     }
 
-    /// `<namespace>/<name>`.
+    /// `<namespace>/<name>`, or the name of what is in no namespace.
     pub(crate) fn full_name(&self) -> String {
+        if self.id.namespace.is_empty() {
+            return self.id.name.clone();
+        }
         format!("{}/{}", self.id.namespace, self.id.name)
     }
 }
@@ -131,6 +204,18 @@ impl Meta {
 // === impl Object ===
 
 impl Object {
+    /// Hash of the content, for kinds of which little is read: what is not read gives no other
+    /// hash. Absent for kinds that are read whole.
+    pub(crate) fn content(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Pod(pod) => Some(content::hash(pod)),
+            Self::Node(node) => Some(content::hash(node)),
+            Self::EndpointSlice(slice) => Some(content::hash(slice)),
+            Self::Named(meta) => Some(content::hash(meta)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn meta(&self) -> &Meta {
         match self {
             Self::VirtualService(object) => &object.meta,
@@ -141,6 +226,12 @@ impl Object {
             Self::PeerAuthentication(object) => &object.meta,
             Self::AuthorizationPolicy(object) => &object.meta,
             Self::Service(object) => &object.meta,
+            Self::Pod(object) => &object.meta,
+            Self::Node(object) => &object.meta,
+            Self::EndpointSlice(object) => &object.meta,
+            Self::Secret(object) => &object.meta,
+            Self::Ingress(object) => &object.meta,
+            Self::IngressClass(object) => &object.meta,
             Self::Named(meta) => meta,
         }
     }

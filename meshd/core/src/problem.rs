@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use mesh_api::v1::{Problem, Severity};
+use mesh_api::v1::{Origin, Problem, Severity};
 
-/// Writes a finding in one line: `file:line:column: severity: message [CODE]`.
+use crate::ingest::SOURCE;
+
+/// Writes a finding in one line: `file:line:column: severity: message [CODE]`, or for an object
+/// of an API server `Kind namespace/name: severity: message [CODE]`.
 ///
 /// ```
 /// use mesh_api::v1::{Origin, Problem, Severity};
@@ -21,7 +24,8 @@ pub struct ProblemLine<'a>(pub &'a Problem);
 impl fmt::Display for ProblemLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(origin) = &self.0.origin {
-            write!(f, "{}:", origin.source)?;
+            f.write_str(&place(origin))?;
+            f.write_str(":")?;
             if origin.line > 0 {
                 write!(f, "{}:{}:", origin.line, origin.column)?;
             }
@@ -41,14 +45,39 @@ impl fmt::Display for ProblemLine<'_> {
     }
 }
 
+/// What stands before the line: the file, or the object of an API server.
+pub(crate) fn place(origin: &Origin) -> String {
+    if origin.source != SOURCE || origin.kind.is_empty() {
+        return origin.source.clone();
+    }
+    let (kind, namespace, name) = (&origin.kind, &origin.namespace, &origin.name);
+    if name.is_empty() {
+        kind.clone()
+    } else if namespace.is_empty() {
+        format!("{kind} {name}")
+    } else {
+        format!("{kind} {namespace}/{name}")
+    }
+}
+
+/// ` (file:line)` of an object that has one.
+pub(crate) fn in_file(origin: &Origin) -> String {
+    if origin.line == 0 {
+        String::new()
+    } else {
+        format!(" ({}:{})", origin.source, origin.line)
+    }
+}
+
 /// Sorts by place and drops what is said twice.
 pub(crate) fn sort(problems: &mut Vec<Problem>) {
     problems.sort_by_cached_key(|problem| {
         let origin = problem.origin.clone().unwrap_or_default();
         (
-            origin.source,
+            origin.source.clone(),
             origin.line,
             origin.column,
+            place(&origin),
             -problem.severity,
             problem.code.clone(),
             problem.message.clone(),

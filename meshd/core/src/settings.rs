@@ -21,6 +21,39 @@ pub struct MeshSettings {
     pub roots_der: Vec<Vec<u8>>,
     /// Give services without an address one from 240.240.0.0/16.
     pub allocate_addresses: bool,
+    /// Only proxies of workloads that an object declares get configuration. So it is on
+    /// Kubernetes, where there is a Pod for each, which may only come late to the control plane:
+    /// what a proxy says of itself counts for nothing there.
+    pub declared_workloads_only: bool,
+    /// Which Ingresses are served, and by which gateways.
+    pub ingress: IngressSettings,
+}
+
+/// Which Ingresses are served, and by which gateways (Istio: `ingressControllerMode`,
+/// `ingressClass`, `ingressService`, `ingressSelector`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngressSettings {
+    /// Which Ingresses are served.
+    pub mode: IngressMode,
+    /// Value of the annotation `kubernetes.io/ingress.class` that asks for it.
+    pub class: String,
+    /// Name of the Service of the gateways, in the root namespace; its address is shown as that
+    /// of the Ingresses.
+    pub service: String,
+    /// Value of the label `istio` of the gateways; empty takes it from the name of the Service.
+    pub selector: String,
+}
+
+/// Which Ingresses are served (Istio: `ingressControllerMode`). Those of an IngressClass with the
+/// controller `istio.io/ingress-controller` are, unless the annotation says something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IngressMode {
+    /// None by annotation.
+    Off,
+    /// Those with the annotation, and those that name no class.
+    Default,
+    /// Those with the annotation.
+    Strict,
 }
 
 impl Default for MeshSettings {
@@ -34,6 +67,49 @@ impl Default for MeshSettings {
             outbound_policy: OutboundPolicy::AllowAny,
             roots_der: Vec::new(),
             allocate_addresses: true,
+            declared_workloads_only: false,
+            ingress: IngressSettings::default(),
+        }
+    }
+}
+
+impl Default for IngressSettings {
+    /// Istio's defaults: STRICT, class `istio`, the Service `istio-ingressgateway`.
+    fn default() -> Self {
+        Self {
+            mode: IngressMode::Strict,
+            class: "istio".to_owned(),
+            service: "istio-ingressgateway".to_owned(),
+            selector: String::new(),
+        }
+    }
+}
+
+// === impl IngressSettings ===
+
+impl IngressSettings {
+    /// Value of the label `istio` of the gateways that serve Ingresses (Istio:
+    /// getIngressGatewaySelector).
+    pub fn gateway_label(&self) -> &str {
+        if !self.selector.is_empty() {
+            &self.selector
+        } else if matches!(self.service.as_str(), "" | "istio-ingressgateway") {
+            "ingressgateway"
+        } else {
+            &self.service
+        }
+    }
+}
+
+// === impl IngressMode ===
+
+impl IngressMode {
+    /// Istio's name of it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "OFF",
+            Self::Default => "DEFAULT",
+            Self::Strict => "STRICT",
         }
     }
 }

@@ -6,6 +6,7 @@ mod gateway;
 mod http;
 mod inbound;
 mod l4;
+mod name;
 mod service;
 mod table;
 mod target;
@@ -26,7 +27,7 @@ use crate::world::{EffectiveRule, Inner, ServiceId, ServiceRecord};
 use crate::yaml::Labels;
 use crate::{Scope, World};
 
-pub(crate) use gateway::domains;
+pub(crate) use gateway::{Merged, domains, merge};
 
 /// Istio's default conditions for a retry, also used without any VirtualService.
 pub(crate) const DEFAULT_RETRY_ON: [&str; 5] = [
@@ -58,16 +59,11 @@ pub fn translate(
                 Body::Inbound(view.inbound())
             }
             ResourceName::Gateway if scope.kind() == ProxyKind::Gateway => {
-                let gateway = view.gateway();
-                let routes = gateway
-                    .listeners
-                    .iter()
-                    .flat_map(|listener| &listener.hosts)
-                    .flat_map(|host| &host.http);
-                routes.for_each(|route| http::hosts_of(route, &mut hosts));
-                Body::Gateway(gateway)
+                view.gateway_root(&mut hosts, &mut resources);
+                continue;
             }
             ResourceName::Routes { host, port } => table_body(view.routes(host, *port), &mut hosts),
+            ResourceName::Name(host) => Body::NameAddresses(view.name(host)),
             ResourceName::Address(address) => table_body(view.address(*address), &mut hosts),
             _ => continue,
         };
@@ -119,7 +115,7 @@ fn resource(name: &ResourceName, body: Body) -> Arc<Resource> {
 pub(crate) struct View<'w> {
     world: &'w Inner,
     scope: &'w Scope,
-    labels: Labels,
+    labels: Arc<Labels>,
     rules: RefCell<HashMap<ServiceId, Rc<EffectiveRule<'w>>>>,
 }
 

@@ -3,13 +3,18 @@
 mod addresses;
 mod build;
 mod check;
+mod credentials;
+mod ingress;
 mod objects;
 mod peer_auth;
+mod pods;
 mod rules;
+mod selection;
 mod services;
+mod slices;
 mod view;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -17,11 +22,15 @@ use ipnet::IpNet;
 use mesh_api::v1::{BackingPort, Node, Origin, Problem, Resolution, ServicePort};
 use mesh_api::{Hostname, SpiffeId, WorkloadName};
 
-use crate::model::{AuthorizationPolicy, DestinationRule, ExportTo, GatewayObject, VirtualService};
+use crate::model::{
+    AuthorizationPolicy, DestinationRule, ExportTo, GatewayObject, Pod, SecretObject,
+    VirtualService,
+};
 use crate::yaml::Labels;
 use crate::{MeshSettings, Scope, ScopeError};
 
-pub use view::{ServiceView, WorkloadView};
+pub use ingress::IngressView;
+pub use view::{ServiceView, WorkloadKind, WorkloadView};
 
 pub(crate) use peer_auth::{Mtls, PeerAuthentications};
 pub(crate) use rules::EffectiveRule;
@@ -60,9 +69,16 @@ pub(crate) struct Inner {
     /// VirtualServices by gateway (`<namespace>/<name>`).
     pub(crate) gateway_routes: HashMap<String, Vec<usize>>,
     pub(crate) gateways: Vec<Arc<GatewayObject>>,
+    /// Secrets that Gateways name, by namespace and name.
+    pub(crate) secrets: HashMap<(String, String), Arc<SecretObject>>,
+    /// Why a Secret that a Gateway names cannot be used.
+    pub(crate) broken_secrets: HashMap<(String, String), String>,
+    pub(crate) ingresses: Vec<IngressView>,
     /// By namespace and full host name or wildcard.
     pub(crate) destination_rules: HashMap<String, HashMap<Hostname, Vec<Arc<DestinationRule>>>>,
     pub(crate) peer_authentications: PeerAuthentications,
+    /// Labels of declared namespaces.
+    pub(crate) namespaces: BTreeMap<String, Labels>,
     /// By namespace.
     pub(crate) authorization_policies: HashMap<String, Vec<Arc<AuthorizationPolicy>>>,
 }
@@ -96,14 +112,53 @@ pub(crate) struct WorkloadRecord {
     pub(crate) service_account: String,
     /// SPIFFE ID, or empty.
     pub(crate) identity: String,
-    pub(crate) labels: Labels,
+    pub(crate) labels: Arc<Labels>,
     pub(crate) address: String,
+    /// Ports by name; not those of a pod's containers.
     pub(crate) ports: BTreeMap<String, u16>,
     pub(crate) locality: String,
     pub(crate) weight: u32,
     pub(crate) healthy: bool,
     pub(crate) origin: Origin,
+    /// Services that may send it requests.
     pub(crate) backs: Vec<(ServiceId, Vec<BackingPort>)>,
+    /// Services that it answers for, ready or not: service port and own port of each.
+    pub(crate) fronts: Vec<(ServiceId, Vec<(u32, u32)>)>,
+    /// The Pod, if it is one.
+    pub(crate) pod: Option<Arc<Pod>>,
+}
+
+// === impl Inner ===
+
+impl Inner {
+    /// A workload by name.
+    pub(crate) fn workload(&self, name: &WorkloadName) -> Option<&WorkloadRecord> {
+        let id = self.workloads_by_uid.get(&name.to_string())?;
+        self.workloads.get(*id)
+    }
+
+    /// Where a gateway listens for a server with this port: at the target ports of the Services
+    /// that select it and have the port, or at the port itself (Istio: a server's port is that
+    /// of the Service).
+    pub(crate) fn listener_ports(&self, workload: &WorkloadName, port: u16) -> BTreeSet<u16> {
+        let fronts = self.workload(workload).map(|record| &record.fronts);
+        let targets: BTreeSet<u16> = fronts
+            .into_iter()
+            .flatten()
+            .filter(|(service, _)| {
+                let service = self.services.get(*service);
+                service.is_some_and(|service| service.kubernetes)
+            })
+            .flat_map(|(_, ports)| ports)
+            .filter(|(service_port, _)| *service_port == u32::from(port))
+            .filter_map(|(_, target)| u16::try_from(*target).ok())
+            .collect();
+        if targets.is_empty() {
+            BTreeSet::from([port])
+        } else {
+            targets
+        }
+    }
 }
 
 // === impl World ===
@@ -139,14 +194,25 @@ impl World {
 
     /// A workload by name.
     pub fn workload(&self, name: &WorkloadName) -> Option<WorkloadView> {
-        let id = self.inner.workloads_by_uid.get(&name.to_string())?;
         self.inner
-            .workloads
-            .get(*id)
+            .workload(name)
             .map(|record| view::workload(&self.inner, record))
     }
 
-    /// All workloads and other endpoints, in order of age.
+    /// The labels of a namespace, if an object declares it.
+    pub fn namespace(&self, name: &str) -> Option<&BTreeMap<String, String>> {
+        self.inner.namespaces.get(name)
+    }
+
+    /// Ingresses that the mesh serves, in order of age. What their status should say is the
+    /// address of the Service [`IngressSettings::service`](crate::IngressSettings::service) in
+    /// the root namespace.
+    pub fn ingresses(&self) -> &[IngressView] {
+        &self.inner.ingresses
+    }
+
+    /// All workloads and other endpoints: pods, WorkloadEntries, then the rest, each in order of
+    /// age.
     pub fn workloads(&self) -> impl Iterator<Item = WorkloadView> {
         self.inner
             .workloads

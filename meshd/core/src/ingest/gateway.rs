@@ -1,11 +1,14 @@
 //! Gateway (Istio: networking/v1alpha3/gateway.proto).
 
+mod tls;
+
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use mesh_api::Hostname;
 use mesh_api::v1::{Protocol, Severity};
 
-use crate::model::{GatewayObject, GatewayServer, Meta, ServerHost};
+use crate::model::{GatewayObject, GatewayServer, Meta, ServerHost, ServerProtocol};
 use crate::yaml::{Fields, Report, Word};
 
 pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> GatewayObject {
@@ -46,13 +49,8 @@ fn read_server(
     let port = server.child("port", r);
     let words = server.words("hosts", r);
     let tls = server.child("tls", r);
+    let bind = server.word("bind", r);
     server.ignore(&["name"]);
-    server.unsupported(
-        "bind",
-        Severity::Warning,
-        "the server listens on the gateway's own address",
-        r,
-    );
     server.unsupported("defaultEndpoint", Severity::Warning, "it has no effect", r);
     if words.is_empty() {
         r.error(place, "server config must contain at least one host");
@@ -72,36 +70,57 @@ fn read_server(
             format!("port names in servers must be unique: duplicate name {name}"),
         );
     }
-    let https_redirect = tls.map(|tls| read_tls(tls, protocol, r));
+    let tls = tls.map(|tls| tls::read(tls, protocol, r));
+    let https_redirect = tls.as_ref().is_some_and(|tls| tls.https_redirect);
     let protocol = protocol?;
-    if protocol == Protocol::Tls && https_redirect.is_none() {
+    let ends_tls = matches!(protocol, ServerProtocol::Https | ServerProtocol::Tls);
+    if ends_tls && tls.is_none() {
         r.error(
             place,
             "server must have TLS settings for HTTPS/TLS protocols",
         );
     }
-    let (number, carried) = (
-        number?,
-        matches!(protocol, Protocol::Http | Protocol::Http2 | Protocol::Grpc),
-    );
-    if !carried {
-        let message = format!(
-            "port {number} ({name}) is not opened: servers of this protocol are not supported yet, only HTTP, HTTP2, GRPC and GRPC-WEB"
-        );
-        r.push(Severity::Warning, place, message, "unsupported");
-        return None;
-    }
-    let https_redirect = https_redirect.unwrap_or_default();
     Some(GatewayServer {
         origin,
-        port: number,
+        port: number?,
         protocol,
+        bind: bind.and_then(|word| read_bind(&word, r)),
         hosts,
         https_redirect,
+        tls: tls.and_then(|tls| tls.server).filter(|_| ends_tls),
     })
 }
 
-fn read_port(mut port: Fields<'_>, r: &mut Report) -> (Option<u16>, String, Option<Protocol>) {
+fn read_bind(word: &Word, r: &mut Report) -> Option<IpAddr> {
+    if word.text.is_empty() {
+        return None;
+    }
+    if word.text.starts_with("unix://") {
+        r.push(
+            Severity::Error,
+            word.place,
+            "bind: a gateway does not listen on Unix sockets".to_owned(),
+            "unsupported",
+        );
+        return None;
+    }
+    match word.text.parse::<IpAddr>() {
+        // All addresses are what no address means.
+        Ok(address) => Some(address).filter(|address| !address.is_unspecified()),
+        Err(_) => {
+            r.error(
+                word.place,
+                format!("{} is not a valid IP address", word.text),
+            );
+            None
+        }
+    }
+}
+
+fn read_port(
+    mut port: Fields<'_>,
+    r: &mut Report,
+) -> (Option<u16>, String, Option<ServerProtocol>) {
     let place = port.place();
     let number = port.port("number", r);
     let name = port.text("name", r);
@@ -118,7 +137,7 @@ fn read_port(mut port: Fields<'_>, r: &mut Report) -> (Option<u16>, String, Opti
     }
     let found = protocol
         .as_ref()
-        .and_then(|word| super::service::named_protocol(&word.text));
+        .and_then(|word| server_protocol(&word.text));
     if found.is_none() {
         let (text, at) = protocol.map_or((String::new(), place), |word| (word.text, word.place));
         r.error(at, format!("invalid protocol \"{text}\", supported protocols are HTTP, HTTP2, GRPC, GRPC-WEB, HTTPS, TLS, MONGO, REDIS, MYSQL, TCP"));
@@ -126,51 +145,13 @@ fn read_port(mut port: Fields<'_>, r: &mut Report) -> (Option<u16>, String, Opti
     (number, name, found)
 }
 
-/// Whether plain text is redirected. The rest of `tls` belongs to servers that are not opened.
-fn read_tls(mut tls: Fields<'_>, protocol: Option<Protocol>, r: &mut Report) -> bool {
-    let place = tls.place();
-    let redirect = tls.boolean("httpsRedirect", r).unwrap_or_default();
-    let settings = [
-        "mode",
-        "credentialName",
-        "credentialNames",
-        "caCertCredentialName",
-        "serverCertificate",
-        "privateKey",
-        "caCertificates",
-        "caCrl",
-        "tlsCertificates",
-        "subjectAltNames",
-        "verifyCertificateSpki",
-        "verifyCertificateHash",
-        "minProtocolVersion",
-        "maxProtocolVersion",
-        "cipherSuites",
-    ];
-    let plain = matches!(
-        protocol,
-        Some(Protocol::Http | Protocol::Http2 | Protocol::Grpc)
-    );
-    let has_settings = settings.iter().any(|name| tls.has(name));
-    tls.ignore(&settings);
-    tls.close(r);
-    if plain && has_settings {
-        r.error(
-            place,
-            "server cannot have TLS settings for plain text HTTP ports",
-        );
-    } else if protocol == Some(Protocol::Tcp) {
-        r.error(
-            place,
-            "server cannot have TLS settings for non HTTPS/TLS ports",
-        );
-    } else if !plain && redirect {
-        r.warn(
-            place,
-            "tls.httpsRedirect should only be used with http servers",
-        );
-    }
-    redirect
+fn server_protocol(name: &str) -> Option<ServerProtocol> {
+    Some(match super::service::named_protocol(name)? {
+        Protocol::Tls if name.eq_ignore_ascii_case("https") => ServerProtocol::Https,
+        Protocol::Tls => ServerProtocol::Tls,
+        Protocol::Tcp => ServerProtocol::Tcp,
+        http => ServerProtocol::Http(http),
+    })
 }
 
 /// `[<namespace>/]<host>`; `.` is the Gateway's own namespace, `*` any.

@@ -37,12 +37,17 @@ pub(super) fn read(root: &mut Fields<'_>, kind: Kind, path: &str, r: &mut Report
         r.error(place, "metadata.name is required");
         return None;
     };
-    let namespace = match (kind, namespace) {
-        (Kind::Namespace, _) => "default".to_owned(),
-        (_, Some(word)) if !word.text.is_empty() => word.text,
+    let namespace = match namespace {
+        _ if kind.is_of_cluster() => String::new(),
+        Some(word) if !word.text.is_empty() => word.text,
         _ => "default".to_owned(),
     };
-    if WorkloadName::new(&namespace, &name.text).is_err() {
+    let checked = if namespace.is_empty() {
+        "x"
+    } else {
+        &namespace
+    };
+    if WorkloadName::new(checked, &name.text).is_err() {
         r.error(
             name.place,
             format!(
@@ -52,14 +57,13 @@ pub(super) fn read(root: &mut Fields<'_>, kind: Kind, path: &str, r: &mut Report
         );
         return None;
     }
-    let origin = Origin {
+    let origin = place.in_object(&Origin {
         source: path.to_owned(),
-        line: place.line,
-        column: place.column,
         kind: kind.name().to_owned(),
         namespace: namespace.clone(),
         name: name.text.clone(),
-    };
+        ..Origin::default()
+    });
     Some(Meta {
         id: ObjectId {
             kind,

@@ -1,6 +1,6 @@
 //! Service of Kubernetes.
 
-use mesh_api::v1::Protocol;
+use mesh_api::v1::{Protocol, Severity};
 
 use super::metadata;
 use crate::model::{KubernetesPort, KubernetesService, Meta, TargetPort};
@@ -36,10 +36,19 @@ pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Kuberne
         "loadBalancerIP",
         "loadBalancerSourceRanges",
         "publishNotReadyAddresses",
-        "sessionAffinity",
         "sessionAffinityConfig",
         "trafficDistribution",
     ]);
+    if let Some(affinity) = spec.word("sessionAffinity", r)
+        && affinity.text != "None"
+    {
+        let message = format!(
+            "spec.sessionAffinity: `{}` does not hold for clients in the mesh; write a \
+             DestinationRule with consistentHash",
+            affinity.text
+        );
+        r.push(Severity::Info, affinity.place, message, "unsupported");
+    }
     let headless = cluster_ip == "None";
     if addresses.is_empty() && !cluster_ip.is_empty() {
         addresses.push(cluster_ip);

@@ -1,7 +1,7 @@
-//! VirtualService and Gateway.
+//! VirtualService.
 
 use mesh_api::v1::{
-    Cors, DirectResponse, Fault, HeaderEdits, HttpMatch, Origin, Protocol, Redirect, Retry, Rewrite,
+    Cors, DirectResponse, Fault, HeaderEdits, HttpMatch, Origin, Redirect, Retry, Rewrite,
 };
 
 use super::{ExportTo, Meta};
@@ -112,34 +112,4 @@ pub(crate) struct L4Case {
     pub(crate) sni_hosts: Vec<String>,
     pub(crate) subnets: Vec<String>,
     pub(crate) filter: ClientFilter,
-}
-
-/// A Gateway.
-#[derive(Debug)]
-pub(crate) struct GatewayObject {
-    pub(crate) meta: Meta,
-    /// Absent selects every gateway.
-    pub(crate) selector: Option<Labels>,
-    /// Those that the mesh can serve.
-    pub(crate) servers: Vec<GatewayServer>,
-}
-
-/// One of `servers`.
-#[derive(Debug)]
-pub(crate) struct GatewayServer {
-    pub(crate) origin: Origin,
-    pub(crate) port: u16,
-    pub(crate) protocol: Protocol,
-    pub(crate) hosts: Vec<ServerHost>,
-    pub(crate) https_redirect: bool,
-}
-
-/// `[<namespace>/]<host>` of a server.
-#[derive(Debug)]
-pub(crate) struct ServerHost {
-    /// Whose VirtualServices may bind; absent is any.
-    pub(crate) namespace: Option<String>,
-    /// Lower case.
-    pub(crate) host: String,
-    pub(crate) origin: Origin,
 }

@@ -1,63 +1,144 @@
 //! What a gateway serves: the servers of all Gateway objects that select it.
 
-use std::collections::BTreeMap;
+mod merge;
+mod tls;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mesh_api::Hostname;
-use mesh_api::v1::{Gateway, GatewayHost, GatewayListener, Origin, Protocol};
+use mesh_api::v1::resource::Body;
+use mesh_api::v1::{
+    Gateway, GatewayHost, GatewayListener, HttpRoute, Origin, Protocol, Resource, TcpRoute,
+};
+use mesh_api::{Hostname, ResourceName};
 
-use super::View;
-use super::http::{Place, catch_alls_last};
-use crate::model::{GatewayObject, GatewayServer, ServerHost, VirtualService, selects};
+use super::http::{self, Place, catch_alls_last};
+use super::{View, resource};
+use crate::model::{GatewayServer, ServerHost, ServerProtocol, VirtualService};
 use crate::names;
+
+pub(crate) use merge::{Merged, Placed, merge};
+use merge::{MergedListener, Speaks};
 
 // === impl View ===
 
 impl View<'_> {
-    pub(super) fn gateway(&self) -> Gateway {
-        let mut listeners: BTreeMap<u16, (Protocol, Hosts)> = BTreeMap::new();
-        let selected = |gateway: &&Arc<GatewayObject>| {
-            gateway
-                .selector
-                .as_ref()
-                .is_none_or(|labels| selects(labels, &self.labels))
-        };
-        for gateway in self.world.gateways.iter().filter(selected) {
-            for server in &gateway.servers {
-                let (_, hosts) = listeners
-                    .entry(server.port)
-                    .or_insert_with(|| (server.protocol, Hosts::default()));
-                self.serve(gateway, server, hosts);
-            }
+    /// `gateway/self` and the credentials that it names, and no others.
+    pub(super) fn gateway_root(
+        &self,
+        hosts: &mut BTreeSet<Hostname>,
+        resources: &mut BTreeMap<ResourceName, Arc<Resource>>,
+    ) {
+        let merged = self.merged();
+        let gateway = self.gateway(&merged);
+        hosts_of(&gateway, hosts);
+        let root = ResourceName::Gateway;
+        resources.insert(root.clone(), resource(&root, Body::Gateway(gateway)));
+        let placed: Vec<Placed<'_>> = merged
+            .listeners
+            .values()
+            .flat_map(|listener| listener.servers.iter().copied())
+            .collect();
+        for credential in self.credentials(&placed) {
+            let name = ResourceName::Credential {
+                namespace: credential.namespace.clone(),
+                name: credential.name.clone(),
+            };
+            let body = Body::Credential(credential);
+            resources.insert(name.clone(), resource(&name, body));
         }
+    }
+
+    fn merged(&self) -> Merged<'_> {
+        let selected = self
+            .world
+            .gateways
+            .iter()
+            .filter(|gateway| gateway.selects(&self.labels));
+        merge(selected.map(|gateway| &**gateway), |port| {
+            self.world.listener_ports(self.scope.workload(), port)
+        })
+    }
+
+    fn gateway(&self, merged: &Merged<'_>) -> Gateway {
         Gateway {
             workload: self.scope.workload().to_string(),
-            listeners: listeners
-                .into_iter()
-                .map(|(port, (protocol, hosts))| listener(port, protocol, hosts))
+            listeners: merged
+                .listeners
+                .iter()
+                .filter_map(|((port, bind), listener)| {
+                    let mut wire = self.listener(listener)?;
+                    wire.port = u32::from(*port);
+                    wire.bind = bind.map(|bind| bind.to_string()).unwrap_or_default();
+                    if listener.ports.as_slice() != [*port] {
+                        wire.service_ports =
+                            listener.ports.iter().copied().map(u32::from).collect();
+                    }
+                    Some(wire)
+                })
                 .collect(),
             policies: self.authorization_policies(),
         }
     }
 
-    fn serve(&self, gateway: &GatewayObject, server: &GatewayServer, hosts: &mut Hosts) {
-        let name = [gateway.meta.full_name()];
-        let place = Place {
-            gateways: &name,
-            port: server.port,
-        };
-        let bound = self.world.gateway_routes.get(&gateway.meta.full_name());
+    fn listener(&self, merged: &MergedListener<'_>) -> Option<GatewayListener> {
+        let first = merged.servers.first()?;
+        let mut listener = GatewayListener::default();
+        match merged.speaks {
+            Speaks::Http => {
+                if let ServerProtocol::Http(protocol) = first.server.protocol {
+                    listener.set_protocol(protocol);
+                }
+                let mut hosts = Hosts::default();
+                for placed in &merged.servers {
+                    self.serve(*placed, &mut hosts);
+                }
+                listener.hosts = hosts.into_wire();
+            }
+            Speaks::Tls => {
+                listener.set_protocol(Protocol::Tls);
+                let mut names = BTreeSet::new();
+                for placed in &merged.servers {
+                    self.tls_servers(*placed, &mut names, &mut listener.tls);
+                }
+            }
+            Speaks::Tcp => {
+                listener.set_protocol(Protocol::Tcp);
+                listener.tcp.push(self.gateway_tcp(*first)?);
+            }
+        }
+        Some(listener)
+    }
+
+    /// VirtualServices that are bound to a server's Gateway, oldest first.
+    fn bound<'v>(
+        &'v self,
+        placed: Placed<'_>,
+    ) -> impl Iterator<Item = (usize, &'v Arc<VirtualService>)> {
+        let bound = self
+            .world
+            .gateway_routes
+            .get(&placed.gateway.meta.full_name());
         let objects = bound.into_iter().flatten().filter_map(|index| {
             self.world
                 .virtual_services
                 .get(*index)
                 .map(|object| (*index, object))
         });
-        for (index, object) in
-            objects.filter(|(_, object)| object.export_to.reaches(self.namespace()))
-        {
+        objects.filter(|(_, object)| object.export_to.reaches(self.namespace()))
+    }
+
+    fn serve(&self, placed: Placed<'_>, hosts: &mut Hosts) {
+        let server = placed.server;
+        let name = [placed.gateway.meta.full_name()];
+        let place = Place {
+            gateways: &name,
+            port: server.port,
+        };
+        for (index, object) in self.bound(placed) {
             for domain in domains(server, object, &self.world.settings.cluster_domain) {
                 let entry = hosts
+                    .0
                     .entry(domain.as_str().to_owned())
                     .or_insert_with(|| Serving::new(&server.origin));
                 entry.https_redirect |= server.https_redirect;
@@ -71,6 +152,7 @@ impl View<'_> {
         if server.https_redirect {
             for host in &server.hosts {
                 let entry = hosts
+                    .0
                     .entry(host.host.clone())
                     .or_insert_with(|| Serving::new(&host.origin));
                 entry.https_redirect = true;
@@ -79,14 +161,36 @@ impl View<'_> {
     }
 }
 
-type Hosts = BTreeMap<String, Serving>;
+/// Adds the hosts that any route of a gateway sends to.
+fn hosts_of(gateway: &Gateway, hosts: &mut BTreeSet<Hostname>) {
+    let mut add = |routes: &[TcpRoute]| {
+        let destinations = routes.iter().flat_map(|route| &route.destinations);
+        hosts.extend(destinations.filter_map(|destination| destination.host.parse().ok()));
+    };
+    for listener in &gateway.listeners {
+        add(&listener.tcp);
+        listener.tls.iter().for_each(|server| add(&server.tcp));
+    }
+    for listener in &gateway.listeners {
+        let inside = listener.tls.iter().flat_map(|server| &server.hosts);
+        for host in listener.hosts.iter().chain(inside) {
+            host.http
+                .iter()
+                .for_each(|route| http::hosts_of(route, hosts));
+        }
+    }
+}
+
+/// What is gathered by domain.
+#[derive(Default)]
+struct Hosts(BTreeMap<String, Serving>);
 
 /// What is gathered for one domain.
 struct Serving {
     origin: Origin,
     https_redirect: bool,
     objects: Vec<usize>,
-    routes: Vec<(usize, Vec<mesh_api::v1::HttpRoute>)>,
+    routes: Vec<(usize, Vec<HttpRoute>)>,
 }
 
 impl Serving {
@@ -100,30 +204,38 @@ impl Serving {
     }
 }
 
-/// Puts the routes of each domain together, the oldest VirtualService first.
-fn listener(port: u16, protocol: Protocol, hosts: Hosts) -> GatewayListener {
-    let hosts = hosts
-        .into_iter()
-        .map(|(domain, mut serving)| {
-            serving.routes.sort_by_key(|(index, _)| *index);
-            let routes = serving
-                .routes
-                .into_iter()
-                .flat_map(|(_, routes)| routes)
-                .collect();
-            GatewayHost {
-                domain,
-                http: catch_alls_last(routes),
-                https_redirect: serving.https_redirect,
-                origin: Some(serving.origin),
-            }
-        })
-        .collect();
-    GatewayListener {
-        port: u32::from(port),
-        protocol: protocol.into(),
-        hosts,
+impl Hosts {
+    /// Puts the routes of each domain together, the oldest VirtualService first.
+    fn into_wire(self) -> Vec<GatewayHost> {
+        self.0
+            .into_iter()
+            .map(|(domain, mut serving)| {
+                serving.routes.sort_by_key(|(index, _)| *index);
+                let routes = serving
+                    .routes
+                    .into_iter()
+                    .flat_map(|(_, routes)| routes)
+                    .collect();
+                GatewayHost {
+                    domain,
+                    http: catch_alls_last(routes),
+                    https_redirect: serving.https_redirect,
+                    origin: Some(serving.origin),
+                }
+            })
+            .collect()
     }
+}
+
+/// Hosts of a server that VirtualServices of a namespace may bind.
+fn permitted(server: &GatewayServer, namespace: &str) -> Vec<Hostname> {
+    let may_bind = |host: &&ServerHost| {
+        host.namespace
+            .as_deref()
+            .is_none_or(|only| only == namespace)
+    };
+    let hosts = server.hosts.iter().filter(may_bind);
+    hosts.filter_map(|host| host.host.parse().ok()).collect()
 }
 
 /// Domains that a VirtualService serves on a server: where the hosts of both meet.
@@ -133,16 +245,8 @@ pub(crate) fn domains(
     cluster_domain: &str,
 ) -> Vec<Hostname> {
     let namespace = object.meta.namespace();
-    let may_bind = |host: &&ServerHost| {
-        host.namespace
-            .as_deref()
-            .is_none_or(|only| only == namespace)
-    };
     let mut domains = Vec::new();
-    for host in server.hosts.iter().filter(may_bind) {
-        let Ok(open) = host.host.parse::<Hostname>() else {
-            continue;
-        };
+    for open in permitted(server, namespace) {
         for wanted in &object.hosts {
             let Some(wanted) = names::resolve(&wanted.text, namespace, cluster_domain) else {
                 continue;

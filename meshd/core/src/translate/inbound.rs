@@ -13,6 +13,8 @@ use crate::world::Mtls;
 impl View<'_> {
     pub(super) fn inbound(&self) -> Inbound {
         let workload = self.scope.workload();
+        let declared = self.world.workload(workload);
+        let name = declared.map_or(workload.name(), |record| record.name.as_str());
         let mtls = self
             .world
             .peer_authentications
@@ -25,10 +27,10 @@ impl View<'_> {
                 .entry(number)
                 .or_insert_with(|| inbound_port(number, Protocol::Auto, &mtls, ("", 0)));
         }
-        let mut labels = self.labels.clone();
+        let mut labels = (*self.labels).clone();
         labels.insert(
             "service.istio.io/canonical-name".to_owned(),
-            canonical_name(&self.labels, workload.name()).to_owned(),
+            canonical_name(&self.labels, name).to_owned(),
         );
         labels.insert(
             "service.istio.io/canonical-revision".to_owned(),
@@ -45,34 +47,31 @@ impl View<'_> {
         }
     }
 
-    /// Ports of the services that the workload backs; of two on one port the oldest wins.
+    /// Ports of the services that the workload answers for, ready or not; of two on one port the
+    /// oldest wins.
     fn service_ports(&self, mtls: &Mtls) -> BTreeMap<u32, InboundPort> {
         let mut ports: BTreeMap<u32, InboundPort> = BTreeMap::new();
-        let id = self
-            .world
-            .workloads_by_uid
-            .get(&self.scope.workload().to_string());
-        let Some(record) = id.and_then(|id| self.world.workloads.get(*id)) else {
+        let Some(record) = self.world.workload(self.scope.workload()) else {
             return ports;
         };
-        let mut backs: Vec<_> = record.backs.iter().collect();
-        backs.sort_by_key(|(service, _)| *service);
-        for (service, backing) in backs {
+        let mut fronts: Vec<_> = record.fronts.iter().collect();
+        fronts.sort_by_key(|(service, _)| *service);
+        for (service, fronted) in fronts {
             let Some(service) = self.service(*service) else {
                 continue;
             };
-            for port in backing {
+            for (service_port, port) in fronted {
                 let declared = service
                     .ports
                     .iter()
-                    .find(|declared| declared.number == port.service_port);
+                    .find(|declared| declared.number == *service_port);
                 let protocol = declared.map_or(Protocol::Auto, ServicePort::protocol);
-                ports.entry(port.target_port).or_insert_with(|| {
+                ports.entry(*port).or_insert_with(|| {
                     inbound_port(
-                        port.target_port,
+                        *port,
                         protocol,
                         mtls,
-                        (service.host.as_str(), port.service_port),
+                        (service.host.as_str(), *service_port),
                     )
                 });
             }

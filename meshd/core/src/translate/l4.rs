@@ -97,7 +97,12 @@ impl View<'_> {
     }
 
     /// Destinations of a rule. Those that do not exist stay: their share fails.
-    fn l4_destinations(&self, rule: &L4Rule, namespace: &str, port: u16) -> Vec<Destination> {
+    pub(super) fn l4_destinations(
+        &self,
+        rule: &L4Rule,
+        namespace: &str,
+        port: u16,
+    ) -> Vec<Destination> {
         self.resolve_all(&rule.targets, namespace, port)
             .into_iter()
             .map(|resolved| resolved.destination)

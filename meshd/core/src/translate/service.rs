@@ -71,7 +71,7 @@ impl View<'_> {
             name: record.name.clone(),
             namespace: record.namespace.clone(),
             identity: record.identity.clone(),
-            labels: record.labels.clone(),
+            labels: (*record.labels).clone(),
             address: record.address.clone(),
             locality: record.locality.clone(),
             cluster: CLUSTER.to_owned(),

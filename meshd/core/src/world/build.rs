@@ -11,8 +11,8 @@ use mesh_api::v1::{BackingPort, MtlsMode, Problem, Resolution, Severity};
 use sha2::{Digest, Sha256};
 
 use super::objects::{self, Objects};
-use super::services::Linker;
-use super::{Inner, Mtls, PeerAuthentications, World, addresses, check};
+use super::services;
+use super::{Inner, Mtls, PeerAuthentications, World, addresses, check, credentials, ingress};
 use crate::ingest::Entry;
 use crate::ingest::MESH;
 use crate::model::Meta;
@@ -31,24 +31,28 @@ impl World {
     ) -> Self {
         let mut inner = Inner {
             settings: settings.clone(),
-            digest: digest(settings, entries.clone()),
             ..Inner::default()
         };
-        let objects = objects::collect(entries, &mut problems);
-        let wanted = {
-            let mut linker = Linker::new(&mut inner, &mut problems);
-            linker.workloads(&objects.workload_entries);
-            linker.kubernetes(&objects.services, &objects.service_entries);
-            linker.entries(&objects.service_entries);
-            linker.without_address()
-        };
-        inner.allocate(&wanted);
+        let mut objects = objects::collect(entries.clone(), &mut problems);
+        ingress::convert(&mut inner, &mut objects, &mut problems);
+        credentials::keep_named(&mut inner, &objects, &mut problems);
+        // Secrets that nobody names are nothing to the mesh, their changes neither.
+        inner.digest = digest(
+            settings,
+            entries.filter(|entry| inner.counts(&entry.object)),
+        );
+        for namespace in &objects.namespaces {
+            let (name, labels) = (namespace.name().to_owned(), namespace.labels.clone());
+            inner.namespaces.insert(name, labels);
+        }
+        let linked = services::link(&mut inner, &objects, &mut problems);
+        inner.allocate(&linked.without_address);
         inner.index_services();
         inner.index_workloads();
         inner.policies(&objects, &mut problems);
         inner.routes(&objects);
         inner.mutual_tls();
-        check::run(&inner, &objects, &mut problems);
+        check::run(&inner, &objects, &linked, &mut problems);
         problem::sort(&mut problems);
         inner.problems = problems;
         Self {
@@ -73,6 +77,9 @@ fn digest<'a>(settings: &MeshSettings, entries: impl Iterator<Item = &'a Entry>)
     part(settings.cluster_domain.as_bytes());
     part(settings.outbound_policy.as_str_name().as_bytes());
     part(&[u8::from(settings.allocate_addresses)]);
+    part(settings.ingress.mode.name().as_bytes());
+    part(settings.ingress.class.as_bytes());
+    part(settings.ingress.gateway_label().as_bytes());
     part(&settings.roots_der.len().to_be_bytes());
     for root in &settings.roots_der {
         part(root);
@@ -104,7 +111,7 @@ impl Inner {
                 .into_iter()
                 .collect();
         for service in &mut self.services {
-            let key = super::services::allocation_key(&service.host, &service.namespace);
+            let key = services::allocation_key(&service.host, &service.namespace);
             if let Some(address) = given
                 .get(key.as_str())
                 .filter(|_| service.addresses.is_empty())
@@ -143,10 +150,14 @@ impl Inner {
 
     fn index_workloads(&mut self) {
         for (id, workload) in self.workloads.iter().enumerate() {
-            self.workloads_by_uid
-                .entry(workload.uid.clone())
-                .or_insert(id);
-            if let Ok(ip) = workload.address.parse::<IpAddr>() {
+            let listed = workload.pod.iter().flat_map(|pod| &pod.addresses).copied();
+            let mut addresses: Vec<IpAddr> = listed.collect();
+            if let Ok(ip) = workload.address.parse()
+                && !addresses.contains(&ip)
+            {
+                addresses.push(ip);
+            }
+            for ip in addresses {
                 self.workloads_by_ip.entry(ip).or_default().push(id);
             }
         }

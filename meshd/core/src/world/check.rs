@@ -4,17 +4,36 @@ mod gateways;
 mod policies;
 mod routes;
 
+use std::collections::HashMap;
+
 use mesh_api::Hostname;
 use mesh_api::v1::{Origin, Problem, Severity};
 
-use super::Inner;
 use super::objects::Objects;
+use super::services::Linked;
+use super::{Inner, ServiceId, WorkloadId};
 use crate::model::{Target, VirtualService};
 use crate::names;
 
 /// Adds all findings.
-pub(super) fn run(world: &Inner, objects: &Objects, problems: &mut Vec<Problem>) {
-    let mut found = Findings { world, problems };
+pub(super) fn run(
+    world: &Inner,
+    objects: &Objects,
+    linked: &Linked<'_>,
+    problems: &mut Vec<Problem>,
+) {
+    let mut answering: HashMap<ServiceId, Vec<WorkloadId>> = HashMap::new();
+    for (id, workload) in world.workloads.iter().enumerate() {
+        for (service, _) in &workload.fronts {
+            answering.entry(*service).or_default().push(id);
+        }
+    }
+    let mut found = Findings {
+        world,
+        linked,
+        answering,
+        problems,
+    };
     routes::check(&mut found, objects);
     policies::check(&mut found, objects);
     gateways::check(&mut found, objects);
@@ -22,6 +41,9 @@ pub(super) fn run(world: &Inner, objects: &Objects, problems: &mut Vec<Problem>)
 
 struct Findings<'a> {
     world: &'a Inner,
+    linked: &'a Linked<'a>,
+    /// Workloads that answer for a service, ready or not.
+    answering: HashMap<ServiceId, Vec<WorkloadId>>,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -35,6 +57,14 @@ impl Findings<'_> {
             message,
             code: code.to_owned(),
         });
+    }
+
+    /// What answers for a service, ready or not, and what has no selector to tell.
+    fn endpoints(&self, service: ServiceId) -> impl Iterator<Item = &WorkloadId> {
+        let backends = self.world.services.get(service);
+        let backends = backends.into_iter().flat_map(|found| &found.backends);
+        let answering = self.answering.get(&service).into_iter().flatten();
+        answering.chain(backends)
     }
 
     fn resolve(&self, host: &str, namespace: &str) -> Option<Hostname> {

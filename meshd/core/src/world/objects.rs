@@ -1,14 +1,15 @@
 //! The objects of all files in order of age, each name once.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use mesh_api::v1::{Problem, Severity};
 
 use crate::ingest::Entry;
 use crate::model::{
-    AuthorizationPolicy, DestinationRule, GatewayObject, KubernetesService, Object, ObjectId,
-    PeerAuthentication, ServiceEntry, VirtualService, WorkloadEntry,
+    AuthorizationPolicy, DestinationRule, EndpointSlice, GatewayObject, Ingress, IngressClass,
+    Kind, KubernetesNode, KubernetesService, Meta, Object, ObjectId, PeerAuthentication, Pod,
+    SecretObject, ServiceEntry, VirtualService, WorkloadEntry,
 };
 
 /// Objects by kind.
@@ -22,6 +23,13 @@ pub(super) struct Objects {
     pub(super) peer_authentications: Vec<Arc<PeerAuthentication>>,
     pub(super) authorization_policies: Vec<Arc<AuthorizationPolicy>>,
     pub(super) services: Vec<Arc<KubernetesService>>,
+    pub(super) pods: Vec<Arc<Pod>>,
+    pub(super) nodes: Vec<Arc<KubernetesNode>>,
+    pub(super) endpoint_slices: Vec<Arc<EndpointSlice>>,
+    pub(super) namespaces: Vec<Arc<Meta>>,
+    pub(super) secrets: Vec<Arc<SecretObject>>,
+    pub(super) ingresses: Vec<Arc<Ingress>>,
+    pub(super) ingress_classes: Vec<Arc<IngressClass>>,
 }
 
 /// Sorts the entries by kind. The first of a name stays; a service that a tool derived gives
@@ -31,10 +39,10 @@ pub(super) fn collect<'a>(
     problems: &mut Vec<Problem>,
 ) -> Objects {
     let mut order: Vec<&Object> = Vec::new();
-    let mut seen: BTreeMap<&ObjectId, usize> = BTreeMap::new();
+    let mut seen: HashMap<&ObjectId, usize> = HashMap::new();
     for entry in entries {
         let object = &entry.object;
-        if let Object::Named(_) = object {
+        if object.meta().id.kind == Kind::ServiceAccount {
             continue;
         }
         let id = &object.meta().id;
@@ -49,6 +57,8 @@ pub(super) fn collect<'a>(
         match (is_derived(held), is_derived(object)) {
             (true, false) => *held = object,
             (false, true) => {}
+            // Labels in one of them are as good as in the other.
+            _ if id.kind == Kind::Namespace => {}
             _ => problems.push(duplicate(held, object)),
         }
     }
@@ -67,7 +77,13 @@ pub(super) fn collect<'a>(
                 objects.authorization_policies.push(Arc::clone(object));
             }
             Object::Service(object) => objects.services.push(Arc::clone(object)),
-            Object::Named(_) => {}
+            Object::Pod(object) => objects.pods.push(Arc::clone(object)),
+            Object::Node(object) => objects.nodes.push(Arc::clone(object)),
+            Object::EndpointSlice(object) => objects.endpoint_slices.push(Arc::clone(object)),
+            Object::Secret(object) => objects.secrets.push(Arc::clone(object)),
+            Object::Ingress(object) => objects.ingresses.push(Arc::clone(object)),
+            Object::IngressClass(object) => objects.ingress_classes.push(Arc::clone(object)),
+            Object::Named(object) => objects.namespaces.push(Arc::clone(object)),
         }
     }
     objects

@@ -1,26 +1,35 @@
 //! Services and the workloads behind them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use mesh_api::v1::{Origin, Problem, Resolution, ServicePort, Severity};
 use mesh_api::{Hostname, SpiffeId};
 
 use super::build::{backing, fits};
+use super::objects::Objects;
+use super::pods::{Places, pod_ports};
+use super::selection::Selection;
 use super::{Inner, ServiceId, ServiceRecord, WorkloadId, WorkloadRecord};
 use crate::model::{
-    Endpoint, EntryPort, KubernetesPort, KubernetesService, Meta, ServiceEntry, TargetPort,
-    WorkloadEntry, selects,
+    Endpoint, EndpointSlice, EntryPort, KubernetesPort, KubernetesService, Meta, ServiceEntry,
+    TargetPort, WorkloadEntry,
 };
-use crate::names;
 use crate::yaml::Labels;
+use crate::{names, problem};
 
 /// Fills services and workloads of a World.
-pub(super) struct Linker<'w> {
-    inner: &'w mut Inner,
+pub(super) struct Linker<'w, 'o> {
+    pub(super) inner: &'w mut Inner,
     problems: &'w mut Vec<Problem>,
-    by_label: HashMap<(String, String, String), Vec<WorkloadId>>,
-    by_namespace: HashMap<String, Vec<WorkloadId>>,
+    pub(super) places: Places<'o>,
+    pub(super) pods: Selection<'o>,
+    /// Without those that have their node's address.
+    pub(super) pods_by_ip: HashMap<IpAddr, WorkloadId>,
+    entries: Selection<'o>,
+    /// By namespace and Service.
+    pub(super) slices: HashMap<(&'o str, &'o str), Vec<&'o EndpointSlice>>,
     /// The service of a host in a namespace; of one host there may be one in each namespace.
     known: HashMap<(Hostname, String), ServiceId>,
     /// Services of Kubernetes by host.
@@ -28,54 +37,96 @@ pub(super) struct Linker<'w> {
     unallocated: Vec<String>,
 }
 
+/// What is left of linking.
+pub(super) struct Linked<'o> {
+    /// Services that want an address, by [`allocation_key`].
+    pub(super) without_address: Vec<String>,
+    pub(super) pods: Selection<'o>,
+    pub(super) entries: Selection<'o>,
+}
+
 /// What decides a service's allocated address.
 pub(super) fn allocation_key(host: &Hostname, namespace: &str) -> String {
     format!("{host}/{namespace}")
 }
 
+/// Links services and workloads.
+pub(super) fn link<'o>(
+    inner: &mut Inner,
+    objects: &'o Objects,
+    problems: &mut Vec<Problem>,
+) -> Linked<'o> {
+    let mut linker = Linker {
+        inner,
+        problems,
+        places: Places::new(&objects.nodes),
+        pods: Selection::default(),
+        pods_by_ip: HashMap::new(),
+        entries: Selection::default(),
+        slices: HashMap::new(),
+        known: HashMap::new(),
+        kubernetes: HashMap::new(),
+        unallocated: Vec::new(),
+    };
+    linker.pods(&objects.pods);
+    linker.workload_entries(&objects.workload_entries);
+    linker.index_slices(&objects.endpoint_slices);
+    linker.kubernetes(&objects.services, &objects.service_entries);
+    linker.service_entries(&objects.service_entries);
+    Linked {
+        without_address: linker.unallocated,
+        pods: linker.pods,
+        entries: linker.entries,
+    }
+}
+
 // === impl Linker ===
 
-impl<'w> Linker<'w> {
-    pub(super) fn new(inner: &'w mut Inner, problems: &'w mut Vec<Problem>) -> Self {
-        Self {
-            inner,
-            problems,
-            by_label: HashMap::new(),
-            by_namespace: HashMap::new(),
-            known: HashMap::new(),
-            kubernetes: HashMap::new(),
-            unallocated: Vec::new(),
-        }
-    }
-
-    /// Services that want an address, by [`allocation_key`].
-    pub(super) fn without_address(self) -> Vec<String> {
-        self.unallocated
-    }
-
-    pub(super) fn workloads(&mut self, entries: &[Arc<WorkloadEntry>]) {
+impl<'o> Linker<'_, 'o> {
+    fn workload_entries(&mut self, entries: &'o [Arc<WorkloadEntry>]) {
         for entry in entries {
             let meta = &entry.meta;
+            if self.pod(&meta.full_name()).is_some() {
+                let message = format!("{} is the name of a Pod; the Pod holds", meta.full_name());
+                self.warn(meta.origin.clone(), message, "conflict");
+                continue;
+            }
             let id = self.workload(meta, &entry.endpoint, meta.full_name(), meta.name());
             if let Some(record) = self.inner.workloads.get_mut(id) {
                 record.origin = meta.origin.clone();
                 record.healthy = !entry.unhealthy;
             }
-            let namespace = meta.namespace().to_owned();
-            self.by_namespace
-                .entry(namespace.clone())
-                .or_default()
-                .push(id);
-            for (name, value) in &entry.endpoint.labels {
-                self.by_label
-                    .entry((namespace.clone(), name.clone(), value.clone()))
-                    .or_default()
-                    .push(id);
-            }
+            self.entries
+                .add(meta.namespace(), &entry.endpoint.labels, id);
         }
     }
 
-    fn workload(
+    /// Adds a workload.
+    pub(super) fn push(&mut self, record: WorkloadRecord) -> WorkloadId {
+        let id = self.inner.workloads.len();
+        self.inner
+            .workloads_by_uid
+            .entry(record.uid.clone())
+            .or_insert(id);
+        self.inner.workloads.push(record);
+        id
+    }
+
+    /// Tells a workload for which service it answers, at which ports.
+    pub(super) fn front(
+        &mut self,
+        workload: WorkloadId,
+        service: ServiceId,
+        ports: Vec<(u32, u32)>,
+    ) {
+        if let Some(record) = self.inner.workloads.get_mut(workload)
+            && !ports.is_empty()
+        {
+            record.fronts.push((service, ports));
+        }
+    }
+
+    pub(super) fn workload(
         &mut self,
         meta: &Meta,
         endpoint: &Endpoint,
@@ -92,13 +143,13 @@ impl<'w> Linker<'w> {
                 format!("serviceAccount: `{account}` is no name; the workload has no identity");
             self.warn(endpoint.origin.clone(), message, "IST0133");
         }
-        self.inner.workloads.push(WorkloadRecord {
+        self.push(WorkloadRecord {
             uid,
             name: name.to_owned(),
             namespace: meta.namespace().to_owned(),
             service_account: account.clone(),
             identity,
-            labels: endpoint.labels.clone(),
+            labels: Arc::new(endpoint.labels.clone()),
             address: endpoint.address.clone(),
             ports: endpoint.ports.clone(),
             locality: endpoint.locality.clone(),
@@ -106,8 +157,9 @@ impl<'w> Linker<'w> {
             healthy: true,
             origin: endpoint.origin.clone(),
             backs: Vec::new(),
-        });
-        self.inner.workloads.len() - 1
+            fronts: Vec::new(),
+            pod: None,
+        })
     }
 
     fn warn(&mut self, origin: Origin, message: String, code: &str) {
@@ -119,37 +171,8 @@ impl<'w> Linker<'w> {
         });
     }
 
-    /// Workloads of a namespace that a selector takes, by the rarest of its labels.
-    fn selected(&self, namespace: &str, selector: &Labels) -> Vec<WorkloadId> {
-        let lists = selector.iter().map(|(name, value)| {
-            self.by_label
-                .get(&(namespace.to_owned(), name.clone(), value.clone()))
-        });
-        let candidates = if selector.is_empty() {
-            self.by_namespace.get(namespace)
-        } else {
-            lists.min_by_key(|list| list.map_or(0, Vec::len)).flatten()
-        };
-        let labels = |id: &WorkloadId| {
-            self.inner
-                .workloads
-                .get(*id)
-                .map(|workload| &workload.labels)
-        };
-        candidates
-            .into_iter()
-            .flatten()
-            .filter(|id| labels(id).is_some_and(|labels| selects(selector, labels)))
-            .copied()
-            .collect()
-    }
-
     /// Adds Services. A derived one gives way to a ServiceEntry of the same host.
-    pub(super) fn kubernetes(
-        &mut self,
-        services: &[Arc<KubernetesService>],
-        entries: &[Arc<ServiceEntry>],
-    ) {
+    fn kubernetes(&mut self, services: &[Arc<KubernetesService>], entries: &[Arc<ServiceEntry>]) {
         let entries = entries.iter().flat_map(|entry| &entry.hosts);
         let taken: HashSet<&str> = entries.map(|host| host.text.as_str()).collect();
         for service in services {
@@ -177,17 +200,35 @@ impl<'w> Linker<'w> {
                 self.unallocated
                     .push(allocation_key(&host, service.meta.namespace()));
             }
-            let Some(selector) = &service.selector else {
+            self.select(id, service);
+            self.link_slices(id, service);
+        }
+    }
+
+    /// WorkloadEntries that a Service selects stand behind it. Pods that it selects answer for
+    /// it; whether they take its requests its slices say.
+    fn select(&mut self, id: ServiceId, service: &KubernetesService) {
+        let Some(selector) = &service.selector else {
+            return;
+        };
+        let namespace = service.meta.namespace();
+        let workloads = &mut self.inner.workloads;
+        for workload in self.entries.selected(namespace, selector) {
+            let Some(record) = workloads.get_mut(workload) else {
                 continue;
             };
-            for workload in self.selected(service.meta.namespace(), selector) {
-                let Some(record) = self.inner.workloads.get_mut(workload) else {
-                    continue;
-                };
-                let ports = kubernetes_ports(&service.ports, &record.ports);
-                if !ports.is_empty() && fits(Resolution::Static, &record.address) {
-                    record.backs.push((id, backing(ports)));
-                }
+            let ports = kubernetes_ports(&service.ports, &record.ports);
+            if fits(Resolution::Static, &record.address) {
+                record.back(id, ports, true);
+            }
+        }
+        for workload in self.pods.selected(namespace, selector) {
+            let Some(record) = workloads.get_mut(workload) else {
+                continue;
+            };
+            if let Some(pod) = &record.pod {
+                let ports = pod_ports(&service.ports, pod).into_iter().collect();
+                record.back(id, ports, false);
             }
         }
     }
@@ -208,7 +249,7 @@ impl<'w> Linker<'w> {
             );
             return;
         };
-        let endpoint = implied_endpoint(&target, service.meta.origin.clone());
+        let endpoint = implied_endpoint(target.to_string(), service.meta.origin.clone());
         let uid = format!("service/{}/external", service.meta.full_name());
         let workload = self.workload(&service.meta, &endpoint, uid, service.meta.name());
         let ports = service
@@ -217,7 +258,7 @@ impl<'w> Linker<'w> {
             .map(|port| (u32::from(port.number), u32::from(port.number)))
             .collect();
         if let Some(record) = self.inner.workloads.get_mut(workload) {
-            record.backs.push((id, backing(ports)));
+            record.back(id, ports, true);
         }
         self.inner.aliases.insert(host, target);
     }
@@ -231,7 +272,7 @@ impl<'w> Linker<'w> {
         id
     }
 
-    pub(super) fn entries(&mut self, entries: &[Arc<ServiceEntry>]) {
+    fn service_entries(&mut self, entries: &[Arc<ServiceEntry>]) {
         for entry in entries {
             let endpoints: Vec<WorkloadId> = entry
                 .endpoints
@@ -246,11 +287,7 @@ impl<'w> Linker<'w> {
                 let Ok(name) = host.text.parse::<Hostname>() else {
                     continue;
                 };
-                let origin = Origin {
-                    line: host.place.line,
-                    column: host.place.column,
-                    ..entry.meta.origin.clone()
-                };
+                let origin = host.place.in_object(&entry.meta.origin);
                 self.entry_host(entry, &name, origin, &endpoints);
             }
         }
@@ -283,8 +320,11 @@ impl<'w> Linker<'w> {
                 .map(|service| service.origin.clone())
                 .unwrap_or_default();
             let message = format!(
-                "{host} is declared by {} {}/{} ({}:{}) already; the older one holds",
-                older.kind, older.namespace, older.name, older.source, older.line
+                "{host} is declared by {} {}/{}{} already; the older one holds",
+                older.kind,
+                older.namespace,
+                older.name,
+                problem::in_file(&older)
             );
             self.warn(origin, message, "conflict");
             return;
@@ -299,33 +339,55 @@ impl<'w> Linker<'w> {
         }
         let mut backends = endpoints.to_vec();
         if let Some(selector) = &entry.selector {
-            backends.extend(self.selected(namespace, selector));
+            backends.extend(self.entries.selected(namespace, selector));
+            backends.extend(self.pods.selected(namespace, selector));
         } else if entry.resolution == Resolution::Dns && endpoints.is_empty() {
             let uid = format!("serviceentry/{}/{host}", entry.meta.full_name());
-            let endpoint = implied_endpoint(host, origin);
+            let endpoint = implied_endpoint(host.to_string(), origin);
             backends.push(self.workload(&entry.meta, &endpoint, uid, host.as_str()));
         }
         for workload in backends {
             let Some(record) = self.inner.workloads.get_mut(workload) else {
                 continue;
             };
-            let ports = entry_ports(&entry.ports, &record.ports);
-            if !ports.is_empty() && fits(entry.resolution, &record.address) {
-                record.backs.push((id, backing(ports)));
+            let named = record.pod.as_ref().map_or(&record.ports, |pod| &pod.ports);
+            let ports = entry_ports(&entry.ports, named);
+            // No slice speaks of these: a pod takes requests when it is ready.
+            let usable = record.pod.as_ref().is_none_or(|pod| pod.serves());
+            if fits(entry.resolution, &record.address) {
+                record.back(id, ports, usable);
             }
         }
     }
 }
 
-fn implied_endpoint(host: &Hostname, origin: Origin) -> Endpoint {
+/// An endpoint that is only an address.
+pub(super) fn implied_endpoint(address: String, origin: Origin) -> Endpoint {
     Endpoint {
         origin,
-        address: host.as_str().to_owned(),
+        address,
         ports: BTreeMap::new(),
         labels: Labels::new(),
         locality: String::new(),
         weight: 1,
         service_account: String::new(),
+    }
+}
+
+// === impl WorkloadRecord ===
+
+impl WorkloadRecord {
+    /// Puts it behind a service, at these ports by service port; or, as long as it is not
+    /// usable, only lets it answer for the service.
+    fn back(&mut self, service: ServiceId, ports: BTreeMap<u32, u32>, usable: bool) {
+        if ports.is_empty() {
+            return;
+        }
+        let fronts = ports.iter().map(|(port, target)| (*port, *target));
+        self.fronts.push((service, fronts.collect()));
+        if usable {
+            self.backs.push((service, backing(ports)));
+        }
     }
 }
 

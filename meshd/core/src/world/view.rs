@@ -1,10 +1,12 @@
 //! What tools may know of a World.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use mesh_api::v1::{Origin, ServicePort};
+use mesh_api::v1::{Origin, ProxyKind, ServicePort};
 
 use super::{Inner, ServiceRecord, WorkloadRecord};
+use crate::model::{Kind, Pod};
 
 /// A workload or another endpoint, for tools.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,12 +25,33 @@ pub struct WorkloadView {
     pub labels: BTreeMap<String, String>,
     /// IP address, DNS name or `unix://<path>`.
     pub address: String,
-    /// Whether it takes new requests.
+    /// What declares it.
+    pub kind: WorkloadKind,
+    /// All its IP addresses, the one of `address` first; none if that is a name.
+    pub addresses: Vec<IpAddr>,
+    /// Name of its node, empty if it is no pod or not placed yet.
+    pub node: String,
+    /// `region/zone/subzone`, parts may be missing.
+    pub locality: String,
+    /// Whether it takes new requests: of a pod, whether it is ready and not ending.
     pub healthy: bool,
+    /// What its proxy is said to be; absent if nothing says so.
+    pub proxy: Option<ProxyKind>,
     /// Host names of the services that it backs, sorted.
     pub services: Vec<String>,
     /// Where it is declared.
     pub origin: Origin,
+}
+
+/// What declares a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkloadKind {
+    /// A Pod.
+    Pod,
+    /// A WorkloadEntry.
+    Entry,
+    /// Part of a Service, ServiceEntry or EndpointSlice.
+    Endpoint,
 }
 
 /// A service, for tools.
@@ -58,15 +81,34 @@ pub(super) fn workload(inner: &Inner, record: &WorkloadRecord) -> WorkloadView {
         .map(|service| service.host.to_string())
         .collect();
     services.sort();
+    let pod = record.pod.as_deref();
+    let kind = if pod.is_some() {
+        WorkloadKind::Pod
+    } else if record.origin.kind == Kind::WorkloadEntry.name() {
+        WorkloadKind::Entry
+    } else {
+        WorkloadKind::Endpoint
+    };
+    let mut addresses: Vec<IpAddr> = record.address.parse().into_iter().collect();
+    for address in pod.map_or(&[][..], |pod| &pod.addresses) {
+        if !addresses.contains(address) {
+            addresses.push(*address);
+        }
+    }
     WorkloadView {
         uid: record.uid.clone(),
         name: record.name.clone(),
         namespace: record.namespace.clone(),
         service_account: record.service_account.clone(),
         identity: record.identity.clone(),
-        labels: record.labels.clone(),
+        labels: (*record.labels).clone(),
         address: record.address.clone(),
-        healthy: record.healthy,
+        kind,
+        addresses,
+        node: pod.map(|pod| pod.node.clone()).unwrap_or_default(),
+        locality: record.locality.clone(),
+        healthy: record.healthy && pod.is_none_or(Pod::serves),
+        proxy: pod.and_then(|pod| pod.proxy),
         services,
         origin: record.origin.clone(),
     }

@@ -371,6 +371,9 @@ impl<'n> Fields<'n> {
 
     /// Reports what nobody asked for.
     pub(crate) fn close(self, r: &mut Report) {
+        if r.is_lenient() {
+            return;
+        }
         for ((key, _), used) in self.entries.iter().zip(&self.used) {
             if !used {
                 let hint = nearest(&key.name, self.known.iter().copied())

@@ -155,6 +155,27 @@ impl Node {
         }
     }
 
+    /// The node at a path of keys.
+    pub(crate) fn find(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, name| node.get(name))
+    }
+
+    /// The items of a list; none of anything else.
+    pub(crate) fn items(&self) -> &[Self] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The number of a port.
+    pub(crate) fn port(&self) -> Option<u16> {
+        match self.value {
+            Value::Int(number) => u16::try_from(number).ok().filter(|port| *port > 0),
+            _ => None,
+        }
+    }
+
     fn shift(&mut self, lines: u32) {
         self.place = self.place.shift(lines);
         match &mut self.value {
@@ -216,9 +237,9 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
-        i64::try_from(value)
-            .map(Value::Int)
-            .map_err(|_| E::custom("the number is too large"))
+        // No field of the mesh takes such a number; others may.
+        #[expect(clippy::cast_precision_loss, reason = "it is too large for any use")]
+        Ok(i64::try_from(value).map_or(Value::Float(value as f64), Value::Int))
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {

@@ -2,7 +2,8 @@
 
 use mesh_api::v1::{Origin, Problem, Severity};
 
-/// A place in a file: line and column, both from 1.
+/// A place in a file: line and column, both from 1. In an object that comes without lines, line
+/// 0 and the number of the node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) line: u32,
@@ -15,11 +16,21 @@ pub(crate) struct Report {
     origin: Origin,
     problems: Vec<Problem>,
     failed: bool,
+    lenient: bool,
 }
 
 // === impl Place ===
 
 impl Place {
+    /// The origin of a part of the object that has this origin.
+    pub(crate) fn in_object(self, object: &Origin) -> Origin {
+        Origin {
+            line: self.line,
+            column: if self.line == 0 { 0 } else { self.column },
+            ..object.clone()
+        }
+    }
+
     pub(crate) fn shift(self, lines: u32) -> Self {
         if self.line == 0 {
             self
@@ -40,16 +51,22 @@ impl Report {
             origin,
             problems: Vec::new(),
             failed: false,
+            lenient: false,
         }
     }
 
     /// The object's origin, moved to a place inside of it.
     pub(crate) fn at(&self, place: Place) -> Origin {
-        Origin {
-            line: place.line,
-            column: place.column,
-            ..self.origin.clone()
-        }
+        place.in_object(&self.origin)
+    }
+
+    /// From now on fields that nobody asked for are nothing to report.
+    pub(crate) fn be_lenient(&mut self) {
+        self.lenient = true;
+    }
+
+    pub(crate) fn is_lenient(&self) -> bool {
+        self.lenient
     }
 
     /// The object cannot be used (Istio: SchemaValidationError).
@@ -65,7 +82,12 @@ impl Report {
     /// A finding with a code of its own.
     pub(crate) fn push(&mut self, severity: Severity, place: Place, message: String, code: &str) {
         self.failed |= severity == Severity::Error;
-        let origin = Some(self.at(place));
+        // Without lines the column tells the field; whoever reads the object puts it in words.
+        let origin = Some(Origin {
+            line: place.line,
+            column: place.column,
+            ..self.origin.clone()
+        });
         self.problems.push(Problem {
             severity: severity.into(),
             origin,

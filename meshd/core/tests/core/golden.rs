@@ -104,6 +104,11 @@ fn bookinfo() {
 }
 
 #[test]
+fn cluster() {
+    check("cluster");
+}
+
+#[test]
 fn canary_and_faults() {
     check("canary_and_faults");
 }
@@ -111,6 +116,11 @@ fn canary_and_faults() {
 #[test]
 fn ingress() {
     check("ingress");
+}
+
+#[test]
+fn gateway_tls() {
+    check("gateway_tls");
 }
 
 #[test]

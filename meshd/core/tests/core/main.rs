@@ -6,8 +6,15 @@
     reason = "a test fails by panicking"
 )]
 
+mod cluster;
+mod endpoints;
+mod gateway_tls;
 mod golden;
+mod host_names;
+mod ingress;
 mod mesh;
+mod objects;
+mod pods;
 mod properties;
 mod session;
 mod store;

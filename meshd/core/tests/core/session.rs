@@ -240,6 +240,10 @@ fn the_protocol_is_kept() {
         Err(ProtocolError::NotRoot(_))
     ));
     assert!(matches!(
+        open.on_request(&subscribe("credential/istio-system/shop-tls")),
+        Err(ProtocolError::NotRoot(_))
+    ));
+    assert!(matches!(
         open.on_request(&subscribe("nonsense")),
         Err(ProtocolError::Name(_))
     ));

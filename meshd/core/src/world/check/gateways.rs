@@ -1,12 +1,17 @@
-//! Gateways against workloads and VirtualServices.
+//! Gateways against workloads, Secrets, each other and VirtualServices.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use mesh_api::WorkloadName;
+use mesh_api::v1::{Origin, Problem, ProxyKind, Severity};
 
 use super::super::objects::Objects;
 use super::Findings;
-use crate::ingest::MESH;
-use crate::model::selects;
-use crate::translate::domains;
+use crate::ingest::{INVALID_CREDENTIAL, MESH};
+use crate::model::{GatewayObject, GatewayServer, ServerTls, selects};
+use crate::translate::{Merged, domains, merge};
+use crate::yaml::Labels;
 
 pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
     let by_name: HashMap<String, _> = objects
@@ -14,15 +19,14 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
         .iter()
         .map(|gateway| (gateway.meta.full_name(), gateway))
         .collect();
+    let groups = groups(found, objects);
     for gateway in &objects.gateways {
         let Some(selector) = &gateway.selector else {
             continue;
         };
-        if !found
-            .world
-            .workloads
+        if !groups
             .iter()
-            .any(|workload| selects(selector, &workload.labels))
+            .any(|group| group.workload.is_some() && selects(selector, group.labels))
         {
             let text: Vec<String> = selector
                 .iter()
@@ -33,11 +37,16 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
                 &origin,
                 "IST0101",
                 format!(
-                    "Referenced selector not found: \"{}\": no workload serves this Gateway",
-                    text.join(",")
+                    "Referenced selector not found: \"{}\": no workload serves this {}",
+                    text.join(","),
+                    origin.kind
                 ),
             );
         }
+    }
+    for group in &groups {
+        conflicts(found, objects, group);
+        credentials(found, objects, group);
     }
     for object in &objects.virtual_services {
         for name in object.gateways.iter().filter(|name| *name != MESH) {
@@ -67,4 +76,157 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
             }
         }
     }
+}
+
+/// Gateways (workloads) that serve the same objects in the same way.
+struct Group<'a> {
+    labels: &'a Labels,
+    /// One of them; absent if nobody declares a workload with these labels.
+    workload: Option<WorkloadName>,
+}
+
+/// Gateways that are declared, by namespace and labels; and what a Gateway selects that nobody
+/// declares.
+fn groups<'a>(found: &Findings<'a>, objects: &'a Objects) -> Vec<Group<'a>> {
+    let selectors: BTreeSet<&Labels> = objects
+        .gateways
+        .iter()
+        .filter_map(|gateway| gateway.selector.as_ref())
+        .collect();
+    let mut known: BTreeMap<(&str, &Labels), WorkloadName> = BTreeMap::new();
+    for workload in &found.world.workloads {
+        let labels: &Labels = &workload.labels;
+        let key = (workload.namespace.as_str(), labels);
+        let is_gateway = workload
+            .pod
+            .as_ref()
+            .is_some_and(|pod| pod.proxy == Some(ProxyKind::Gateway));
+        if known.contains_key(&key)
+            || !(is_gateway || selectors.iter().any(|selector| selects(selector, labels)))
+        {
+            continue;
+        }
+        if let Ok(name) = workload.uid.parse() {
+            known.insert(key, name);
+        }
+    }
+    let undeclared = selectors
+        .iter()
+        .copied()
+        .filter(|selector| !known.keys().any(|(_, labels)| selects(selector, labels)));
+    let undeclared: Vec<Group<'a>> = undeclared
+        .map(|labels| Group {
+            labels,
+            workload: None,
+        })
+        .collect();
+    let declared = known.into_iter().map(|((_, labels), workload)| Group {
+        labels,
+        workload: Some(workload),
+    });
+    declared.chain(undeclared).collect()
+}
+
+// === impl Group ===
+
+impl<'a> Group<'a> {
+    fn gateways(&self, objects: &'a Objects) -> impl Iterator<Item = &'a Arc<GatewayObject>> {
+        let labels = self.labels;
+        objects
+            .gateways
+            .iter()
+            .filter(move |gateway| gateway.selects(labels))
+    }
+}
+
+/// Servers that give way to older ones (IST0145).
+fn conflicts(found: &mut Findings<'_>, objects: &Objects, group: &Group<'_>) {
+    let world = found.world;
+    let gateways = group.gateways(objects).map(|gateway| &**gateway);
+    let Merged { skipped, .. } = merge(gateways, |port| match &group.workload {
+        Some(workload) => world.listener_ports(workload, port),
+        None => BTreeSet::from([port]),
+    });
+    for skipped in skipped {
+        let origin = &skipped.placed.server.origin;
+        let message = format!("this server is not served: {}", skipped.why);
+        found.warn(origin, "IST0145", message);
+    }
+}
+
+/// Secrets must be in the gateway's namespace, and of use (IST0101, IST0161).
+fn credentials(found: &mut Findings<'_>, objects: &Objects, group: &Group<'_>) {
+    let mut users: BTreeMap<&str, (&Arc<GatewayObject>, &Origin)> = BTreeMap::new();
+    for gateway in group.gateways(objects) {
+        for server in gateway.servers.iter().filter(|server| server.terminates()) {
+            let Some(named) = server.credential() else {
+                continue;
+            };
+            match users.get(named.name.as_str()) {
+                Some((other, _)) if !Arc::ptr_eq(other, gateway) => {
+                    let message = format!(
+                        "the certificate {} is that of Gateway {} too: clients with HTTP/2 that use one connection for the hosts of both are asked to connect again",
+                        named.name,
+                        other.meta.full_name()
+                    );
+                    found.problems.push(Problem {
+                        severity: Severity::Info.into(),
+                        origin: Some(named.origin.clone()),
+                        message,
+                        code: "IST0138".to_owned(),
+                    });
+                }
+                Some(_) => {}
+                None => {
+                    users.insert(&named.name, (gateway, &named.origin));
+                }
+            }
+            if let Some(problem) = credential(found, server, group) {
+                found.problems.push(problem);
+            }
+        }
+    }
+}
+
+fn credential(found: &Findings<'_>, server: &GatewayServer, group: &Group<'_>) -> Option<Problem> {
+    let named = server.credential()?;
+    let checks_clients = server.tls.as_ref().is_some_and(ServerTls::checks_clients);
+    let why = match &group.workload {
+        Some(workload) => {
+            let namespace = workload.namespace();
+            let state = found.world.credential(namespace, named, checks_clients);
+            state.into_parts().1?
+        }
+        // Wherever the gateway will be.
+        None => {
+            let mut namespaces = found
+                .world
+                .secrets
+                .keys()
+                .chain(found.world.broken_secrets.keys())
+                .filter(|(_, name)| *name == named.name)
+                .map(|(namespace, _)| namespace);
+            match namespaces.next() {
+                Some(namespace) => {
+                    let state = found.world.credential(namespace, named, checks_clients);
+                    state.into_parts().1?
+                }
+                None => format!("Secret {} not found", named.name),
+            }
+        }
+    };
+    let code = if why.ends_with("not found") {
+        "IST0101"
+    } else {
+        INVALID_CREDENTIAL
+    };
+    Some(Problem {
+        severity: Severity::Warning.into(),
+        origin: Some(named.origin.clone()),
+        message: format!(
+            "credentialName {}: {why}; this server refuses TLS handshakes until it is there",
+            named.name
+        ),
+        code: code.to_owned(),
+    })
 }

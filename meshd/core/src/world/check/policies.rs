@@ -26,10 +26,14 @@ fn selector(found: &mut Findings<'_>, meta: &Meta, labels: &Labels) {
         return;
     }
     let anywhere = meta.namespace() == found.world.settings.root_namespace;
-    let workloads = &found.world.workloads;
-    let matches = workloads.iter().any(|workload| {
-        (anywhere || workload.namespace == meta.namespace()) && selects(labels, &workload.labels)
-    });
+    let matches = if anywhere {
+        let mut workloads = found.world.workloads.iter();
+        workloads.any(|workload| selects(labels, &workload.labels))
+    } else {
+        let (linked, namespace) = (found.linked, meta.namespace());
+        let mut entries = linked.entries.selected(namespace, labels);
+        entries.next().is_some() || linked.pods.selected(namespace, labels).next().is_some()
+    };
     if !matches {
         let text: Vec<String> = labels
             .iter()

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use mesh_api::Hostname;
 use mesh_api::v1::Origin;
 
+use super::super::ServiceId;
 use super::super::objects::Objects;
 use super::{Findings, targets};
 use crate::ingest::MESH;
 use crate::model::{DestinationRule, Target, VirtualService, selects};
+use crate::problem;
 use crate::yaml::Word;
 
 pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
@@ -26,11 +28,7 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
 }
 
 fn at(object: &Origin, word: &Word) -> Origin {
-    Origin {
-        line: word.place.line,
-        column: word.place.column,
-        ..object.clone()
-    }
+    word.place.in_object(object)
 }
 
 /// A destination's host, port and subset must exist (IST0101, IST0112).
@@ -142,12 +140,11 @@ fn conflicts(
         };
         let message = format!(
             "The VirtualServices {} and {} associated with mesh gateway define the same host {host} which can lead to undefined \
-             behavior: {} ({}:{}) is older and holds alone.",
+             behavior: {}{} is older and holds alone.",
             owner.meta.full_name(),
             object.meta.full_name(),
             owner.meta.full_name(),
-            owner.meta.origin.source,
-            owner.meta.origin.line
+            problem::in_file(&owner.meta.origin)
         );
         found.warn(&at(&object.meta.origin, word), "IST0109", message);
     }
@@ -159,21 +156,16 @@ fn destination_rule(found: &mut Findings<'_>, rule: &DestinationRule) {
     let Some(host) = found.resolve(&rule.host.text, namespace) else {
         return;
     };
-    let matching: Vec<_> = if host.is_wildcard() {
-        found
-            .world
-            .services
-            .iter()
-            .filter(|service| service.host == host || host.covers(service.host.as_str()))
+    let services = &found.world.services;
+    let matching: Vec<ServiceId> = if host.is_wildcard() {
+        let covered = |name: &Hostname| *name == host || host.covers(name.as_str());
+        let all = services.iter().enumerate();
+        all.filter(|(_, service)| covered(&service.host))
+            .map(|(id, _)| id)
             .collect()
     } else {
-        let ids = found
-            .world
-            .services_by_host
-            .get(&host)
-            .into_iter()
-            .flatten();
-        ids.filter_map(|id| found.world.services.get(*id)).collect()
+        let ids = found.world.services_by_host.get(&host);
+        ids.cloned().unwrap_or_default()
     };
     let origin = at(&rule.meta.origin, &rule.host);
     if matching.is_empty() {
@@ -182,14 +174,12 @@ fn destination_rule(found: &mut Findings<'_>, rule: &DestinationRule) {
         return;
     }
     for subset in &rule.subsets {
-        let endpoints = matching
+        let selects_any = matching
             .iter()
-            .flat_map(|service| &service.backends)
-            .filter_map(|id| found.world.workloads.get(*id));
-        if !endpoints
-            .into_iter()
-            .any(|workload| selects(&subset.labels, &workload.labels))
-        {
+            .flat_map(|id| found.endpoints(*id))
+            .filter_map(|id| found.world.workloads.get(*id))
+            .any(|workload| selects(&subset.labels, &workload.labels));
+        if !selects_any {
             let labels: Vec<String> = subset
                 .labels
                 .iter()

@@ -1,0 +1,64 @@
+//! What the installation may say.
+
+use super::*;
+
+#[test]
+fn reads_what_the_installation_writes() {
+    let text = "
+# values of an installation
+hub: registry.example/mesh
+tag: 1.2.3
+revision: canary
+nativeSidecars: disabled
+capture: cni
+interceptionMode: NONE
+includeOutboundIPRanges: 10.0.0.0/8
+rewriteAppHTTPProbers: false
+concurrency: 0
+resources: {requests: {cpu: 50m}}
+readinessProbe: {periodSeconds: 2}
+neverInjectSelector:
+- matchLabels: {app: db}
+templates:
+  plain: {spec: {terminationGracePeriodSeconds: 60}}
+  text: |
+    metadata: {labels: {team: a}}
+";
+    let read = InjectSettings::from_yaml(text).unwrap();
+    assert_eq!(read.service_name(), "meshd-canary");
+    assert_eq!(
+        read.image("mesh-proxy"),
+        "registry.example/mesh/mesh-proxy:1.2.3"
+    );
+    assert_eq!(read.native_sidecars, NativeSidecars::Disabled);
+    assert_eq!(read.readiness_probe.failure_threshold, 4);
+    assert_eq!(read.templates["text"].0["metadata"]["labels"]["team"], "a");
+    assert_eq!(
+        InjectSettings::from_yaml("# nothing\n"),
+        Ok(InjectSettings::default())
+    );
+    assert_eq!(InjectSettings::from_yaml(""), Ok(InjectSettings::default()));
+    assert_eq!(
+        InjectSettings::from_yaml("{}"),
+        Ok(InjectSettings::default())
+    );
+}
+
+#[test]
+fn refuses_what_makes_no_sense() {
+    for (text, want) in [
+        ("hubb: x", "hubb"),
+        ("logLevel: loud", "logLevel"),
+        ("excludeInboundPorts: a", "excludeInboundPorts"),
+        ("terminationDrainDuration: 5", "terminationDrainDuration"),
+        ("interceptionMode: TPROXY", "TPROXY"),
+        ("accessLogFormat: xml", "accessLogFormat"),
+        ("defaultTemplates: []", "defaultTemplates"),
+        ("revision: ''", "revision"),
+        ("templates: {a: '{{ .Values.x }}'}", "text/template"),
+        ("templates: {a: [1]}", "part of a pod"),
+    ] {
+        let error = InjectSettings::from_yaml(text).unwrap_err().to_string();
+        assert!(error.contains(want), "{text}: {error}");
+    }
+}
