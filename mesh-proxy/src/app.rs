@@ -1,5 +1,8 @@
 //! Puts the parts together.
 
+mod pod;
+mod serving;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,11 +20,14 @@ use crate::control::{Cache, Client, Demands, Store, Writer};
 use crate::drain::{self, DrainSignal};
 use crate::identity::{IdentityHandle, Manager, Publisher};
 use crate::readiness::Readiness;
-use crate::runtime::{self, Addresses, ListenError, Listeners, Workers};
+use crate::runtime::{self, Addresses, ListenError, Listeners};
 use crate::settings::Settings;
-use crate::shared::{Shared, client_info};
-use crate::telemetry::{LogError, LogLevel, Telemetry};
-use crate::tls::Originator;
+use crate::telemetry::{LogError, LogLevel, SpanExporter, Telemetry};
+
+pub use pod::{PodAddresses, PodError};
+
+use pod::Pod;
+use serving::Serving;
 
 /// The composition root.
 pub struct App;
@@ -34,7 +40,9 @@ pub struct Bound {
     admin: AdminListeners,
     admin_address: Option<SocketAddr>,
     metrics_address: Option<SocketAddr>,
+    pod: Pod,
     telemetry: Telemetry,
+    spans: Option<SpanExporter>,
     drain: DrainSignal,
     readiness: Readiness,
     store: Store,
@@ -69,6 +77,9 @@ pub enum BuildError {
     /// The admin endpoint cannot be bound.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// What the pod asks for cannot be bound.
+    #[error(transparent)]
+    Pod(#[from] PodError),
     /// The access log cannot be opened.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -98,6 +109,8 @@ struct Control {
     manager: Manager,
     listeners: AdminListeners,
     admin: Admin,
+    pod: Pod,
+    spans: Option<SpanExporter>,
     ready_line: Option<String>,
 }
 
@@ -114,7 +127,9 @@ impl App {
         let kind = settings.kind;
         let (listeners, addresses) = runtime::listen(&settings)?;
         let admin = AdminListeners::bind(&settings)?;
-        let telemetry = Telemetry::new(&settings.access_log)?;
+        let pod = Pod::bind(&settings)?;
+        let mut telemetry = Telemetry::new(&settings.access_log)?;
+        let spans = telemetry.tracing(&settings);
         let (store, snapshot, demands) = Store::new(cached(&settings).await);
         let (publisher, identity) = IdentityHandle::channel();
         let (drain, listener) = drain::channel();
@@ -125,7 +140,9 @@ impl App {
             listeners,
             addresses,
             admin,
+            pod,
             telemetry,
+            spans,
             drain,
             readiness: Readiness::new(kind, store.clone(), identity.clone(), listener),
             store,
@@ -193,6 +210,11 @@ impl Bound {
         self.metrics_address
     }
 
+    /// Where DNS, status and readiness of a pod are served.
+    pub fn pod(&self) -> PodAddresses {
+        self.pod.addresses()
+    }
+
     /// Steers the proxy while it runs.
     pub fn handle(&self) -> Handle {
         Handle {
@@ -209,9 +231,10 @@ impl Bound {
         self.log_level = Some(level);
     }
 
-    /// Serves until `shutdown` is cancelled or the admin endpoint says so; then drains: takes
-    /// nothing new, lets what runs finish until [`Settings::drain`] is over, and ends. Runs on
-    /// threads of its own.
+    /// Serves until `shutdown` is cancelled or the admin endpoint says so; then drains: is no
+    /// longer ready, tells callers to go elsewhere, serves those who come all the same, and ends
+    /// when nothing runs any more, not before [`Settings::drain_minimum`], or when
+    /// [`Settings::drain`] is over. Runs on threads of its own.
     ///
     /// # Errors
     /// [`RunError`] if it ended for another reason.
@@ -259,6 +282,9 @@ impl Bound {
             "admin": self.admin_address,
             "admin_socket": self.settings.admin_socket,
             "metrics": self.metrics_address,
+            "dns": self.pod().dns,
+            "status": self.pod().status,
+            "readiness": self.pod().readiness,
         });
         format!("ready {ready}\n")
     }
@@ -267,7 +293,7 @@ impl Bound {
 // === impl Handle ===
 
 impl Handle {
-    /// Takes nothing new and lets what runs finish; the proxy does not end.
+    /// Tells callers to go elsewhere and lets what runs finish; the proxy goes on serving.
     pub fn drain(&self) {
         self.drain.start();
     }
@@ -327,6 +353,7 @@ impl Control {
             identity.clone(),
             stages,
         );
+        let client = client.tell_of(drain.subscribe());
         let quit = shutdown.child_token();
         let serving = Serving {
             settings: Arc::clone(&settings),
@@ -356,6 +383,8 @@ impl Control {
                 manager,
                 listeners: bound.admin,
                 admin,
+                pod: bound.pod,
+                spans: bound.spans,
                 ready_line,
             },
             serving,
@@ -366,6 +395,18 @@ impl Control {
         let mut tasks = JoinSet::new();
         tasks.spawn(self.client.run());
         tasks.spawn(self.manager.run());
+        self.pod.spawn(&self.admin, &mut tasks);
+        let spans_end = CancellationToken::new();
+        let spans = self.spans.map(|mut spans| {
+            let end = spans_end.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = spans.run() => {}
+                    () = end.cancelled() => {}
+                }
+                spans.finish().await;
+            })
+        });
         if let Some(directory) = &self.settings.state {
             let cache = Cache::new(directory, &self.settings.workload);
             tasks.spawn(cache.follow(self.admin.store.clone()));
@@ -397,6 +438,12 @@ impl Control {
             error!("the admin endpoint panicked");
         }
         tasks.shutdown().await;
+        spans_end.cancel();
+        if let Some(spans) = spans
+            && spans.await.is_err()
+        {
+            error!("the export of spans panicked");
+        }
         telemetry.close();
         result
     }
@@ -421,67 +468,6 @@ fn print_line(line: &str) {
         .and_then(|()| stdout.flush())
     {
         warn!(%error, "cannot say on standard output that the proxy is ready");
-    }
-}
-
-// The data workers, from their start to the end of the drain.
-struct Serving {
-    settings: Arc<Settings>,
-    store: Store,
-    identity: IdentityHandle,
-    telemetry: Telemetry,
-    drain: DrainSignal,
-    quit: CancellationToken,
-    listeners: Vec<Listeners>,
-}
-
-// Nothing runs any more, and whoever has not heard of the drain had the time to.
-async fn quiet(drain: &DrainSignal) {
-    tokio::time::sleep(crate::worker::DRAIN_GRACE).await;
-    drain.idle().await;
-}
-
-impl Serving {
-    async fn run(self) -> Result<(), RunError> {
-        // The kernel queues connections until then. Without a certificate little can be served,
-        // but that little (plain text, a cached snapshot) is not held back for ever.
-        let first = tokio::time::timeout(self.settings.need_timeout, self.identity.wait());
-        let identity = tokio::select! {
-            first = first => first.ok().flatten(),
-            () = self.quit.cancelled() => return Ok(()),
-        };
-        let client = client_info(&self.settings, identity.as_deref(), &self.store.load());
-        let shared = Arc::new(Shared {
-            store: self.store,
-            identity: self.identity,
-            originator: Originator::default(),
-            drain: self.drain.subscribe(),
-            settings: Arc::clone(&self.settings),
-            telemetry: self.telemetry,
-            client: Arc::new(client),
-        });
-        let mut workers = Workers::start(&shared, self.listeners)?;
-        let result = tokio::select! {
-            () = self.quit.cancelled() => Ok(()),
-            () = workers.any_ended() => {
-                if shared.drain.is_draining() { Ok(()) } else { Err(RunError::Worker) }
-            }
-        };
-        self.drain.start();
-        info!(deadline = ?self.settings.drain, running = %self.drain.running(), "draining");
-        tokio::select! {
-            () = workers.all_ended() => {}
-            // Then only connections to endpoints are left that carry nothing.
-            () = quiet(&self.drain) => {}
-            () = shared.drain.closed() => warn!(cut = %self.drain.running(), "ended at once"),
-            () = tokio::time::sleep(self.settings.drain) => {
-                warn!(cut = %self.drain.running(), "the time to drain is over");
-            }
-        }
-        self.drain.close();
-        workers.all_ended().await;
-        workers.join();
-        result
     }
 }
 

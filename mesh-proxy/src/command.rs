@@ -1,5 +1,7 @@
 //! The command line of the proxy, for its own binary and for programs that embed it.
 
+mod ask;
+
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -12,6 +14,8 @@ use crate::runtime;
 use crate::settings::{Settings, SettingsSource};
 use crate::telemetry::install_tracing;
 
+pub use ask::{DrainArgs, WaitArgs};
+
 /// What the proxy's binary does.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
@@ -20,6 +24,10 @@ pub enum Command {
     /// Redirect a workload's connections to its sidecar, with nftables or iptables
     #[command(subcommand)]
     Capture(CaptureCommand),
+    /// Wait until the proxy beside this command serves: a postStart hook
+    Wait(WaitArgs),
+    /// Tell the proxy to drain: a preStop hook. It goes on serving those who come all the same
+    Drain(DrainArgs),
 }
 
 /// Options of `run`.
@@ -31,6 +39,10 @@ pub struct RunArgs {
     /// Log level: error, warn, info, debug, trace, or directives such as info,mesh_proxy=debug
     #[arg(long, env = "MESH_LOG", default_value = "info", value_name = "LEVEL")]
     pub log: String,
+    /// Install capture rules before anything else, then give up root for the user and group of
+    /// the rules: options of `capture install` in one string, which may be empty
+    #[arg(long, env = "MESH_CAPTURE", value_name = "OPTIONS")]
+    pub capture: Option<String>,
     /// Log as JSON
     #[arg(long, env = "MESH_LOG_JSON")]
     pub log_json: bool,
@@ -57,6 +69,8 @@ impl Command {
     pub fn execute(self) -> anyhow::Result<()> {
         match self {
             Self::Run(args) => run(*args),
+            Self::Wait(args) => runtime::single_threaded()?.block_on(ask::wait(&args)),
+            Self::Drain(args) => runtime::single_threaded()?.block_on(ask::drain(&args)),
             Self::Capture(CaptureCommand::Install(args)) => {
                 Ok(capture::run(&args, Operation::Install)?)
             }
@@ -72,6 +86,9 @@ impl Command {
 
 fn run(args: RunArgs) -> anyhow::Result<()> {
     let settings = Settings::try_from(args.settings)?;
+    if let Some(line) = &args.capture {
+        capture::capture_first(line)?;
+    }
     let level = install_tracing(&args.log, args.log_json)?;
     raise_descriptor_limit();
     // Every configuration names its provider; this is for libraries that do not.

@@ -1,8 +1,11 @@
 //! Stopping without losing requests.
 //!
-//! Three stages: *serving*; *draining*: no new connections, HTTP/1 answers with
-//! `connection: close`, HTTP/2 sends GOAWAY, what runs may finish; *closed*: the deadline has
-//! passed, whatever still runs is cut.
+//! Four stages: *serving*; *draining*: not ready, HTTP/1 answers with `connection: close`, HTTP/2
+//! sends GOAWAY, what runs may finish, and who comes all the same is served; *ending*: no new
+//! connections; *closed*: the deadline has passed, whatever still runs is cut.
+//!
+//! The listeners stay open while the proxy drains: callers hear of it late, and the workload may
+//! still have calls to make until it has ended itself.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,13 +13,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, watch};
 
+use crate::worker::DRAIN_GRACE;
+
 /// How far stopping has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// Not stopping.
     Serving,
-    /// Nothing new; what runs may finish.
+    /// Callers are told to go; what runs may finish.
     Draining,
+    /// No new connections; what runs may finish.
+    Ending,
     /// Everything ends now.
     Closed,
 }
@@ -35,6 +42,7 @@ pub enum Work {
 pub struct Drain {
     stage: watch::Receiver<Stage>,
     held: Arc<Held>,
+    patient: bool,
 }
 
 /// Moves the stages on. Held by the runtime and the admin endpoint.
@@ -51,6 +59,12 @@ pub struct Hold {
     work: Work,
 }
 
+/// One open listener. Dropping it says that it is closed.
+#[must_use = "the listener counts as closed when this is dropped"]
+pub struct Listening {
+    held: Arc<Held>,
+}
+
 /// What is still running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Running {
@@ -64,6 +78,7 @@ pub struct Running {
 struct Held {
     http: AtomicUsize,
     tcp: AtomicUsize,
+    listeners: AtomicUsize,
     ended: Notify,
 }
 
@@ -79,6 +94,7 @@ pub fn channel() -> (DrainSignal, Drain) {
         Drain {
             stage: receiver,
             held,
+            patient: false,
         },
     )
 }
@@ -91,14 +107,41 @@ impl Drain {
         *self.stage.borrow()
     }
 
-    /// Whether nothing new may be taken.
+    /// Whether callers are told to go.
     pub fn is_draining(&self) -> bool {
         self.stage() >= Stage::Draining
+    }
+
+    /// The same for the connections of the workload itself: unlike the mesh's proxies it may not
+    /// repeat what it sends on an idle connection that is closed in the same moment.
+    pub fn patient(&self) -> Self {
+        Self {
+            patient: true,
+            ..self.clone()
+        }
+    }
+
+    /// Returns once an idle HTTP/1 connection may be closed.
+    pub async fn idle_ends(&self) {
+        if self.patient {
+            self.ending().await;
+        } else {
+            self.started().await;
+            tokio::select! {
+                () = tokio::time::sleep(DRAIN_GRACE) => {}
+                () = self.closed() => {}
+            }
+        }
     }
 
     /// Returns once draining has begun (or the runtime is gone).
     pub async fn started(&self) {
         self.reached(Stage::Draining).await;
+    }
+
+    /// Returns once no new connections are taken (or the runtime is gone).
+    pub async fn ending(&self) {
+        self.reached(Stage::Ending).await;
     }
 
     /// Returns once everything has to end.
@@ -112,6 +155,14 @@ impl Drain {
         Hold {
             held: Arc::clone(&self.held),
             work,
+        }
+    }
+
+    /// Counts an open listener until the result is dropped.
+    pub fn listening(&self) -> Listening {
+        self.held.listeners.fetch_add(1, Ordering::Relaxed);
+        Listening {
+            held: Arc::clone(&self.held),
         }
     }
 
@@ -135,6 +186,11 @@ impl DrainSignal {
         self.advance(Stage::Draining);
     }
 
+    /// Takes no more connections.
+    pub fn end(&self) {
+        self.advance(Stage::Ending);
+    }
+
     /// Ends everything.
     pub fn close(&self) {
         self.advance(Stage::Closed);
@@ -151,12 +207,23 @@ impl DrainSignal {
         }
     }
 
+    /// Returns once all listeners are closed. Call it after [`Self::end`].
+    pub async fn deaf(&self) {
+        loop {
+            let ended = self.held.ended.notified();
+            if self.held.listeners.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
     /// What runs now.
     pub fn running(&self) -> Running {
         self.held.running()
     }
 
-    /// Whether nothing new may be taken.
+    /// Whether callers are told to go.
     pub fn is_draining(&self) -> bool {
         *self.stage.borrow() >= Stage::Draining
     }
@@ -166,6 +233,7 @@ impl DrainSignal {
         Drain {
             stage: self.stage.subscribe(),
             held: Arc::clone(&self.held),
+            patient: false,
         }
     }
 
@@ -185,6 +253,15 @@ impl DrainSignal {
 impl Drop for Hold {
     fn drop(&mut self) {
         self.held.counter(self.work).fetch_sub(1, Ordering::AcqRel);
+        self.held.ended.notify_waiters();
+    }
+}
+
+// === impl Listening ===
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.held.listeners.fetch_sub(1, Ordering::AcqRel);
         self.held.ended.notify_waiters();
     }
 }
@@ -234,6 +311,34 @@ mod tests {
         assert_eq!(signal.running(), Running { http: 0, tcp: 1 });
         drop(tcp);
         waiter.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn listeners_are_waited_for_apart() {
+        let (signal, drain) = channel();
+        let listening = drain.listening();
+        signal.start();
+        signal.idle().await;
+        signal.end();
+        drain.ending().await;
+        let waiter = tokio::spawn({
+            let signal = signal.clone();
+            async move { signal.deaf().await }
+        });
+        drop(listening);
+        waiter.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_workloads_idle_connections_last_longest() {
+        let (signal, drain) = channel();
+        signal.start();
+        drain.idle_ends().await;
+        let patient = drain.patient();
+        let wait = tokio::time::timeout(10 * DRAIN_GRACE, patient.idle_ends());
+        assert!(wait.await.is_err());
+        signal.end();
+        patient.idle_ends().await;
     }
 
     #[tokio::test]

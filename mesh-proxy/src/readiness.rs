@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use http::StatusCode;
 use mesh_api::ResourceName;
 use tokio::sync::watch;
 
@@ -71,6 +72,19 @@ impl Readiness {
     /// Whether the proxy serves.
     pub fn is_ready(&self) -> bool {
         self.missing().is_empty()
+    }
+
+    /// The answer to whoever asks over HTTP.
+    pub(crate) fn report(&self) -> (StatusCode, String) {
+        let missing = self.missing();
+        if missing.is_empty() {
+            return (StatusCode::OK, "ready\n".to_owned());
+        }
+        let reasons: Vec<_> = missing.iter().map(ToString::to_string).collect();
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: {}\n", reasons.join(", ")),
+        )
     }
 
     /// Waits until the proxy serves. Never returns if it stops before.

@@ -12,7 +12,7 @@ use crate::drain::Drain;
 use crate::identity::{Identity, IdentityHandle};
 use crate::settings::Settings;
 use crate::telemetry::Telemetry;
-use crate::tls::Originator;
+use crate::tls::{GatewayTls, Originator};
 
 /// What the control side gives to the data path. Kept in one `Arc`, the same for all workers.
 pub struct Shared {
@@ -22,6 +22,8 @@ pub struct Shared {
     pub identity: IdentityHandle,
     /// TLS to servers outside of the mesh.
     pub originator: Originator,
+    /// TLS that this gateway ends; nothing in a sidecar.
+    pub gateway_tls: GatewayTls,
     /// Whether to go on.
     pub drain: Drain,
     /// How the proxy was started.

@@ -30,9 +30,9 @@ use crate::{gateway, outbound};
 /// Connections that one worker serves at a time; more are reset.
 const MAX_CONNECTIONS: usize = 16 * 1024;
 
-/// How long a draining worker goes on accepting: clients that have not heard of the drain yet
-/// get an answer with `connection: close`. Longer than
-/// [`crate::upstream::MAX_IDLE_UNREPEATABLE`], so that no mesh peer sends a request that it
+/// How long a draining worker keeps the idle connections of callers, and serves at least:
+/// clients that have not heard of the drain yet get an answer with `connection: close`. Longer
+/// than [`crate::upstream::MAX_IDLE_UNREPEATABLE`], so that no mesh peer sends a request that it
 /// must not repeat on a connection that is closed at the end of it.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(2);
 
@@ -143,7 +143,7 @@ impl Worker {
         })
     }
 
-    /// Accepts on a listener until draining is well under way, each connection a task.
+    /// Accepts on a listener until the drain is about to end, each connection a task.
     pub fn accept<F>(
         self: &Rc<Self>,
         kind: Listener,
@@ -154,8 +154,7 @@ impl Worker {
     {
         let drain = self.shared.drain.clone();
         self.accept_until(kind, listener, handle, async move {
-            drain.started().await;
-            tokio::time::sleep(DRAIN_GRACE).await;
+            drain.ending().await;
         });
     }
 
@@ -171,7 +170,9 @@ impl Worker {
         F: Future<Output = ()> + 'static,
     {
         let worker = Rc::clone(self);
+        let listening = self.shared.drain.listening();
         self.tasks.spawn_local(async move {
+            let _listening = listening;
             let acceptor = match Acceptor::new(listener) {
                 Ok(acceptor) => acceptor,
                 Err(error) => {

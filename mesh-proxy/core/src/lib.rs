@@ -15,6 +15,8 @@
 //! - [`snapshot`]: the configuration in force, immutable; [`session`]: how to ask for it.
 //! - [`plan`]: what to do with a connection or a request. The only module that composes the
 //!   others. If a resource is missing it says which: the shell fetches it and asks again.
+//! - [`dns`]: which questions of DNS the mesh answers, and how.
+//! - [`trace`]: which trace a request belongs to.
 //! - [`explain`]: the same decision, told: which routes were tried and why each lost.
 //! - [`reason`] and [`labels`]: the closed lists that answers, logs and metrics share.
 
@@ -22,6 +24,7 @@ pub mod authz;
 pub mod balance;
 mod decode;
 pub mod detect;
+pub mod dns;
 pub mod explain;
 pub mod filter;
 pub mod ir;
@@ -32,6 +35,7 @@ pub mod resilience;
 pub mod route;
 pub mod session;
 pub mod snapshot;
+pub mod trace;
 
 #[cfg(test)]
 mod fixtures;

@@ -97,6 +97,10 @@ reasons! {
     MutualTlsDisabled = "mutual_tls_disabled", 403, UNAUTHORIZED;
     /// The TLS handshake with the client failed.
     DownstreamTlsFailure = "downstream_tls_failure", 403, UNAUTHORIZED;
+    /// The host is not one of this connection's server: another one has it.
+    MisdirectedRequest = "misdirected_request", 421, NO_ROUTE;
+    /// The server asks more of its clients by now than it did when this one came.
+    TlsSettingsChanged = "tls_settings_changed", 421, UNAUTHORIZED;
     /// The client went away.
     DownstreamDisconnected = "downstream_disconnected", 499, DOWNSTREAM_CONNECTION_TERMINATION;
     /// The client did not speak the protocol.

@@ -26,13 +26,5 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
 }
 
 async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
-    let missing = admin.readiness.missing();
-    if missing.is_empty() {
-        return (StatusCode::OK, "ready\n".to_owned());
-    }
-    let reasons: Vec<_> = missing.iter().map(ToString::to_string).collect();
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        format!("not ready: {}\n", reasons.join(", ")),
-    )
+    admin.readiness.report()
 }

@@ -37,7 +37,7 @@ GET  /metrics           the same
 GET  /healthz/ready     200 if the proxy serves, 503 with the reason otherwise
 GET  /ready             the same
 POST /logging?level=L   change the log level, for example debug or info,mesh_proxy=trace
-POST /drain             take no new connections, let the others finish
+POST /drain             tell callers to go elsewhere, go on serving those who come
 POST /quitquitquit      drain and end
 ";
 

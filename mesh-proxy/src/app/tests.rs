@@ -222,3 +222,85 @@ async fn taken_addresses_are_named() {
     .unwrap();
     assert!(error.to_string().contains("admin"), "{error}");
 }
+
+#[tokio::test]
+async fn a_sidecar_that_ends_with_its_workload_serves_on() {
+    let mut plane = Plane::start();
+    let long = Duration::from_secs(600);
+    let running = start(Settings {
+        drain: long,
+        drain_minimum: long,
+        ..settings(&plane)
+    })
+    .await;
+    let _responses = configure(&mut plane).await;
+    within(running.handle.readiness().wait()).await;
+    running.shutdown.cancel();
+    within(async {
+        while running.handle.readiness().is_ready() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // Not ready, and there all the same, though nothing runs.
+    assert!(
+        call(running.admin, "GET", "/ready")
+            .await
+            .contains("draining")
+    );
+    let answer = exchange(
+        running.explicit,
+        "GET http://a.invalid/ HTTP/1.1\r\nhost: a.invalid\r\n\r\n",
+    );
+    assert!(answer.await.contains("connection: close"));
+    assert!(!running.result.is_finished());
+    // A second signal ends it at once.
+    running.handle.close();
+    within(running.result).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_pod_has_dns_and_status() {
+    let mut plane = Plane::start();
+    let free = Some("127.0.0.1:0".parse().unwrap());
+    let mut settings = settings(&plane);
+    settings.pod.dns = free;
+    settings.pod.status = free;
+    settings.pod.readiness = free;
+    let bound = App::build(settings).await.unwrap();
+    let (pod, handle) = (bound.pod(), bound.handle());
+    let shutdown = CancellationToken::new();
+    let result = tokio::spawn(bound.run(shutdown.clone()));
+    let responses = configure(&mut plane).await;
+    within(handle.readiness().wait()).await;
+    for address in [pod.status, pod.readiness] {
+        let answer = call(address.unwrap(), "GET", "/healthz/ready").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    let socket = crate::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x02Db\x07example\0\0\x01\0\x01";
+    socket.send_to(query, pod.dns.unwrap()).await.unwrap();
+    let name = "name/db.example";
+    within(async { while !plane.asked().await.subscribe.contains(&name.to_owned()) {} }).await;
+    let body = mesh_api::v1::Name {
+        hostname: "db.example".into(),
+        addresses: vec!["240.240.0.7".into()],
+        declared: "db.example".into(),
+    };
+    let resource = mesh_api::v1::Resource {
+        name: name.into(),
+        version: "1".into(),
+        body: Some(mesh_api::v1::resource::Body::NameAddresses(body)),
+    };
+    responses.send(Ok(response(2, vec![resource]))).unwrap();
+    let mut answer = [0; 512];
+    let length = within(socket.recv(&mut answer)).await.unwrap();
+    assert_eq!(&answer[..2], b"\x12\x34");
+    assert!(answer[..length].ends_with(&[240, 240, 0, 7]));
+    let metrics = call(pod.status.unwrap(), "GET", "/stats/prometheus").await;
+    assert!(metrics.contains("mesh_dns_queries_total 1"), "{metrics}");
+
+    shutdown.cancel();
+    within(result).await.unwrap().unwrap();
+}

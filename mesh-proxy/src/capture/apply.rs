@@ -1,10 +1,15 @@
 //! Hands the rules to the tool.
 
 use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
 
+use mesh_proxy_core::dns::{InvalidResolvConf, ResolvConf};
+
 use super::options::{CaptureArgs, CaptureOptions, InvalidCapture};
-use super::{Backend, Operation, Step, plan};
+use super::{Backend, Operation, Step, loopback, plan};
+
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// Why the rules are not in force, or not gone.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +33,19 @@ pub enum CaptureError {
         /// What it says.
         message: String,
     },
+    /// The DNS servers cannot be found.
+    #[error(
+        "--dns: the DNS servers cannot be read from {path}: {message}; name them by --dns-servers"
+    )]
+    Servers {
+        /// The file.
+        path: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// The loopback interface did not get its second address.
+    #[error("the address ::6 of the loopback interface: {0}")]
+    Loopback(io::Error),
     /// The text cannot be printed.
     #[error("cannot print: {0}")]
     Print(io::Error),
@@ -41,6 +59,12 @@ pub fn run(args: &CaptureArgs, operation: Operation) -> Result<(), CaptureError>
     let mut options = CaptureOptions::try_from(args)?;
     // A kernel without IPv6 refuses rules for it.
     options.ipv6 &= std::path::Path::new("/proc/net/if_inet6").exists();
+    if let Some(dns) = &mut options.dns
+        && dns.servers.is_empty()
+        && operation != Operation::Remove
+    {
+        dns.servers = system_servers()?;
+    }
     let prints = args.dry_run || operation == Operation::Print;
     let backend = match args.backend {
         Backend::Auto => match detect() {
@@ -52,9 +76,40 @@ pub fn run(args: &CaptureArgs, operation: Operation) -> Result<(), CaptureError>
     };
     let steps = plan(&options, backend, operation);
     if prints {
-        return print(&steps).map_err(CaptureError::Print);
+        return print(&steps)
+            .and_then(|()| print_loopback(&options, operation))
+            .map_err(CaptureError::Print);
     }
-    steps.iter().try_for_each(call)
+    steps.iter().try_for_each(call)?;
+    match (operation, options.ipv6 && loopback::takes_ipv6()) {
+        (_, false) | (Operation::Print, _) => Ok(()),
+        (Operation::Install, true) => loopback::add().map_err(CaptureError::Loopback),
+        (Operation::Remove, true) => loopback::remove().map_err(CaptureError::Loopback),
+    }
+}
+
+fn system_servers() -> Result<Vec<IpAddr>, CaptureError> {
+    let failed = |message| CaptureError::Servers {
+        path: RESOLV_CONF,
+        message,
+    };
+    let text = std::fs::read_to_string(RESOLV_CONF).map_err(|error| failed(error.to_string()))?;
+    let conf: ResolvConf = text
+        .parse()
+        .map_err(|error: InvalidResolvConf| failed(error.to_string()))?;
+    Ok(conf.servers.iter().map(SocketAddr::ip).collect())
+}
+
+// Done without a tool; said as if by one.
+fn print_loopback(options: &CaptureOptions, operation: Operation) -> io::Result<()> {
+    let verb = match operation {
+        Operation::Remove => "del",
+        Operation::Install | Operation::Print => "add",
+    };
+    if options.ipv6 {
+        writeln!(io::stdout(), "ip -6 addr {verb} ::6/128 dev lo  # may fail")?;
+    }
+    Ok(())
 }
 
 // `nft` first: on a system with both, `iptables` is mostly a front end of the same tables.

@@ -6,11 +6,14 @@
 
 mod apply;
 mod iptables;
+mod loopback;
 mod nft;
 mod options;
+mod own_container;
 
 pub use apply::{CaptureError, run};
-pub use options::{CaptureArgs, CaptureOptions, InvalidCapture, Owner, Selection};
+pub use options::{CaptureArgs, CaptureOptions, DnsCapture, InvalidCapture, Owner, Selection};
+pub use own_container::{CaptureFirstError, capture_first};
 
 /// What to do with the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

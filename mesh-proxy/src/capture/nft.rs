@@ -5,7 +5,7 @@ use std::fmt::Write;
 use ipnet::IpNet;
 
 use super::Step;
-use super::options::{CaptureOptions, Owner, Selection};
+use super::options::{CaptureOptions, DnsCapture, Owner, Selection};
 
 const TABLE: &str = "inet mesh_capture";
 
@@ -29,6 +29,9 @@ pub(super) fn install(options: &CaptureOptions) -> Step {
     );
     chain(&mut text, "ISTIO_INBOUND", &inbound(options));
     chain(&mut text, "ISTIO_OUTPUT", &output(options));
+    if let Some(dns) = options.dns_rules() {
+        capture_dns(&mut text, options, dns);
+    }
     hook(
         &mut text,
         "PREROUTING",
@@ -77,6 +80,70 @@ fn hook(text: &mut String, name: &str, hook: &str, target: &str, options: &Captu
     chain(text, name, &rules);
 }
 
+/// Questions to DNS servers. The hook comes before that of other tables: Docker has rules for
+/// its own server.
+fn capture_dns(text: &mut String, options: &CaptureOptions, dns: &DnsCapture) {
+    let own: Vec<String> = owners(options)
+        .iter()
+        .map(|(what, who)| format!("{what} {who}"))
+        .collect();
+    let servers: Vec<String> = dns
+        .servers
+        .iter()
+        .filter(|server| options.ipv6 || server.is_ipv4())
+        .map(|server| IpNet::from(*server))
+        .map(|server| destination(&server).replace("/32", "").replace("/128", ""))
+        .collect();
+    let mut rules: Vec<String> = options
+        .exclude_interfaces
+        .iter()
+        .map(|name| format!("oifname \"{name}\" return"))
+        .collect();
+    rules.extend(own.iter().map(|own| format!("{own} return")));
+    for server in &servers {
+        for protocol in ["udp", "tcp"] {
+            rules.push(format!(
+                "{server} {protocol} dport 53 redirect to :{}",
+                dns.port
+            ));
+        }
+    }
+    chain(text, "ISTIO_OUTPUT_DNS", &rules);
+    chain(
+        text,
+        "OUTPUT_DNS",
+        &[
+            "type nat hook output priority -101; policy accept;".to_owned(),
+            "meta l4proto { tcp, udp } th dport 53 jump ISTIO_OUTPUT_DNS".to_owned(),
+        ],
+    );
+    if !dns.has_zones() {
+        return;
+    }
+    let raw = |hook: &str| format!("type filter hook {hook} priority -300; policy accept;");
+    let (mut output, mut input) = (vec![raw("output")], vec![raw("prerouting")]);
+    for own in &own {
+        for server in &servers {
+            output.push(format!("{server} udp dport 53 {own} ct zone set 1 accept"));
+        }
+        output.push(format!("udp sport {} {own} ct zone set 2 accept", dns.port));
+    }
+    for server in &servers {
+        output.push(format!("{server} udp dport 53 ct zone set 2"));
+        let from = server.replace("daddr", "saddr");
+        input.push(format!("{from} udp sport 53 ct zone set 1"));
+    }
+    chain(text, "RAW_OUTPUT", &output);
+    chain(text, "RAW_PREROUTING", &input);
+}
+
+fn owners(options: &CaptureOptions) -> Vec<(&'static str, u32)> {
+    match options.own {
+        Owner::UserGroup { uid, gid } => vec![("meta skuid", uid), ("meta skgid", gid)],
+        Owner::Mark(mark) => vec![("meta mark", mark)],
+    }
+}
+
 fn inbound(options: &CaptureOptions) -> Vec<String> {
     let mut rules: Vec<String> = options
         .exclude_interfaces
@@ -116,14 +183,16 @@ fn output(options: &CaptureOptions) -> Vec<String> {
     );
     rules.push("oifname \"lo\" ip saddr 127.0.0.6 return".to_owned());
     rules.push("oifname \"lo\" ip6 saddr ::6 return".to_owned());
-    let owners = match options.own {
-        Owner::UserGroup { uid, gid } => vec![("meta skuid", uid), ("meta skgid", gid)],
-        Owner::Mark(mark) => vec![("meta mark", mark)],
+    // A DNS server in the pod itself is asked directly.
+    let not = if options.dns_rules().is_some() {
+        "{ 53, 15008 }"
+    } else {
+        "15008"
     };
-    for (what, who) in owners {
-        rules.push(format!("oifname \"lo\" ip daddr != 127.0.0.1 tcp dport != 15008 {what} {who} jump ISTIO_IN_REDIRECT"));
+    for (what, who) in owners(options) {
+        rules.push(format!("oifname \"lo\" ip daddr != 127.0.0.1 tcp dport != {not} {what} {who} jump ISTIO_IN_REDIRECT"));
         rules.push(format!(
-            "oifname \"lo\" ip6 daddr != ::1 tcp dport != 15008 {what} {who} jump ISTIO_IN_REDIRECT"
+            "oifname \"lo\" ip6 daddr != ::1 tcp dport != {not} {what} {who} jump ISTIO_IN_REDIRECT"
         ));
         rules.push(format!("oifname \"lo\" {what} != {who} return"));
         rules.push(format!("{what} {who} return"));

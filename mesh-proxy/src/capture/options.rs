@@ -1,5 +1,7 @@
 //! What is captured.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use super::Backend;
@@ -28,8 +30,20 @@ pub struct CaptureOptions {
     pub exclude_outbound_ports: Vec<u16>,
     /// Network interfaces that nothing is captured on.
     pub exclude_interfaces: Vec<String>,
+    /// Questions to DNS servers that are captured, if any.
+    pub dns: Option<DnsCapture>,
     /// Whether IPv6 is captured, too.
     pub ipv6: bool,
+}
+
+/// Questions to DNS servers that are captured: UDP and TCP to port 53.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsCapture {
+    /// Port of the sidecar's DNS server, on the loopback addresses.
+    pub port: u16,
+    /// The servers, as in `/etc/resolv.conf`. Others are left alone, so that a DNS server beside
+    /// the application can ask its own.
+    pub servers: Vec<IpAddr>,
 }
 
 /// How the sidecar's own connections are recognised.
@@ -113,6 +127,15 @@ pub struct CaptureArgs {
     /// Network interfaces not to capture on
     #[arg(long, default_value = "", value_name = "NAMES")]
     pub exclude_interfaces: String,
+    /// Capture questions to DNS servers, too
+    #[arg(long)]
+    pub dns: bool,
+    /// The DNS servers [default: those of /etc/resolv.conf]
+    #[arg(long, default_value = "", value_name = "IPS", requires = "dns")]
+    pub dns_servers: String,
+    /// Port of the sidecar for DNS
+    #[arg(long, default_value_t = 15053)]
+    pub dns_port: u16,
     /// Leave IPv6 alone
     #[arg(long)]
     pub no_ipv6: bool,
@@ -127,7 +150,28 @@ pub struct CaptureArgs {
 // The sidecar's own ports: HBONE, merged metrics, readiness, metrics (Istio's injector).
 const OWN_PORTS: [u16; 4] = [15008, 15090, 15021, 15020];
 
+// === impl DnsCapture ===
+
+impl DnsCapture {
+    /// Whether the two halves of a captured question (client to sidecar, sidecar to server) are
+    /// kept apart by zones of conntrack. Otherwise the sidecar could come by the port of an
+    /// earlier client and be sent back to itself. A server on a loopback address is reached
+    /// through rules of others that do not know the zones (Docker's), so it has none.
+    pub(super) fn has_zones(&self) -> bool {
+        !self.servers.iter().any(IpAddr::is_loopback)
+    }
+}
+
 // === impl CaptureOptions ===
+
+impl CaptureOptions {
+    /// The DNS capture, if any rule comes of it.
+    pub(super) fn dns_rules(&self) -> Option<&DnsCapture> {
+        let dns = self.dns.as_ref()?;
+        let excluded = self.exclude_outbound_ports.contains(&53);
+        (!excluded && !dns.servers.is_empty()).then_some(dns)
+    }
+}
 
 impl Default for CaptureOptions {
     fn default() -> Self {
@@ -145,6 +189,7 @@ impl Default for CaptureOptions {
             include_outbound_ports: Vec::new(),
             exclude_outbound_ports: Vec::new(),
             exclude_interfaces: Vec::new(),
+            dns: None,
             ipv6: true,
         }
     }
@@ -191,6 +236,15 @@ impl TryFrom<&CaptureArgs> for CaptureOptions {
             exclude_interfaces: list(&args.exclude_interfaces)
                 .map(interface)
                 .collect::<Result<_, _>>()?,
+            dns: args
+                .dns
+                .then(|| {
+                    Ok(DnsCapture {
+                        port: args.dns_port,
+                        servers: servers(&args.dns_servers)?,
+                    })
+                })
+                .transpose()?,
             ipv6: !args.no_ipv6,
         })
     }
@@ -245,6 +299,17 @@ fn ranges(option: &'static str, text: &str) -> Result<Vec<IpNet>, InvalidCapture
     list(text)
         .map(|range| parse(range).ok_or_else(|| invalid(range)))
         .collect()
+}
+
+fn servers(text: &str) -> Result<Vec<IpAddr>, InvalidCapture> {
+    let parse = |server: &str| {
+        server.parse().map_err(|_| InvalidCapture {
+            option: "dns-servers",
+            value: server.to_owned(),
+            expected: "an IP address",
+        })
+    };
+    list(text).map(parse).collect()
 }
 
 // Goes into a rule's text: nothing but what an interface may be called (15 bytes, IFNAMSIZ).

@@ -107,3 +107,56 @@ fn wrong_options_are_named() {
         assert!(error.contains(option), "{error}");
     }
 }
+
+const DNS: &[&str] = &["--dns", "--dns-servers=10.96.0.10,fd00::a"];
+
+#[test]
+fn nft_dns() {
+    insta::assert_snapshot!(text(DNS, Backend::Nft, Operation::Install));
+}
+
+#[test]
+fn iptables_dns() {
+    insta::assert_snapshot!(text(DNS, Backend::Iptables, Operation::Install));
+}
+
+#[test]
+fn iptables_remove() {
+    insta::assert_snapshot!(text(&[], Backend::Iptables, Operation::Remove));
+}
+
+#[test]
+fn dns_servers_on_a_loopback_address_have_no_zones() {
+    for backend in [Backend::Nft, Backend::Iptables] {
+        let text = text(
+            &["--dns", "--dns-servers=127.0.0.11", "--own-mark=7"],
+            backend,
+            Operation::Install,
+        );
+        assert!(
+            text.contains("127.0.0.11") && text.contains("15053"),
+            "{text}"
+        );
+        assert!(!text.contains("zone"), "{text}");
+    }
+}
+
+#[test]
+fn an_excluded_port_53_is_no_dns() {
+    let words = [
+        "--dns",
+        "--dns-servers=10.0.0.1",
+        "--exclude-outbound-ports=53",
+    ];
+    for backend in [Backend::Nft, Backend::Iptables] {
+        let text = text(&words, backend, Operation::Install);
+        assert!(!text.contains("15053"), "{text}");
+    }
+}
+
+#[test]
+fn dns_servers_are_addresses() {
+    let error = options(&["--dns", "--dns-servers=kube-dns"]).unwrap_err();
+    assert!(error.to_string().contains("dns-servers"), "{error}");
+    assert!(Cli::try_parse_from(["capture", "--dns-servers=10.0.0.1"]).is_err());
+}

@@ -1,7 +1,7 @@
 //! The last snapshot on disk, so that a restarted proxy serves without the control plane.
 //!
 //! One file: a line with format and workload, the SHA-256 of the rest, and the resources as one
-//! protobuf `DiscoveryResponse`.
+//! protobuf `DiscoveryResponse`. Credentials of gateways are left out: their keys are on no disk.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,11 @@ pub enum CacheError {
 const FILE: &str = "snapshot.pb";
 const DIGEST: usize = 32;
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Whether a resource may be written: what holds a private key may not.
+fn keeps(resource: &&v1::Resource) -> bool {
+    !matches!(resource.body, Some(v1::resource::Body::Credential(_)))
+}
 
 fn sha256(bytes: &[u8]) -> aws_lc_rs::digest::Digest {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes)
@@ -109,7 +114,7 @@ impl Cache {
             nonce: String::new(),
             revision: snapshot.revision(),
             digest: snapshot.digest().to_owned(),
-            upsert: snapshot.resources().cloned().collect(),
+            upsert: snapshot.resources().filter(keeps).cloned().collect(),
             removed: Vec::new(),
         };
         let body = response.encode_to_vec();
@@ -184,10 +189,29 @@ mod tests {
         assert!(cache.load().await.unwrap().is_none());
         let applied = Snapshot::empty().apply(&mesh());
         assert!(applied.rejected.is_empty(), "{:?}", applied.rejected);
-        cache.store(&applied.snapshot).await.unwrap();
+        let mut with_key = mesh();
+        let credential = v1::Credential {
+            namespace: "default".into(),
+            name: "cert".into(),
+            certificate_chain: vec![vec![1]],
+            private_key: b"private key bytes".to_vec(),
+            ..v1::Credential::default()
+        };
+        with_key.upsert.push(v1::Resource {
+            name: "credential/default/cert".into(),
+            version: "1".into(),
+            body: Some(v1::resource::Body::Credential(credential)),
+        });
+        let all = applied.snapshot.apply(&with_key).snapshot;
+        cache.store(&all).await.unwrap();
         let loaded = cache.load().await.unwrap().unwrap();
         assert_eq!((loaded.revision(), loaded.digest()), (7, "abc"));
+        // Keys are on no disk: the control plane gives them again.
+        assert_eq!(all.known().len(), 2);
         assert_eq!(loaded.known(), applied.snapshot.known());
+        let written = std::fs::read(&cache.path).unwrap();
+        let key = b"private key bytes";
+        assert!(!written.windows(key.len()).any(|bytes| bytes == key));
         let mode = std::fs::metadata(&cache.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

@@ -20,6 +20,7 @@ use tracing::{debug, info, warn};
 use super::dial::{DialError, dial};
 use super::store::{Demands, Writer};
 use crate::clock;
+use crate::drain::Drain;
 use crate::identity::{Identity, IdentityHandle};
 use crate::net::Dialer;
 use crate::settings::{ProxyKind, Settings};
@@ -40,6 +41,7 @@ pub struct Client {
     leased: usize,
     failures: u32,
     rng: StdRng,
+    drain: Option<Drain>,
 }
 
 /// What the discovery client is doing. Cheap to clone.
@@ -156,8 +158,15 @@ impl Client {
             leased: 0,
             failures: 0,
             rng: clock::rng(),
+            drain: None,
         };
         (client, Status { current })
+    }
+
+    /// Tells the control plane when the proxy begins to drain.
+    pub(crate) fn tell_of(mut self, drain: Drain) -> Self {
+        self.drain = Some(drain);
+        self
     }
 
     /// Runs until all stores are gone; the caller may drop it before.
@@ -166,8 +175,14 @@ impl Client {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.renew_leases(true);
+        let drain = self.drain.clone();
+        let mut leaving = false;
         loop {
             tokio::select! {
+                () = started(drain.as_ref()), if !leaving => {
+                    leaving = true;
+                    link.send(leave());
+                }
                 progress = link.progress(&self.identity) => link = self.advance(link, progress),
                 name = self.demands.recv() => {
                     let Some(name) = name else { return };
@@ -261,6 +276,9 @@ impl Client {
             expires,
         };
         self.act(&link, actions);
+        if self.drain.as_ref().is_some_and(Drain::is_draining) {
+            link.send(leave());
+        }
         link
     }
 
@@ -404,6 +422,20 @@ impl Client {
     }
 }
 
+fn leave() -> v1::DiscoveryRequest {
+    v1::DiscoveryRequest {
+        leaving: true,
+        ..v1::DiscoveryRequest::default()
+    }
+}
+
+async fn started(drain: Option<&Drain>) {
+    match drain {
+        Some(drain) => drain.started().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn connect(
     settings: &Settings,
     identity: &Identity,
@@ -466,6 +498,23 @@ impl Link {
 // === impl Status ===
 
 impl Status {
+    /// One that never changes.
+    #[cfg(test)]
+    pub(crate) fn fixed(connected: bool) -> Self {
+        let status = ControlStatus {
+            connected,
+            ..ControlStatus::default()
+        };
+        Self {
+            current: watch::channel(status).1,
+        }
+    }
+
+    /// Whether the stream is open.
+    pub fn is_connected(&self) -> bool {
+        self.current.borrow().connected
+    }
+
     /// The state now.
     pub fn get(&self) -> ControlStatus {
         self.current.borrow().clone()

@@ -1,50 +1,42 @@
 //! Requests to a gateway.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{EXPECT, HOST};
+use http::header::{CONNECTION, EXPECT, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use mesh_api::Hostname;
-use mesh_proxy_core::authz::Caller;
 use mesh_proxy_core::filter::without_port;
 use mesh_proxy_core::labels::{PeerLabels, Reporter, SecurityPolicy, ServiceLabels};
 use mesh_proxy_core::{Reason, Snapshot, plan};
 
+use super::arrived::Arrived;
 use crate::drain::Work;
 use crate::http::headers::{
     X_FORWARDED_CLIENT_CERT, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_MESH_PEER, X_MESH_UNPROCESSED,
-    X_REQUEST_ID, ensure_request_id, take_hop_by_hop,
+    take_hop_by_hop,
 };
 use crate::http::{BodySource, Downstream, Exchange, ResponseBody, Version, respond};
 use crate::net::Stream;
 use crate::outbound::{Call, act, decide};
-use crate::worker::Worker;
 
 /// One HTTP connection to the gateway.
 struct Connection {
-    worker: Rc<Worker>,
+    arrived: Rc<Arrived>,
     version: Version,
-    /// The port as the configuration names it.
-    port: u16,
     downstream: Downstream,
-    remote: SocketAddr,
-    local: SocketAddr,
+    certificate: Option<HeaderValue>,
 }
 
 /// Serves the requests of a connection.
-pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, version: Version, port: u16) {
+pub(super) async fn serve(arrived: Rc<Arrived>, stream: Stream, version: Version) {
+    let worker = Rc::clone(&arrived.worker);
     let _hold = worker.hold(Work::Http);
-    let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-    let (remote, local) = (
-        stream.peer_addr().unwrap_or(nowhere),
-        stream.local_addr().unwrap_or(nowhere),
-    );
     let downstream = Downstream {
         // Istio: gateways report as source.
         reporter: Reporter::Source,
@@ -52,17 +44,15 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, version: Version, 
         destination: PeerLabels::unknown(),
         service: ServiceLabels::unknown(),
         security: SecurityPolicy::Unknown,
-        local: Some(local),
-        remote: Some(remote),
-        server_name: "".into(),
+        local: Some(arrived.local),
+        remote: Some(arrived.remote),
+        server_name: arrived.sni().unwrap_or_default().into(),
     };
     let connection = Rc::new(Connection {
-        worker: Rc::clone(&worker),
+        certificate: arrived.forwarded_certificate(),
+        arrived,
         version,
-        port,
         downstream,
-        remote,
-        local,
     });
     let handle = move |request| {
         let connection = Rc::clone(&connection);
@@ -82,7 +72,17 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, version: Version, 
 impl Connection {
     async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (mut parts, incoming) = request.into_parts();
-        let mut exchange = Exchange::begin(&self.worker, self.downstream.clone(), &parts);
+        let worker = &self.arrived.worker;
+        let mut exchange = Exchange::begin(worker, self.downstream.clone(), &parts);
+        if self.arrived.must_prove_more() {
+            let mut answer = respond::fail(Reason::TlsSettingsChanged, "", exchange);
+            if self.version == Version::Http1 {
+                answer
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            return answer;
+        }
         if parts.method == Method::CONNECT {
             return respond::fail(
                 Reason::DownstreamProtocolError,
@@ -97,18 +97,23 @@ impl Connection {
         let Some(host) = host(&parts) else {
             return respond::fail(Reason::HostInvalid, "", exchange);
         };
-        sanitise(&mut parts.headers, self.remote.ip());
-        ensure_request_id(&mut parts.headers, &mut *self.worker.rng.borrow_mut());
-        exchange.set_request_id(parts.headers.get(X_REQUEST_ID));
-        if let Err(reason) = self.authorise(&self.worker.shared.snapshot(), &parts) {
+        let scheme = self.arrived.point().scheme();
+        sanitise(&mut parts.headers, self.arrived.remote.ip(), scheme);
+        if let Some(certificate) = &self.certificate {
+            parts
+                .headers
+                .insert(X_FORWARDED_CLIENT_CERT, certificate.clone());
+        }
+        exchange.identify(&mut parts.headers);
+        if let Err(reason) = self.authorise(&worker.shared.snapshot(), &parts) {
             return respond::fail(reason, "", exchange);
         }
-        let planned = decide(&self.worker.shared, |snapshot| {
+        let planned = decide(&worker.shared, |snapshot| {
             plan::gateway_http(
                 snapshot,
-                self.port,
+                self.arrived.point(),
                 &parts,
-                &mut *self.worker.rng.borrow_mut(),
+                &mut *worker.rng.borrow_mut(),
             )
         });
         let plan = match planned.await {
@@ -123,7 +128,7 @@ impl Connection {
         if let Some(body) = &body {
             exchange.set_body(body.clone());
         }
-        let (client, port) = (self.version, self.port);
+        let (client, port) = (self.version, self.arrived.listener.port);
         let call = Call {
             parts,
             body,
@@ -135,18 +140,11 @@ impl Connection {
             port,
             original: None,
         };
-        act(&self.worker, &plan, call).await
+        act(worker, &plan, call).await
     }
 
     fn authorise(&self, snapshot: &Snapshot, parts: &Parts) -> Result<(), Reason> {
-        let destination = SocketAddr::new(self.local.ip(), self.port);
-        let caller = Caller {
-            identity: None,
-            source: self.remote.ip(),
-            destination,
-            sni: None,
-        };
-        let verdict = plan::gateway_authorize(snapshot, &caller, parts);
+        let verdict = plan::gateway_authorize(snapshot, &self.arrived.caller(), parts);
         if verdict.allowed {
             Ok(())
         } else {
@@ -173,7 +171,7 @@ fn host(parts: &Parts) -> Option<Hostname> {
 
 // What only proxies of the mesh may say, clients from outside may not (Envoy: SANITIZE_SET; no
 // trusted proxies before the gateway).
-fn sanitise(headers: &mut HeaderMap, client: IpAddr) {
+fn sanitise(headers: &mut HeaderMap, client: IpAddr, scheme: &'static str) {
     for name in [
         EXPECT,
         X_MESH_PEER,
@@ -182,7 +180,7 @@ fn sanitise(headers: &mut HeaderMap, client: IpAddr) {
     ] {
         headers.remove(name);
     }
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
     let client = client.to_canonical().to_string();
     let earlier = headers
         .get_all(X_FORWARDED_FOR)
@@ -211,7 +209,7 @@ mod tests {
         }
         headers.insert("x-forwarded-for", HeaderValue::from_static("1.1.1.1"));
         headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
-        sanitise(&mut headers, "10.0.0.1".parse().unwrap());
+        sanitise(&mut headers, "10.0.0.1".parse().unwrap(), "http");
         assert_eq!(headers.len(), 2);
         assert_eq!(headers.get("x-forwarded-for").unwrap(), "1.1.1.1,10.0.0.1");
         assert_eq!(headers.get("x-forwarded-proto").unwrap(), "http");

@@ -1,6 +1,11 @@
-//! The ingress gateway: listeners as the configuration names them, requests by host and route.
+//! The ingress gateway: listeners as the configuration names them, TLS by server name, requests
+//! by host and route.
 
+mod arrived;
 mod http;
+mod tcp;
+mod tls;
+mod xfcc;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
@@ -10,33 +15,47 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use mesh_api::Hostname;
 use mesh_proxy_core::detect::Detected;
+use mesh_proxy_core::ir::{ListenerId, Protocol, ServerCertificate};
+use mesh_proxy_core::{Reason, Snapshot};
 
 use crate::detect::{First, first_bytes};
 use crate::http::{HEAD_TIMEOUT, Version};
 use crate::net::{self, Stream};
 use crate::telemetry::Listener;
-use crate::worker::{DRAIN_GRACE, Worker};
+use crate::worker::Worker;
+use arrived::Arrived;
 
-// A port that could not be bound may be free later.
+// A port that could not be bound may be free later, a file may be there.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// Time for a client's TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Opens and closes listeners as the Gateway resource changes, until the proxy drains.
 pub async fn listen(worker: Rc<Worker>) {
     let mut epoch = worker.shared.epoch();
+    let mut certificate = worker.shared.identity.generation();
     let mut ports = Ports::default();
     loop {
         ports.follow(&worker);
         let again = async {
-            if ports.may_open_later {
+            if ports.may_serve_later {
                 tokio::time::sleep(AGAIN).await;
             } else {
+                pending::<()>().await;
+            }
+        };
+        let renewed = async {
+            if certificate.changed().await.is_err() {
                 pending::<()>().await;
             }
         };
         tokio::select! {
             () = worker.shared.drain.started() => return,
             () = again => {}
+            () = renewed => {}
             changed = epoch.changed() => if changed.is_err() {
                 return worker.shared.drain.started().await;
             },
@@ -47,19 +66,21 @@ pub async fn listen(worker: Rc<Worker>) {
 /// The ports of the configuration, in the view of one worker.
 #[derive(Default)]
 struct Ports {
-    open: BTreeMap<u16, CancellationToken>,
-    failing: BTreeSet<u16>,
-    // Whether one of those that fail may be free later.
-    may_open_later: bool,
+    open: BTreeMap<ListenerId, CancellationToken>,
+    // Names of the troubles there are.
+    troubled: BTreeSet<String>,
+    // Whether one of them may be over without a change of the configuration.
+    may_serve_later: bool,
 }
 
 // === impl Ports ===
 
 impl Ports {
-    /// Opens and closes listeners as the snapshot wants it.
+    /// Opens and closes listeners as the snapshot wants it, and looks whether its servers of TLS
+    /// can serve.
     fn follow(&mut self, worker: &Rc<Worker>) {
         let snapshot = worker.shared.snapshot();
-        let wanted: BTreeSet<u16> = snapshot
+        let wanted: BTreeSet<ListenerId> = snapshot
             .gateway()
             .map(|gateway| gateway.listeners.keys().copied().collect())
             .unwrap_or_default();
@@ -70,12 +91,8 @@ impl Ports {
             }
             keep
         });
-        let troubles = &worker.shared.telemetry.troubles;
-        for gone in self.failing.difference(&wanted) {
-            troubles.over(&trouble(*gone));
-        }
-        self.failing.clear();
-        self.may_open_later = false;
+        let before = std::mem::take(&mut self.troubled);
+        self.may_serve_later = false;
         for port in wanted {
             if self.open.contains_key(&port) {
                 continue;
@@ -83,17 +100,58 @@ impl Ports {
             match bind(worker, port) {
                 Ok(token) => {
                     self.open.insert(port, token);
-                    troubles.over(&trouble(port));
                 }
                 Err(error) => {
-                    self.failing.insert(port);
-                    self.may_open_later |= matches!(error, Closed::Bind { .. });
-                    if troubles.note(&trouble(port), &error.to_string()) {
-                        tracing::error!("{error}");
-                    }
+                    self.may_serve_later |= matches!(error, Closed::Bind { .. });
+                    self.note(worker, trouble(port), &error.to_string());
                 }
             }
         }
+        self.follow_tls(worker, &snapshot);
+        for over in before.difference(&self.troubled) {
+            worker.shared.telemetry.troubles.over(over);
+        }
+    }
+
+    fn follow_tls(&mut self, worker: &Rc<Worker>, snapshot: &Snapshot) {
+        let shared = &worker.shared;
+        shared.gateway_tls.retain(snapshot);
+        let listeners = snapshot
+            .gateway()
+            .into_iter()
+            .flat_map(|gateway| gateway.listeners.values());
+        let servers =
+            listeners.flat_map(|listener| listener.tls.iter().map(|server| (listener.id, server)));
+        for (listener, server) in servers {
+            let serving = shared
+                .gateway_tls
+                .serving(server, snapshot, shared.identity.current());
+            let Some(error) = serving.trouble else {
+                continue;
+            };
+            // Files come and change without any news.
+            self.may_serve_later |= matches!(
+                server.termination.as_ref().map(|ends| &ends.certificate),
+                Some(ServerCertificate::Files(_))
+            );
+            let names: Vec<&str> = server.sni_hosts.iter().map(Hostname::as_str).collect();
+            let names = names.join(", ");
+            let consequence = if serving.config.is_some() {
+                "the last good certificate stays in use"
+            } else {
+                "TLS handshakes are refused"
+            };
+            let name = format!("gateway port {:05} tls {names}", listener.port);
+            let text = format!("the gateway's port {listener} for {names}: {error}; {consequence}");
+            self.note(worker, name, &text);
+        }
+    }
+
+    fn note(&mut self, worker: &Rc<Worker>, name: String, text: &str) {
+        if worker.shared.telemetry.troubles.note(&name, text) {
+            tracing::error!("{text}");
+        }
+        self.troubled.insert(name);
     }
 }
 
@@ -101,26 +159,29 @@ impl Ports {
 #[derive(Debug, thiserror::Error)]
 enum Closed {
     #[error("the gateway cannot serve port {port}: {port} moved by {offset} is no port")]
-    Range { port: u16, offset: i32 },
+    Range { port: ListenerId, offset: i32 },
     #[error("the gateway cannot serve port {port}: cannot listen on {address}: {source}")]
     Bind {
-        port: u16,
+        port: ListenerId,
         address: SocketAddr,
         source: std::io::Error,
     },
 }
 
 /// Name of the trouble with a port.
-fn trouble(port: u16) -> String {
-    format!("gateway port {port:05}")
+fn trouble(port: ListenerId) -> String {
+    match port.bind {
+        Some(address) => format!("gateway port {:05} on {address}", port.port),
+        None => format!("gateway port {:05}", port.port),
+    }
 }
 
 /// Opens the listener of a port and serves it until the token ends it.
-fn bind(worker: &Rc<Worker>, port: u16) -> Result<CancellationToken, Closed> {
+fn bind(worker: &Rc<Worker>, port: ListenerId) -> Result<CancellationToken, Closed> {
     let settings = &worker.shared.settings;
     let offset = settings.gateway_port_offset;
-    let bound = moved(port, offset).ok_or(Closed::Range { port, offset })?;
-    let address = SocketAddr::new(settings.gateway_listen, bound);
+    let bound = moved(port.port, offset).ok_or(Closed::Range { port, offset })?;
+    let address = SocketAddr::new(port.bind.unwrap_or(settings.gateway_listen), bound);
     let listener = net::bind(address).map_err(|source| Closed::Bind {
         port,
         address,
@@ -134,7 +195,7 @@ fn bind(worker: &Rc<Worker>, port: u16) -> Result<CancellationToken, Closed> {
         move |worker, stream| serve(worker, stream, port),
         end,
     );
-    tracing::info!(%address, port, "gateway listens");
+    tracing::info!(%address, %port, "gateway listens");
     Ok(token)
 }
 
@@ -149,20 +210,47 @@ fn ended(worker: &Rc<Worker>, token: CancellationToken) -> impl Future<Output = 
     async move {
         tokio::select! {
             () = token.cancelled() => {}
-            () = async {
-                drain.started().await;
-                tokio::time::sleep(DRAIN_GRACE).await;
-            } => {}
+            () = drain.ending() => {}
         }
     }
 }
 
-async fn serve(worker: Rc<Worker>, mut stream: Stream, port: u16) {
-    let version = match first_bytes(&mut stream, HEAD_TIMEOUT).await {
-        Ok(First::Client(Detected::Http2)) => Version::Http2,
-        // What is no HTTP gets HTTP's answer.
-        Ok(First::Client(_)) => Version::Http1,
+async fn serve(worker: Rc<Worker>, mut stream: Stream, listener: ListenerId) {
+    let (Some(remote), Some(local)) = (stream.peer_addr(), stream.local_addr()) else {
+        return;
+    };
+    let snapshot = worker.shared.snapshot();
+    let served = snapshot
+        .gateway()
+        .and_then(|gateway| gateway.listeners.get(&listener));
+    let arrived = Arrived {
+        worker,
+        listener,
+        remote,
+        local,
+        over: None,
+    };
+    let Some(served) = served else {
+        return tcp::carriage(&arrived, &stream).refuse(stream, Reason::NotConfigured, "");
+    };
+    if served.protocol == Protocol::Tcp {
+        // The server may be the one that speaks first.
+        return tcp::serve(Rc::new(arrived), stream).await;
+    }
+    let over_tls = served.protocol == Protocol::Tls || !served.tls.is_empty();
+    let first = match first_bytes(&mut stream, HEAD_TIMEOUT).await {
+        Ok(First::Client(detected)) => detected,
         Ok(First::Closed | First::Silent) | Err(_) => return,
     };
-    http::serve(worker, stream, version, port).await;
+    let version = match first {
+        Detected::Tls(hello) if over_tls => return tls::serve(arrived, stream, hello.sni).await,
+        _ if served.protocol == Protocol::Tls => {
+            let reason = Reason::DownstreamTlsFailure;
+            return tcp::carriage(&arrived, &stream).refuse(stream, reason, "");
+        }
+        Detected::Http2 => Version::Http2,
+        // What is no HTTP gets HTTP's answer.
+        _ => Version::Http1,
+    };
+    http::serve(Rc::new(arrived), stream, version).await;
 }

@@ -13,10 +13,11 @@ use mesh_proxy_core::labels::{
     ConnectionLabels, PeerLabels, Reporter, RequestLabels, RequestProtocol, SecurityPolicy,
     ServiceLabels,
 };
+use mesh_proxy_core::trace::{self, SpanContext};
 use mesh_proxy_core::{Reason, ResponseFlags};
 
 use super::BodySource;
-use super::headers::{X_FORWARDED_FOR, X_REQUEST_ID};
+use super::headers::{X_FORWARDED_FOR, X_REQUEST_ID, ensure_request_id};
 use crate::clock;
 use crate::telemetry::{FlowRecord, RequestRecord};
 use crate::worker::Worker;
@@ -57,6 +58,7 @@ pub struct Exchange {
     forwarded_for: Option<HeaderValue>,
     user_agent: Option<HeaderValue>,
     request_id: Option<HeaderValue>,
+    span: Option<SpanContext>,
     grpc: bool,
     flags: ResponseFlags,
     reason: Option<Reason>,
@@ -105,6 +107,7 @@ impl Exchange {
             forwarded_for: headers.get(X_FORWARDED_FOR).cloned(),
             user_agent: headers.get(USER_AGENT).cloned(),
             request_id: headers.get(X_REQUEST_ID).cloned(),
+            span: None,
             grpc: is_grpc(headers),
             flags: ResponseFlags::NONE,
             reason: None,
@@ -133,9 +136,15 @@ impl Exchange {
         self.began
     }
 
-    /// The request's identifier, once it has one.
-    pub fn set_request_id(&mut self, id: Option<&HeaderValue>) {
-        self.request_id = id.cloned();
+    /// Identifies the request, in logs and, if requests are traced, in its trace, and tells the
+    /// next hop.
+    pub fn identify(&mut self, headers: &mut HeaderMap) {
+        let mut rng = self.worker.rng.borrow_mut();
+        ensure_request_id(headers, &mut *rng);
+        self.request_id = headers.get(X_REQUEST_ID).cloned();
+        if let Some(tracing) = &self.worker.shared.settings.tracing {
+            self.span = Some(trace::begin(headers, tracing.fraction, &mut *rng));
+        }
     }
 
     /// The body whose bytes count as received.
@@ -248,6 +257,7 @@ impl Exchange {
             forwarded_for: as_text(self.forwarded_for.as_ref()),
             user_agent: as_text(self.user_agent.as_ref()),
             request_id: as_text(self.request_id.as_ref()),
+            span: self.span,
             authority: self
                 .uri
                 .authority()

@@ -64,6 +64,8 @@ fn text(reason: Reason) -> &'static str {
         | Reason::Redirect
         | Reason::CorsPreflight
         | Reason::DirectResponse => "",
+        Reason::MisdirectedRequest => "this connection was made for another host: connect again",
+        Reason::TlsSettingsChanged => "the server asks more of its clients by now: connect again",
         Reason::UndeclaredDestination => {
             "the mesh does not know this destination and does not let it pass"
         }

@@ -19,7 +19,6 @@ use tokio_util::task::TaskTracker;
 use super::ResponseBody;
 use crate::drain::Drain;
 use crate::net::Stream;
-use crate::worker::DRAIN_GRACE;
 
 /// Largest head of a request in bytes, as in Envoy; more is answered by 431.
 pub const MAX_HEAD: usize = 60 * 1024;
@@ -98,7 +97,7 @@ impl Server {
 
     /// Answers the requests of one connection until it ends. While the proxy drains, running
     /// requests finish and the connection closes, an idle HTTP/1 connection only after
-    /// [`DRAIN_GRACE`]: its client may be sending in this moment. What still runs at the end is
+    /// [`Drain::idle_ends`]: its client may be sending in this moment. What still runs at the end is
     /// cut.
     ///
     /// # Errors
@@ -144,7 +143,7 @@ impl Server {
                 tokio::select! {
                     biased;
                     result = connection.as_mut() => return result,
-                    () = tokio::time::sleep(DRAIN_GRACE) => connection.as_mut().graceful_shutdown(),
+                    () = drain.idle_ends() => connection.as_mut().graceful_shutdown(),
                     () = drain.closed() => return Ok(()),
                 }
                 tokio::select! { result = connection => result, () = drain.closed() => Ok(()) }

@@ -1,6 +1,7 @@
 //! The client of the certificate authority.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,18 +22,25 @@ use crate::tls::{RootsError, control_client, control_roots};
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
     /// The authority's certificate cannot be checked.
-    #[error(transparent)]
-    Roots(#[from] RootsError),
-    /// The join token cannot be read.
-    #[error("join token {path}: {why}")]
+    #[error("{source}{hint}")]
+    Roots {
+        /// What is wrong.
+        source: RootsError,
+        /// What to look at.
+        hint: Hint,
+    },
+    /// The token cannot be read.
+    #[error("the token in {path} cannot be read: {why}{hint}")]
     Token {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         why: String,
+        /// What to look at.
+        hint: Hint,
     },
     /// There is nothing to prove oneself with.
-    #[error("no join token is given (--token) and there is no valid certificate to renew with")]
+    #[error("no token is given (--token) and there is no valid certificate to renew with")]
     NoCredential,
     /// The authority cannot be reached.
     #[error("cannot reach the certificate authority: {0}")]
@@ -49,6 +57,20 @@ pub enum CaError {
     /// What it sent cannot be used.
     #[error(transparent)]
     Issuance(#[from] IssuanceError),
+}
+
+/// Where a file should have come from, as far as its path tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hint {
+    /// A ConfigMap of the pod's namespace.
+    ConfigMap {
+        /// The namespace.
+        namespace: String,
+    },
+    /// A projected volume of the pod.
+    Projected,
+    /// It is given by the operator.
+    None,
 }
 
 /// Asks for certificates; dials anew each time, with the credential of that moment.
@@ -77,7 +99,7 @@ impl CaClient {
     }
 
     /// A new certificate for a new key. A valid certificate proves who asks; without one, or if
-    /// the authority does not take it, the join token does.
+    /// the authority does not take it, the token does: a join token, or one of a service account.
     pub(super) async fn sign(
         &mut self,
         current: Option<Arc<Svid>>,
@@ -117,7 +139,15 @@ impl CaClient {
         more_roots: &[Vec<u8>],
     ) -> Result<Svid, CaError> {
         let settings = &self.settings;
-        let roots = control_roots(&settings.roots, more_roots)?;
+        // Read anew each time: in a pod the file follows its ConfigMap.
+        let roots = control_roots(&settings.roots, more_roots).map_err(|source| {
+            let namespace = settings.workload.namespace().to_owned();
+            let hint = match is_mounted(&settings.roots) {
+                true => Hint::ConfigMap { namespace },
+                false => Hint::None,
+            };
+            CaError::Roots { source, hint }
+        })?;
         let key = match &credential {
             Credential::Certificate(svid) => Some(Arc::clone(&svid.key)),
             Credential::Token(_) => None,
@@ -149,7 +179,7 @@ impl CaClient {
         Ok(svid)
     }
 
-    // Read anew each time: the file may have been replaced.
+    // Read anew each time: the kubelet replaces the file before its token expires.
     async fn token(&self) -> Result<Option<MetadataValue<Ascii>>, CaError> {
         let Some(path) = &self.settings.token else {
             return Ok(None);
@@ -157,6 +187,10 @@ impl CaClient {
         let failed = |why: String| CaError::Token {
             path: path.clone(),
             why,
+            hint: match is_mounted(path) {
+                true => Hint::Projected,
+                false => Hint::None,
+            },
         };
         let text = tokio::fs::read_to_string(path)
             .await
@@ -166,6 +200,28 @@ impl CaClient {
             .map_err(|_| failed("it is no text of one line".to_owned()))?;
         value.set_sensitive(true);
         Ok(Some(value))
+    }
+}
+
+/// Whether the kubelet put the file there.
+fn is_mounted(path: &Path) -> bool {
+    path.starts_with("/var/run/secrets") || path.starts_with("/run/secrets")
+}
+
+// === impl Hint ===
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConfigMap { namespace } => write!(
+                f,
+                "; is the ConfigMap mesh-ca-root-cert in namespace {namespace}? is meshd running, which writes it?"
+            ),
+            Self::Projected => f.write_str(
+                "; does the pod have the projected service-account token istio-token? was it injected?",
+            ),
+            Self::None => Ok(()),
+        }
     }
 }
 
@@ -186,6 +242,28 @@ impl CaError {
             }
             Self::Dial(DialError::Tls(_) | DialError::Channel(_)) => true,
             _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_in_a_pod_is_named() {
+        let path = Path::new("/var/run/secrets/mesh/root-cert.pem");
+        assert!(is_mounted(path) && !is_mounted(Path::new("/etc/mesh/root.pem")));
+        let source = control_roots(path, &[]).unwrap_err();
+        let namespace = "shop".to_owned();
+        let hint = Hint::ConfigMap { namespace };
+        let text = CaError::Roots { source, hint }.to_string();
+        for words in [
+            "/var/run/secrets/mesh/root-cert.pem",
+            "mesh-ca-root-cert in namespace shop",
+            "meshd running",
+        ] {
+            assert!(text.contains(words), "{text}");
         }
     }
 }

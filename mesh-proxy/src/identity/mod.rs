@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::tls::{Alpn, Expect, MeshTls, Trust};
 
-pub use authority::CaError;
+pub use authority::{CaError, Hint};
 pub use issuance::IssuanceError;
 pub use manager::{Manager, RotateError, RotateHandle};
 

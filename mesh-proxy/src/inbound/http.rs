@@ -16,10 +16,7 @@ use mesh_proxy_core::{Reason, Snapshot};
 
 use super::{Inbound, cluster_name, security, xfcc};
 use crate::drain::Work;
-use crate::http::headers::{
-    X_FORWARDED_PROTO, X_MESH_PEER, X_MESH_UNPROCESSED, X_REQUEST_ID, ensure_request_id,
-    take_hop_by_hop,
-};
+use crate::http::headers::{X_FORWARDED_PROTO, X_MESH_PEER, X_MESH_UNPROCESSED, take_hop_by_hop};
 use crate::http::{Downstream, Exchange, ResponseBody, Version, peer, respond};
 use crate::net::Stream;
 use crate::tls::PeerInfo;
@@ -145,8 +142,7 @@ impl Connection {
         // This proxy answers it itself, when it reads the body.
         parts.headers.remove(EXPECT);
         parts.headers.remove(X_MESH_UNPROCESSED);
-        ensure_request_id(&mut parts.headers, &mut *worker.rng.borrow_mut());
-        exchange.set_request_id(parts.headers.get(X_REQUEST_ID));
+        exchange.identify(&mut parts.headers);
         xfcc::append(&mut parts.headers, self.xfcc.as_ref());
         if !parts.headers.contains_key(X_FORWARDED_PROTO) {
             let scheme = if self.peer.is_some() { "https" } else { "http" };

@@ -77,7 +77,7 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, arrival: Arrival) {
                 original,
                 App {
                     address: original,
-                    source: Some(loopback_alias(original)),
+                    source: Some(loopback_alias(original.ip())),
                 },
             ),
             // Made to the listener itself: relaying it would come back here.
@@ -95,11 +95,11 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, arrival: Arrival) {
     .await;
 }
 
-// The capture's rules know connections from here as the sidecar's own (Istio: 127.0.0.6, ::6).
-fn loopback_alias(original: SocketAddr) -> IpAddr {
+/// The capture's rules know connections from here as the sidecar's own (Istio: 127.0.0.6, ::6).
+pub(crate) fn loopback_alias(original: IpAddr) -> IpAddr {
     match original {
-        SocketAddr::V4(_) => Ipv4Addr::new(127, 0, 0, 6).into(),
-        SocketAddr::V6(_) => Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6).into(),
+        IpAddr::V4(_) => Ipv4Addr::new(127, 0, 0, 6).into(),
+        IpAddr::V6(_) => Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6).into(),
     }
 }
 

@@ -1,13 +1,13 @@
 //! Opening connections.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::SockRef;
-use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket, UnixStream};
 
 use super::listen::keep_alive;
 
@@ -90,6 +90,25 @@ impl Dialer {
             Err(_) => Err(ConnectError::Timeout { to: to() }),
         }
     }
+}
+
+/// A socket for datagrams to one peer and from it, on a port of its own; with a packet mark if
+/// one is given.
+///
+/// # Errors
+/// If there is no way to the peer.
+pub async fn datagrams_to(peer: SocketAddr, mark: Option<u32>) -> io::Result<UdpSocket> {
+    let any: IpAddr = if peer.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
+    if let Some(mark) = mark {
+        SockRef::from(&socket).set_mark(mark)?;
+    }
+    socket.connect(peer).await?;
+    Ok(socket)
 }
 
 /// The addresses of a host, from the system's resolver.

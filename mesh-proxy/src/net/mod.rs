@@ -3,14 +3,16 @@
 mod connect;
 mod listen;
 mod orig_dst;
+mod own;
 mod relay;
 mod stream;
 
-pub use connect::{ConnectError, Dialer, connect, lookup};
+pub use connect::{ConnectError, Dialer, connect, datagrams_to, lookup};
 pub use listen::{Acceptor, bind, bind_shared, raise_descriptor_limit};
 pub use orig_dst::original_destination;
+pub use own::own_addresses;
 pub use relay::{Ending, RelayLimits, RelayMeter, relay};
 pub use stream::{Stream, reset};
 // So that no other module names the runtime's sockets.
-pub use std::net::TcpListener as StdTcpListener;
-pub use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+pub use std::net::{TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
+pub use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};

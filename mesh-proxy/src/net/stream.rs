@@ -98,13 +98,22 @@ impl Stream {
 
     /// Address of the peer, if the connection is TCP.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.tcp().and_then(|tcp| tcp.peer_addr().ok())
+        self.tcp()
+            .and_then(|tcp| tcp.peer_addr().ok())
+            .map(canonical)
     }
 
     /// Address of this side, if the connection is TCP.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.tcp().and_then(|tcp| tcp.local_addr().ok())
+        self.tcp()
+            .and_then(|tcp| tcp.local_addr().ok())
+            .map(canonical)
     }
+}
+
+// A socket on `::` shows IPv4 addresses as mapped ones.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 impl From<TcpStream> for Stream {

@@ -10,6 +10,7 @@ use http::{HeaderMap, Response};
 use hyper::upgrade::OnUpgrade;
 use mesh_api::Hostname;
 use mesh_proxy_core::balance::Outcome;
+use mesh_proxy_core::filter::is_grpc;
 use mesh_proxy_core::ir::{Cluster, Protocol};
 use mesh_proxy_core::plan::{self, ForwardPlan, HttpAction, HttpPlan};
 use mesh_proxy_core::resilience::{AttemptOutcome, Deadline, Decision, Stop, Tries};
@@ -202,7 +203,7 @@ async fn attempt(
         worker,
         pool: &member.pool,
         origin: Origin::Endpoint(&member, cluster.connect_timeout),
-        version: version(cluster.protocol, call),
+        version: version(cluster.protocol, over_mesh, call),
         repeatable: call.parts.method.is_idempotent() && call.upgrade.is_none(),
         head: &call.parts,
         body: call.body.as_ref(),
@@ -283,11 +284,13 @@ fn security(over_mesh: bool) -> mesh_proxy_core::labels::SecurityPolicy {
     }
 }
 
-// What a port declares wins; otherwise servers are spoken to as the client speaks.
-fn version(protocol: Protocol, call: &Call) -> Version {
+// What a port declares wins; otherwise servers are spoken to as the client speaks. A server of
+// plain HTTP/1 behind a proxy of the mesh gets that in any case, from its own proxy.
+fn version(protocol: Protocol, over_mesh: bool, call: &Call) -> Version {
     match protocol {
         _ if call.upgrade.is_some() => Version::Http1,
         Protocol::Http2 | Protocol::Grpc => Version::Http2,
+        Protocol::Http if !over_mesh && !is_grpc(&call.parts.headers) => Version::Http1,
         _ => call.client,
     }
 }

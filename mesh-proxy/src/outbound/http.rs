@@ -20,9 +20,7 @@ use mesh_proxy_core::plan::{self, HttpAction, HttpPlan, Step};
 
 use super::{Call, Target, act, decide, tunnel};
 use crate::drain::Work;
-use crate::http::headers::{
-    X_FORWARDED_PROTO, X_MESH_UNPROCESSED, X_REQUEST_ID, ensure_request_id, take_hop_by_hop,
-};
+use crate::http::headers::{X_FORWARDED_PROTO, X_MESH_UNPROCESSED, take_hop_by_hop};
 use crate::http::{BodySource, Downstream, Exchange, ResponseBody, Version, respond, upgrade};
 use crate::net::Stream;
 use crate::worker::Worker;
@@ -69,7 +67,7 @@ pub(super) async fn serve(
     };
     if let Err(error) = worker
         .server
-        .serve(stream, version, &worker.shared.drain, handle)
+        .serve(stream, version, &worker.shared.drain.patient(), handle)
         .await
     {
         tracing::debug!(%error, "connection of the workload ended");
@@ -105,8 +103,7 @@ impl Connection {
         let Some((host, port, name)) = self.destination(&parts) else {
             return respond::fail(Reason::HostInvalid, "", exchange);
         };
-        ensure_request_id(&mut parts.headers, &mut *self.worker.rng.borrow_mut());
-        exchange.set_request_id(parts.headers.get(X_REQUEST_ID));
+        exchange.identify(&mut parts.headers);
         if !parts.headers.contains_key(X_FORWARDED_PROTO) {
             parts
                 .headers

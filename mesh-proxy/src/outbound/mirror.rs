@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderValue, Request};
 use http_body_util::BodyExt as _;
 use mesh_api::Hostname;
+use mesh_proxy_core::filter::is_grpc;
 use mesh_proxy_core::ir::{Cluster, Protocol};
 
 use super::Call;
@@ -53,6 +54,7 @@ pub(super) fn send(worker: &Rc<Worker>, cluster: &Arc<Cluster>, call: &Call) {
         port: call.port,
         version: match cluster.protocol {
             Protocol::Http2 | Protocol::Grpc => Version::Http2,
+            Protocol::Http if !is_grpc(&call.parts.headers) => Version::Http1,
             _ => call.client,
         },
         head,

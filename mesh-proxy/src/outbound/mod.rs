@@ -27,6 +27,7 @@ use crate::upstream::Carriage;
 use crate::worker::Worker;
 
 pub(crate) use forward::{Call, act};
+pub(crate) use tcp::endpoint;
 
 /// Where a connection was going before the proxy took it.
 #[derive(Clone, Debug)]

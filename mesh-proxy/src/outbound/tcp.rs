@@ -40,8 +40,8 @@ pub(crate) struct Facts {
 /// Why there is no connection to the destination.
 #[derive(Debug)]
 pub(crate) struct Unreachable {
-    reason: Reason,
-    failure: String,
+    pub(crate) reason: Reason,
+    pub(crate) failure: String,
 }
 
 /// Connects to the destination and carries the bytes.
@@ -77,17 +77,9 @@ async fn carry_named(
     reached: Reached,
     server_name: Option<String>,
 ) {
-    let _hold = worker.hold(Work::Tcp);
     let mut carriage = begin(&worker, &stream);
-    let Reached { facts, server } = reached;
-    carriage.service = facts.service;
-    carriage.destination = facts.destination;
-    carriage.security = facts.security;
-    carriage.cluster = facts.cluster;
-    carriage.host = facts.host;
     carriage.server_name = server_name.unwrap_or_default();
-    carriage.carry(stream, server, pending()).await;
-    facts.tracking.finished();
+    reached.carry(&worker, stream, carriage, pending()).await;
 }
 
 fn begin(worker: &Rc<Worker>, stream: &Stream) -> Carriage {
@@ -133,7 +125,8 @@ pub(super) async fn reach(
     }
 }
 
-async fn endpoint(
+/// Opens a connection to one of the endpoints.
+pub(crate) async fn endpoint(
     worker: &Rc<Worker>,
     target: &Target,
     cluster: &Arc<Cluster>,
@@ -195,6 +188,25 @@ async fn endpoint(
 // === impl Reached, Unreachable ===
 
 impl Reached {
+    /// Carries the bytes of a client until the connection ends or `cut` gives a reason to end it.
+    pub(crate) async fn carry(
+        self,
+        worker: &Rc<Worker>,
+        stream: Stream,
+        mut carriage: Carriage,
+        cut: impl Future<Output = Reason>,
+    ) {
+        let _hold = worker.hold(Work::Tcp);
+        let Self { facts, server } = self;
+        carriage.service = facts.service;
+        carriage.destination = facts.destination;
+        carriage.security = facts.security;
+        carriage.cluster = facts.cluster;
+        carriage.host = facts.host;
+        carriage.carry(stream, server, cut).await;
+        facts.tracking.finished();
+    }
+
     pub(super) fn into_parts(self) -> (Facts, Stream) {
         (self.facts, self.server)
     }

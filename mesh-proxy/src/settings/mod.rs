@@ -1,7 +1,10 @@
 //! How a proxy is started.
 
 mod parse;
+mod pod;
 mod source;
+mod telemetry;
+mod tracing;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,13 +16,15 @@ use std::time::Duration;
 
 use mesh_api::{WorkloadName, v1};
 
-pub(crate) use parse::parse_mark;
 pub use parse::{SettingError, SettingErrors};
+pub(crate) use parse::{parse_duration, parse_mark};
+pub use pod::{AppMetrics, Check, HttpGet, PodSettings, Probe};
 pub use source::SettingsSource;
+pub use tracing::{TraceEndpoint, Tracing};
 
 /// Everything a proxy is told at its start. Made from a [`SettingsSource`] (command line and
 /// environment), which finds all errors at once, or as a plain struct.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// The workload that the proxy stands beside, or the gateway's own.
     pub workload: WorkloadName,
@@ -32,6 +37,8 @@ pub struct Settings {
     pub labels: BTreeMap<String, String>,
     /// Addresses that the workload answers on.
     pub addresses: Vec<IpAddr>,
+    /// Ports by name, if the workload registers itself as an endpoint at its first address.
+    pub registration: Option<BTreeMap<String, u16>>,
     /// `region/zone/subzone`; may be empty.
     pub locality: String,
     /// Cluster name in metrics.
@@ -69,8 +76,15 @@ pub struct Settings {
     pub concurrency: NonZeroUsize,
     /// Where the access log goes.
     pub access_log: AccessLog,
+    /// What the proxy does for its pod: status, probes, DNS.
+    pub pod: PodSettings,
+    /// Recording of requests in traces; without it requests pass with the trace headers they have.
+    pub tracing: Option<Tracing>,
     /// How long a draining proxy lets connections finish.
     pub drain: Duration,
+    /// How long a proxy that is told to end serves on at least, even if nothing runs: a sidecar
+    /// that is told together with its application, which may still make calls.
+    pub drain_minimum: Duration,
     /// How long a request waits for a destination's configuration.
     pub need_timeout: Duration,
     /// How long an unused destination's configuration is kept.
@@ -189,6 +203,13 @@ impl Settings {
             cluster: self.cluster.clone(),
             build_version: env!("CARGO_PKG_VERSION").to_owned(),
             admin_address: self.admin_address(),
+            registration: self.registration.as_ref().map(|ports| v1::Registration {
+                ports: ports
+                    .iter()
+                    .map(|(name, port)| (name.clone(), u32::from(*port)))
+                    .collect(),
+                weight: 1,
+            }),
         }
     }
 

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{
-    AccessLog, ControlAddress, InboundMode, InvalidValue, LogFormat, LogSink, ProxyKind, Settings,
-    SettingsSource,
-};
+use crate::net::own_addresses;
+
+use super::{ControlAddress, InboundMode, InvalidValue, ProxyKind, Settings, SettingsSource};
 
 /// What is wrong with one setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,8 +40,8 @@ pub enum SettingError {
 pub struct SettingErrors(pub Vec<SettingError>);
 
 // Reads fields one by one and remembers what is wrong.
-struct Reader {
-    errors: Vec<SettingError>,
+pub(super) struct Reader {
+    pub(super) errors: Vec<SettingError>,
 }
 
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
@@ -62,6 +61,7 @@ struct Listeners {
 
 struct Durations {
     drain: Duration,
+    drain_minimum: Duration,
     need_timeout: Duration,
     lease: Duration,
     detect_timeout: Duration,
@@ -79,6 +79,32 @@ impl TryFrom<SettingsSource> for Settings {
             Some(settings) if reader.errors.is_empty() => Ok(settings),
             _ => Err(SettingErrors(reader.errors)),
         }
+    }
+}
+
+// === impl Listeners ===
+
+impl Listeners {
+    /// In a pod with IPv6 addresses, all addresses are those of both families.
+    fn take_both_families(&mut self) {
+        let inbound = match &mut self.inbound {
+            InboundMode::Transparent(address) => Some(address),
+            InboundMode::Explicit(_) => None,
+        };
+        [self.outbound.as_mut(), self.metrics.as_mut(), inbound]
+            .into_iter()
+            .flatten()
+            .for_each(both_families);
+        if self.gateway_listen == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
+            self.gateway_listen = Ipv6Addr::UNSPECIFIED.into();
+        }
+    }
+}
+
+/// `0.0.0.0` becomes `::`, which takes IPv4, too.
+pub(super) fn both_families(address: &mut SocketAddr) {
+    if address.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
+        address.set_ip(Ipv6Addr::UNSPECIFIED.into());
     }
 }
 
@@ -104,20 +130,23 @@ impl Reader {
             "the roots to trust, a PEM file",
         );
         self.conflicts(kind, &source);
-        let listeners = self.listeners(&source);
+        let mut listeners = self.listeners(&source);
+        let mut pod = self.pod(&source);
         let durations = self.durations(&source);
         let labels = self.labels(&source.labels);
-        let addresses = self.list("addresses", &source.addresses);
+        let addresses = match source.addresses.as_slice() {
+            [auto] if auto == "auto" => own_addresses(),
+            written => self.list("addresses", written),
+        };
+        if addresses.iter().any(IpAddr::is_ipv6) {
+            listeners.take_both_families();
+            pod.take_both_families();
+        }
+        let registration = self.registration(&source, &addresses);
         let control_name = self.control_name(source.control_name.as_deref());
         let concurrency = self.concurrency(source.concurrency.as_deref());
-        let access_log = AccessLog {
-            sink: self.or("access-log", source.access_log.as_deref(), LogSink::Off),
-            format: self.or(
-                "access-log-format",
-                source.access_log_format.as_deref(),
-                LogFormat::Text,
-            ),
-        };
+        let access_log = self.access_log(&source);
+        let tracing = self.tracing(&source);
         let own_mark = self.mark(source.own_mark.as_deref());
         let control: ControlAddress = control?;
         Some(Settings {
@@ -128,6 +157,7 @@ impl Reader {
                 .unwrap_or_else(|| "default".to_owned()),
             labels,
             addresses,
+            registration,
             locality: source.locality.unwrap_or_default(),
             cluster: source.cluster.unwrap_or_else(|| "Kubernetes".to_owned()),
             ca: ca.unwrap_or_else(|| control.clone()),
@@ -146,7 +176,10 @@ impl Reader {
             metrics: listeners.metrics,
             concurrency,
             access_log,
+            tracing,
+            pod,
             drain: durations.drain,
+            drain_minimum: durations.drain_minimum,
             need_timeout: durations.need_timeout,
             lease: durations.lease,
             detect_timeout: durations.detect_timeout,
@@ -183,6 +216,11 @@ impl Reader {
     fn durations(&mut self, source: &SettingsSource) -> Durations {
         Durations {
             drain: self.duration("drain", source.drain.as_deref(), DEFAULT_WAIT),
+            drain_minimum: self.duration(
+                "drain-minimum",
+                source.drain_minimum.as_deref(),
+                Duration::ZERO,
+            ),
             need_timeout: self.duration(
                 "need-timeout",
                 source.need_timeout.as_deref(),
@@ -202,7 +240,7 @@ impl Reader {
         }
     }
 
-    fn invalid(&mut self, name: &'static str, message: impl fmt::Display) {
+    pub(super) fn invalid(&mut self, name: &'static str, message: impl fmt::Display) {
         self.errors.push(SettingError::Invalid {
             name,
             message: message.to_string(),
@@ -223,7 +261,7 @@ impl Reader {
         }
     }
 
-    fn optional<T: FromStr<Err: fmt::Display>>(
+    pub(super) fn optional<T: FromStr<Err: fmt::Display>>(
         &mut self,
         name: &'static str,
         text: Option<&str>,
@@ -231,7 +269,7 @@ impl Reader {
         text.and_then(|text| self.parse(name, text))
     }
 
-    fn or<T: FromStr<Err: fmt::Display>>(
+    pub(super) fn or<T: FromStr<Err: fmt::Display>>(
         &mut self,
         name: &'static str,
         text: Option<&str>,
@@ -274,6 +312,35 @@ impl Reader {
             }
         }
         labels
+    }
+
+    fn registration(
+        &mut self,
+        source: &SettingsSource,
+        addresses: &[IpAddr],
+    ) -> Option<BTreeMap<String, u16>> {
+        let mut ports = BTreeMap::new();
+        for text in &source.register_ports {
+            let port = text.trim().split_once('=');
+            match port.and_then(|(name, port)| Some((name, port.parse().ok()?))) {
+                Some((name, port)) if !name.is_empty() => {
+                    ports.insert(name.to_owned(), port);
+                }
+                _ => self.invalid("register-ports", InvalidValue::new(text, "`name=port`")),
+            }
+        }
+        if source.register && addresses.is_empty() {
+            self.errors.push(SettingError::Missing {
+                name: "addresses",
+                hint: "--register needs to know where the workload answers; auto looks it up",
+            });
+        }
+        if !source.register && !source.register_ports.is_empty() {
+            self.errors.push(SettingError::Conflict(
+                "--register-ports goes with --register",
+            ));
+        }
+        source.register.then_some(ports)
     }
 
     fn inbound(&mut self, source: &SettingsSource) -> InboundMode {
@@ -356,7 +423,7 @@ pub(crate) fn parse_mark(text: &str) -> Result<u32, InvalidValue> {
 }
 
 /// `250ms`, `5s`, `1m`, `24h`.
-fn parse_duration(text: &str) -> Result<Duration, InvalidValue> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, InvalidValue> {
     let wrong = || InvalidValue::new(text, "a duration such as 250ms, 5s, 1m or 24h");
     let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let (number, unit) = text.split_at(digits);

@@ -16,7 +16,8 @@ pub struct SettingsSource {
     /// Labels of the workload: key=value, several separated by commas
     #[arg(long, env = "MESH_LABELS", value_name = "K=V,…", value_delimiter = ',')]
     pub labels: Vec<String>,
-    /// IP addresses that the workload answers on, separated by commas
+    /// IP addresses that the workload answers on, separated by commas; auto takes those of the
+    /// network interfaces
     #[arg(
         long,
         env = "MESH_ADDRESSES",
@@ -24,6 +25,18 @@ pub struct SettingsSource {
         value_delimiter = ','
     )]
     pub addresses: Vec<String>,
+    /// Make the workload an endpoint of the services that select its labels, at its first address,
+    /// where neither Kubernetes nor a WorkloadEntry says that it is there
+    #[arg(long, env = "MESH_REGISTER")]
+    pub register: bool,
+    /// With --register: ports by name, for services whose target port is a name: name=port
+    #[arg(
+        long,
+        env = "MESH_REGISTER_PORTS",
+        value_name = "NAME=PORT,…",
+        value_delimiter = ','
+    )]
+    pub register_ports: Vec<String>,
     /// region/zone/subzone
     #[arg(long, env = "MESH_LOCALITY")]
     pub locality: Option<String>,
@@ -94,6 +107,34 @@ pub struct SettingsSource {
     /// Access log format: text or json [default: text]
     #[arg(long, env = "MESH_ACCESS_LOG_FORMAT", value_name = "FORMAT")]
     pub access_log_format: Option<String>,
+    /// Merged metrics, probes and readiness of a pod: ip:port (Istio: 15020)
+    #[arg(long, env = "MESH_STATUS", value_name = "IP:PORT")]
+    pub status: Option<String>,
+    /// Readiness alone: ip:port (Istio: 15021)
+    #[arg(long, env = "MESH_READINESS", value_name = "IP:PORT")]
+    pub readiness: Option<String>,
+    /// DNS for the captured workload, over UDP and TCP: ip:port (Istio: 127.0.0.1:15053)
+    #[arg(long, env = "MESH_DNS", value_name = "IP:PORT")]
+    pub dns: Option<String>,
+    /// File that names the system's DNS servers [default: /etc/resolv.conf]
+    #[arg(long, env = "MESH_RESOLV_CONF", value_name = "FILE")]
+    pub resolv_conf: Option<String>,
+    /// Probes to make in the kubelet's place: JSON, {"/app-health/<container>/readyz": {"httpGet": …}}
+    #[arg(long, env = "MESH_PROBES", value_name = "JSON")]
+    pub probes: Option<String>,
+    /// Where the application's metrics are: JSON, {"port": "8080", "path": "/metrics", "scheme": "http"}
+    #[arg(long, env = "MESH_APP_METRICS", value_name = "JSON")]
+    pub app_metrics: Option<String>,
+    /// How long to serve on at the end even if nothing runs; for a sidecar that is told to end
+    /// together with its application [default: 0s]
+    #[arg(long, env = "MESH_DRAIN_MINIMUM", value_name = "DURATION")]
+    pub drain_minimum: Option<String>,
+    /// Collector of spans, OTLP over HTTP: http://host:port [default: none]
+    #[arg(long, env = "MESH_TRACING", value_name = "URL")]
+    pub tracing: Option<String>,
+    /// Per cent of the traces that begin here which are recorded [default: 1]
+    #[arg(long, env = "MESH_TRACING_SAMPLING", value_name = "PERCENT")]
+    pub tracing_sampling: Option<String>,
     /// How long connections may finish at the end: 500ms, 5s, 1m [default: 5s]
     #[arg(long, env = "MESH_DRAIN", value_name = "DURATION")]
     pub drain: Option<String>,

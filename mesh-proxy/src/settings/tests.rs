@@ -166,3 +166,132 @@ fn control_addresses() {
         assert!(text.parse::<ControlAddress>().is_err(), "{text}");
     }
 }
+
+fn pod(source: SettingsSource) -> PodSettings {
+    Settings::try_from(source).unwrap().pod
+}
+
+#[test]
+fn a_pod_without_anything() {
+    let settings = pod(valid());
+    assert_eq!(settings.dns, None);
+    assert_eq!(settings.resolv_conf.to_str(), Some("/etc/resolv.conf"));
+    assert!(settings.probes.is_empty() && settings.app_metrics.is_none());
+    let empty = pod(SettingsSource {
+        probes: Some(String::new()),
+        ..valid()
+    });
+    assert!(empty.probes.is_empty());
+}
+
+#[test]
+fn probes_as_kubernetes_writes_them() {
+    let settings = pod(SettingsSource {
+        status: Some("0.0.0.0:15020".into()),
+        probes: Some(
+            r#"{"/app-health/web/livez": {"httpGet": {"path": "health?full", "port": 8080, "scheme": "HTTPS", "httpHeaders": [{"name": "X-A", "value": "b"}]}, "timeoutSeconds": 3, "periodSeconds": 9},
+                "/app-health/web/readyz": {"tcpSocket": {"port": "9090"}},
+                "/app-health/web/startupz": {"grpc": {"port": 50051, "service": "db"}, "timeoutSeconds": 0}}"#
+                .into(),
+        ),
+        app_metrics: Some(r#"{"port": "8080", "path": "", "scheme": ""}"#.into()),
+        ..valid()
+    });
+    let probe = |path: &str| settings.probes[path].clone();
+    assert_eq!(
+        probe("/app-health/web/livez"),
+        Probe {
+            check: Check::Http(HttpGet {
+                host: None,
+                port: 8080,
+                path: "/health?full".into(),
+                tls: true,
+                headers: vec![("X-A".into(), "b".into())],
+            }),
+            timeout: Duration::from_secs(3),
+        }
+    );
+    assert_eq!(
+        probe("/app-health/web/readyz").check,
+        Check::Tcp {
+            host: None,
+            port: 9090
+        }
+    );
+    assert_eq!(
+        probe("/app-health/web/startupz").timeout,
+        Duration::from_secs(1)
+    );
+    assert_eq!(
+        settings.app_metrics.unwrap(),
+        AppMetrics {
+            port: 8080,
+            path: "/metrics".into(),
+            tls: false
+        }
+    );
+}
+
+#[test]
+fn every_error_of_a_pod_is_named() {
+    let errors = Settings::try_from(SettingsSource {
+        status: Some("15020".into()),
+        readiness: Some("x:1".into()),
+        dns: Some("0.0.0.0:15053".into()),
+        probes: Some(
+            r#"{"/app-health/web/livez": {"httpGet": {"port": "http"}},
+                "/app-health/web/readyz": {},
+                "/app-health//startupz": {"tcpSocket": {"port": 1}},
+                "/other": {"tcpSocket": {"port": 1}}}"#
+                .into(),
+        ),
+        app_metrics: Some(r#"{"port": 15020}"#.into()),
+        drain_minimum: Some("soon".into()),
+        ..valid()
+    })
+    .unwrap_err();
+    let text = errors.to_string();
+    for name in [
+        "--status",
+        "--readiness",
+        "--dns",
+        "`/app-health/web/livez`",
+        "`/app-health/web/readyz`",
+        "`/app-health//startupz`",
+        "`/other`",
+        "--app-metrics",
+        "--drain-minimum",
+    ] {
+        assert!(text.contains(name), "{name} in:\n{text}");
+    }
+    let error = Settings::try_from(SettingsSource {
+        probes: Some(r#"{"/app-health/web/readyz": {"tcpSocket": {"port": 1}}}"#.into()),
+        ..valid()
+    });
+    assert!(error.unwrap_err().to_string().contains("--status"));
+}
+
+#[test]
+fn a_pod_of_both_families_is_served_on_both() {
+    let source = |addresses: &[&str]| SettingsSource {
+        explicit: None,
+        outbound: Some("0.0.0.0:15001".into()),
+        inbound_transparent: Some("0.0.0.0:15006".into()),
+        metrics: Some("0.0.0.0:15090".into()),
+        status: Some("0.0.0.0:15020".into()),
+        readiness: Some("127.0.0.1:15021".into()),
+        addresses: addresses.iter().map(ToString::to_string).collect(),
+        ..valid()
+    };
+    let both = Settings::try_from(source(&["10.0.0.1", "fd00::1"])).unwrap();
+    assert_eq!(both.outbound.unwrap().to_string(), "[::]:15001");
+    assert_eq!(
+        both.inbound,
+        InboundMode::Transparent("[::]:15006".parse().unwrap())
+    );
+    assert_eq!(both.metrics.unwrap().to_string(), "[::]:15090");
+    assert_eq!(both.pod.status.unwrap().to_string(), "[::]:15020");
+    assert_eq!(both.pod.readiness.unwrap().to_string(), "127.0.0.1:15021");
+    let one = Settings::try_from(source(&["10.0.0.1"])).unwrap();
+    assert_eq!(one.outbound.unwrap().to_string(), "0.0.0.0:15001");
+}

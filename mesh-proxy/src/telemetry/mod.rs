@@ -11,6 +11,7 @@ mod log_writer;
 mod record;
 mod recorder;
 mod series;
+mod spans;
 mod stages;
 mod tracing_log;
 mod troubles;
@@ -19,12 +20,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::registry::Registry;
 
-use crate::settings::AccessLog;
+use crate::settings::{AccessLog, Settings};
 
 pub use edges::{Edge, EdgePeer, ResponseClass};
 pub use log_writer::LogError;
 pub use record::{FlowRecord, RequestRecord, TcpRecord};
 pub use recorder::{Recorder, TcpCounters};
+pub use spans::SpanExporter;
 pub use stages::{
     Listener, ListenerLabel, OpenConnection, ReasonLabel, Stages, TlsLabel, TlsResult, TlsSide,
 };
@@ -33,6 +35,7 @@ pub use troubles::Troubles;
 
 use log_writer::LogHub;
 use series::Shard;
+use spans::SpanQueue;
 
 /// Metrics and access log of one proxy. Cheap to clone.
 #[derive(Clone)]
@@ -42,6 +45,7 @@ pub struct Telemetry {
     pub stages: Stages,
     /// What the proxy cannot do now.
     pub troubles: Troubles,
+    spans: Option<SpanQueue>,
 }
 
 struct Hub {
@@ -72,14 +76,30 @@ impl Telemetry {
             shared,
             stages,
             troubles: Troubles::default(),
+            spans: None,
         })
+    }
+
+    /// Records requests in traces from now on. What is returned sends the spans; run it.
+    #[must_use]
+    pub fn tracing(&mut self, settings: &Settings) -> Option<SpanExporter> {
+        let endpoint = settings.tracing.as_ref()?.endpoint.clone();
+        let queue = SpanQueue::new(self.stages.spans_dropped.clone());
+        self.spans = Some(queue.clone());
+        let exported = self.stages.spans_exported.clone();
+        Some(SpanExporter::new(queue, endpoint, settings, exported))
     }
 
     /// A worker's own way to record. Call it once on each worker.
     pub fn recorder(&self) -> Recorder {
         let shard = Arc::new(Shard::new(self.stages.series_overflow.clone()));
         lock(&self.shared.shards).push(Arc::clone(&shard));
-        Recorder::new(shard, self.shared.log.producer())
+        Recorder::new(shard, self.shared.log.producer(), self.spans.clone())
+    }
+
+    /// Adds metrics of a part that not every proxy has.
+    pub fn register<T>(&self, metrics: impl FnOnce(&mut Registry) -> T) -> T {
+        metrics(&mut lock(&self.shared.registry))
     }
 
     /// All metrics in the OpenMetrics text format.

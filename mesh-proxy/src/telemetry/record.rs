@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use mesh_proxy_core::Reason;
 use mesh_proxy_core::labels::{ConnectionLabels, RequestLabels};
+use mesh_proxy_core::trace::SpanContext;
 
 /// One HTTP request, whole. Recorded when the response has ended or was cut.
 ///
@@ -32,6 +33,8 @@ pub struct RequestRecord<'a> {
     pub request_id: &'a str,
     /// Host and port that were asked for.
     pub authority: &'a str,
+    /// Its place in a trace, if requests are traced.
+    pub span: Option<SpanContext>,
 }
 
 /// One connection of opaque bytes, whole. Recorded when it has ended.

@@ -12,11 +12,13 @@ use super::histogram::bump;
 use super::log_writer::LogProducer;
 use super::record::{RequestRecord, TcpRecord};
 use super::series::{Index, RequestSeries, Shard, TcpSeries};
+use super::spans::SpanQueue;
 
 /// Records for one worker: not shared between threads, never blocks on another.
 pub struct Recorder {
     shard: Arc<Shard>,
     log: Option<LogProducer>,
+    spans: Option<SpanQueue>,
     state: RefCell<State>,
 }
 
@@ -47,10 +49,15 @@ const MOST_DIGESTS: usize = 4_096;
 // === impl Recorder ===
 
 impl Recorder {
-    pub(super) fn new(shard: Arc<Shard>, log: Option<LogProducer>) -> Self {
+    pub(super) fn new(
+        shard: Arc<Shard>,
+        log: Option<LogProducer>,
+        spans: Option<SpanQueue>,
+    ) -> Self {
         Self {
             shard,
             log,
+            spans,
             state: RefCell::default(),
         }
     }
@@ -69,6 +76,11 @@ impl Recorder {
         series.latency.observe(record.flow.duration);
         if let Some(log) = &self.log {
             log.write(|line, format| access_log::request(line, format, record));
+        }
+        if let (Some(spans), Some(context)) = (&self.spans, &record.span)
+            && context.sampled
+        {
+            spans.push(context, record);
         }
     }
 

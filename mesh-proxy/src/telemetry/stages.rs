@@ -49,6 +49,10 @@ pub struct Stages {
     pub certificate_expiry: Gauge<i64, AtomicI64>,
     /// Lines of the access log that were dropped.
     pub access_log_dropped: Counter,
+    /// Spans that reached the collector.
+    pub spans_exported: Counter,
+    /// Spans that did not.
+    pub spans_dropped: Counter,
     /// Records counted under anonymous labels, because there were too many label sets.
     pub series_overflow: Counter,
 }
@@ -180,7 +184,7 @@ impl Stages {
     }
 
     fn register_counters(&self, registry: &mut Registry) {
-        let counters: [(&str, &str, &Counter); 12] = [
+        let counters: [(&str, &str, &Counter); 14] = [
             (
                 "mesh_connect",
                 "Connections opened to endpoints",
@@ -233,6 +237,16 @@ impl Stages {
                 &self.access_log_dropped,
             ),
             (
+                "mesh_spans_exported",
+                "Spans that reached the collector",
+                &self.spans_exported,
+            ),
+            (
+                "mesh_spans_dropped",
+                "Spans that did not reach the collector",
+                &self.spans_dropped,
+            ),
+            (
                 "mesh_telemetry_overflow",
                 "Records under anonymous labels",
                 &self.series_overflow,
@@ -263,6 +277,8 @@ impl Stages {
             renewal_failures: Counter::default(),
             certificate_expiry: Gauge::default(),
             access_log_dropped: Counter::default(),
+            spans_exported: Counter::default(),
+            spans_dropped: Counter::default(),
             series_overflow: Counter::default(),
         }
     }

@@ -92,6 +92,7 @@ fn request<'a>(labels: &'a RequestLabels, flow: FlowRecord<'a>) -> RequestRecord
         user_agent: "curl/8.0",
         request_id: "4f3a",
         authority: "reviews:9080",
+        span: None,
     }
 }
 

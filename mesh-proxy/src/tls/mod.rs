@@ -1,5 +1,5 @@
-//! TLS: the mesh's mutual TLS between sidecars, TLS to servers outside of the mesh, and the
-//! connections to the control plane.
+//! TLS: the mesh's mutual TLS between sidecars, TLS that gateways end, TLS to servers outside of
+//! the mesh, and the connections to the control plane.
 //!
 //! All configurations name their crypto provider (aws-lc-rs), speak TLS 1.3 and, for Istio
 //! peers and foreign servers, TLS 1.2. Sessions are resumed only among configurations of one
@@ -7,6 +7,7 @@
 //! their own session stores.
 
 mod control;
+mod gateway;
 mod handshake;
 mod leaf;
 mod mesh;
@@ -21,6 +22,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 pub use control::{control_client, control_roots};
+pub use gateway::{ClientCertificate, GatewayTls, GatewayTlsError, Serving};
 pub use handshake::{PeerInfo, TlsError, accept, connect};
 pub use leaf::{Leaf, LeafError};
 pub use mesh::{Alpn, Expect, MeshTls, Trust};

@@ -11,6 +11,7 @@ use mesh_proxy_core::labels::{
     ConnectionLabels, PeerLabels, Reporter, RequestProtocol, SecurityPolicy, ServiceLabels,
 };
 use mesh_proxy_core::{Reason, ResponseFlags};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::clock;
 use crate::net::{Ending, RelayLimits, RelayMeter, Stream, relay, reset};
@@ -25,6 +26,9 @@ pub const LIMITS: RelayLimits = RelayLimits {
 
 // Long connections show their bytes in the metrics before they end.
 const PROGRESS: Duration = Duration::from_secs(10);
+
+// A client that was told why it is refused has hung up by then.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// One connection of opaque bytes, from its acceptance to its end.
 pub struct Carriage {
@@ -146,6 +150,23 @@ impl Carriage {
 
     /// The connection was refused, or no server could be reached: it is reset.
     pub fn refuse(self, client: Stream, reason: Reason, failure: &str) {
+        self.refused(reason, failure);
+        reset(client);
+    }
+
+    /// The connection was refused and the client was told: it ends in order.
+    pub async fn refuse_in_order(self, mut client: Stream, reason: Reason) {
+        self.refused(reason, "");
+        let _ = tokio::time::timeout(FAREWELL, async {
+            client.shutdown().await?;
+            // What the client still sends would make the kernel reset the connection, and the
+            // client lose what it was told.
+            tokio::io::copy(&mut client, &mut tokio::io::sink()).await
+        })
+        .await;
+    }
+
+    fn refused(self, reason: Reason, failure: &str) {
         tracing::debug!(%reason, failure, remote = ?self.remote, local = ?self.local, "connection refused");
         self.worker.shared.telemetry.stages.reason(reason);
         let labels = self.labels(reason.flags());
@@ -162,7 +183,6 @@ impl Carriage {
                 flow,
             },
         );
-        reset(client);
     }
 
     fn labels(&self, flags: ResponseFlags) -> ConnectionLabels {

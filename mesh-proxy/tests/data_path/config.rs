@@ -15,6 +15,7 @@ pub struct Config {
     strict_outbound: bool,
     undeclared: Vec<String>,
     roots: Vec<Vec<u8>>,
+    credentials: Vec<v1::Credential>,
 }
 
 /// A service with one port.
@@ -307,7 +308,28 @@ impl Config {
             port: port.into(),
             protocol,
             hosts,
+            ..Default::default()
         });
+        self
+    }
+
+    pub fn listener(mut self, listener: v1::GatewayListener) -> Self {
+        let gateway = self.gateway.get_or_insert_with(|| v1::Gateway {
+            workload: "default/test".to_owned(),
+            ..Default::default()
+        });
+        gateway.listeners.push(listener);
+        self
+    }
+
+    pub fn gateway_policy(mut self, policy: v1::AuthorizationPolicy) -> Self {
+        let gateway = self.gateway.as_mut().expect("listener() comes first");
+        gateway.policies.push(policy);
+        self
+    }
+
+    pub fn credential(mut self, credential: v1::Credential) -> Self {
+        self.credentials.push(credential);
         self
     }
 
@@ -349,6 +371,11 @@ impl Config {
                 .clone()
                 .map(|body| ("gateway/self".to_owned(), v1::resource::Body::Gateway(body))),
         );
+        for credential in &self.credentials {
+            let name = format!("credential/{}/{}", credential.namespace, credential.name);
+            let body = v1::resource::Body::Credential(credential.clone());
+            resources.push((name, body));
+        }
         let unique: HashMap<_, _> = resources.into_iter().collect();
         let upsert = unique.into_iter().map(|(name, body)| v1::Resource {
             name,

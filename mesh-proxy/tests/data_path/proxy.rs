@@ -9,9 +9,9 @@ use mesh_proxy::control::{Adjuster, Store};
 use mesh_proxy::drain::{self, DrainSignal};
 use mesh_proxy::identity::{Identity, IdentityHandle};
 use mesh_proxy::runtime::Listeners;
-use mesh_proxy::settings::{InboundBinding, Settings, SettingsSource};
+use mesh_proxy::settings::{InboundBinding, Settings, SettingsSource, Tracing};
 use mesh_proxy::telemetry::Telemetry;
-use mesh_proxy::tls::Originator;
+use mesh_proxy::tls::{GatewayTls, Originator};
 use mesh_proxy::{Shared, net, worker};
 use mesh_proxy_core::ClientInfo;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
@@ -38,6 +38,7 @@ pub struct Spec {
     gateway_offset: Option<u16>,
     detect: Duration,
     need: Duration,
+    collector: Option<SocketAddr>,
 }
 
 /// One authority for all tests of the process.
@@ -57,6 +58,7 @@ pub fn proxy(config: Config) -> Spec {
         gateway_offset: None,
         detect: Duration::from_secs(5),
         need: Duration::from_millis(50),
+        collector: None,
     }
 }
 
@@ -84,6 +86,12 @@ impl Spec {
         self
     }
 
+    /// Records every trace, and sends the spans there.
+    pub fn traced(mut self, collector: SocketAddr) -> Self {
+        self.collector = Some(collector);
+        self
+    }
+
     pub fn start(self) -> Proxy {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut settings = settings();
@@ -100,7 +108,12 @@ impl Spec {
         };
         let (signal, drain) = drain::channel();
         let (store, adjuster) = Store::adjustable(self.config.snapshot());
-        let telemetry = Telemetry::new(&settings.access_log).unwrap();
+        settings.tracing = self.collector.map(|collector| Tracing {
+            endpoint: format!("http://{collector}").parse().unwrap(),
+            fraction: 1.0,
+        });
+        let mut telemetry = Telemetry::new(&settings.access_log).unwrap();
+        let spans = telemetry.tracing(&settings);
         let client = ClientInfo {
             workload: settings.workload.clone(),
             identity: None,
@@ -111,6 +124,7 @@ impl Spec {
             store,
             identity,
             originator: Originator::default(),
+            gateway_tls: GatewayTls::default(),
             drain,
             settings: Arc::new(settings),
             telemetry: telemetry.clone(),
@@ -139,7 +153,12 @@ impl Spec {
                 .enable_all()
                 .build()
                 .unwrap();
-            runtime.block_on(worker::run(shared, listeners));
+            runtime.block_on(async move {
+                if let Some(mut spans) = spans {
+                    tokio::spawn(async move { spans.run().await });
+                }
+                worker::run(shared, listeners).await;
+            });
         });
         Proxy {
             explicit: explicit_address,

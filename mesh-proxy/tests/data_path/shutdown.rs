@@ -63,6 +63,38 @@ async fn requests_under_way_finish() {
     assert_eq!(one.answer().await.body, "done");
     let _ = within(two).await.unwrap();
     within(proxy.drain.idle()).await;
+    proxy.drain.end();
+    within(proxy.drain.deaf()).await;
     // Idle connections to servers do not hold the worker up.
+    within(proxy.ended()).await;
+}
+
+#[tokio::test]
+async fn a_draining_proxy_serves_who_comes_until_it_ends() {
+    let app = App::echo("a").await;
+    let proxy =
+        proxy(Config::default().service(service("app", 80, Protocol::Http).plain(app.address)))
+            .start();
+    // The workload's own connection, idle: it may send something that must not be repeated.
+    let mut idle = Client::to(proxy.explicit).await;
+    assert_eq!(idle.get("http://app/").await.status(), 200);
+    proxy.drain.start();
+    let mut late = Client::to(proxy.explicit).await;
+    let answer = late.get("http://app/").await;
+    assert_eq!(
+        (answer.status(), answer.header("connection")),
+        (200, Some("close"))
+    );
+    proxy.drain.end();
+    within(proxy.drain.deaf()).await;
+    assert!(
+        tokio::net::TcpStream::connect(proxy.explicit)
+            .await
+            .is_err()
+    );
+    // What is idle ends with the drain, what runs would not.
+    assert_eq!(idle.rest().await.unwrap(), "");
+    drop(late);
+    within(proxy.drain.idle()).await;
     within(proxy.ended()).await;
 }

@@ -1,5 +1,7 @@
 //! Protobuf to model. An error names the field; the resource is then refused whole.
 
+mod gateway;
+mod name;
 mod policy;
 mod route;
 mod target;
@@ -8,7 +10,7 @@ use std::fmt;
 
 use mesh_api::{ResourceName, v1};
 
-use crate::ir::{Gateway, Inbound, Mesh, Origin, RouteTable, Service, Workload};
+use crate::ir::{Credential, Gateway, Inbound, Mesh, Origin, RouteTable, Service, Workload};
 
 /// Why a resource is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,8 +43,10 @@ pub(crate) enum Decoded {
     Inbound(Inbound),
     Gateway(Gateway),
     Routes(RouteTable),
+    Name(std::sync::Arc<[std::net::IpAddr]>),
     Service(Service),
     Workload(Workload),
+    Credential(Credential),
 }
 
 pub(crate) type Result<T> = std::result::Result<T, DecodeError>;
@@ -65,10 +69,14 @@ pub(crate) fn resource(resource: &v1::Resource) -> Result<(ResourceName, Decoded
             Decoded::Inbound(target::inbound(inbound).at("inbound")?)
         }
         (ResourceName::Gateway, Body::Gateway(gateway)) => {
-            Decoded::Gateway(target::gateway(gateway).at("gateway")?)
+            Decoded::Gateway(gateway::gateway(gateway).at("gateway")?)
         }
         (ResourceName::Routes { .. } | ResourceName::Address(_), Body::Routes(table)) => {
             Decoded::Routes(route::table(table).at("routes")?)
+        }
+        (ResourceName::Name(host), Body::NameAddresses(name)) => {
+            agree(&name.hostname, host.as_str()).at("name_addresses.hostname")?;
+            Decoded::Name(name::addresses(name).at("name_addresses")?)
         }
         (ResourceName::Service(host), Body::Service(service)) => {
             let service = target::service(service).at("service")?;
@@ -79,6 +87,11 @@ pub(crate) fn resource(resource: &v1::Resource) -> Result<(ResourceName, Decoded
             let workload = target::workload(workload).at("workload")?;
             agree(&workload.uid, uid).at("workload.uid")?;
             Decoded::Workload(workload)
+        }
+        (ResourceName::Credential { namespace, name }, Body::Credential(credential)) => {
+            let credential = gateway::credential(credential).at("credential")?;
+            agree(&credential.name, &format!("{namespace}/{name}")).at("credential.name")?;
+            Decoded::Credential(credential)
         }
         _ => return Err(Kind::Invalid("the type in the name and the body differ".into()).into()),
     };

@@ -315,7 +315,7 @@ fn tls(proto: &v1::TlsRoute) -> Result<TlsRoute> {
     })
 }
 
-fn tcp(proto: &v1::TcpRoute) -> Result<TcpRoute> {
+pub(super) fn tcp(proto: &v1::TcpRoute) -> Result<TcpRoute> {
     Ok(TcpRoute {
         destination_subnets: subnets(&proto.destination_subnets)?,
         destinations: destinations(&proto.destinations)?,

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use mesh_api::{Hostname, SpiffeId, WorkloadName, v1};
 
 use super::policy::{policies, port_policy, protocol};
-use super::route::{cidr, http_routes};
+use super::route::cidr;
 use super::{At, Kind, Result, each, invalid, origin, port};
 use crate::ir::{
-    Gateway, GatewayHost, GatewayListener, Health, Inbound, InboundPort, Member, Mesh, MtlsMode,
-    OutboundPolicy, Resolution, Service, ServicePort, Subset, Workload, WorkloadAddress,
+    Health, Inbound, InboundPort, Member, Mesh, MtlsMode, OutboundPolicy, Resolution, Service,
+    ServicePort, Subset, Workload, WorkloadAddress,
 };
 use crate::labels::{PeerLabels, PeerSource, ServiceLabels};
 
@@ -216,31 +216,5 @@ fn inbound_port(proto: &v1::InboundPort) -> Result<InboundPort> {
         mtls: mtls(proto.mtls).at("mtls")?,
         mtls_origin: origin(proto.mtls_origin.as_ref()),
         service,
-    })
-}
-
-pub(super) fn gateway(proto: &v1::Gateway) -> Result<Gateway> {
-    let listeners = each("listeners", &proto.listeners, |proto| {
-        let hosts = each("hosts", &proto.hosts, |proto| {
-            Ok(GatewayHost {
-                domain: proto.domain.parse().map_err(invalid).at("domain")?,
-                http: http_routes(&proto.http)?,
-                https_redirect: proto.https_redirect,
-                origin: origin(proto.origin.as_ref()),
-            })
-        })?;
-        Ok(GatewayListener::new(
-            port(proto.port).at("port")?,
-            protocol(proto.protocol).at("protocol")?,
-            hosts,
-        ))
-    })?;
-    Ok(Gateway {
-        workload: proto.workload.parse().map_err(invalid).at("workload")?,
-        listeners: listeners
-            .into_iter()
-            .map(|listener| (listener.port, listener))
-            .collect(),
-        policies: policies(&proto.policies)?,
     })
 }

@@ -1,4 +1,4 @@
-//! Outbound requests and connections, and those of gateways.
+//! Outbound requests and connections.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::ir::{
 use crate::labels::ClientInfo;
 use crate::plan::{
     self, Found, HttpAction, HttpPlan, PeerName, TcpAction, TcpChoice, TcpTarget, UpstreamTls,
-    choose_tcp, decide_http, lookup_gateway, lookup_outbound, pick_tcp,
+    choose_tcp, decide_http, lookup_outbound, pick_tcp,
 };
 use crate::route::RequestView;
 use crate::snapshot::Snapshot;
@@ -76,35 +76,6 @@ pub fn explain_outbound(
     Ok(report)
 }
 
-/// Explains where a gateway sends a request that it got on the port.
-///
-/// # Errors
-/// If the question is malformed. A resource that is missing is no error: the report names it.
-pub fn explain_gateway(
-    snapshot: &Snapshot,
-    client: &ClientInfo,
-    request: &ExplainRequest,
-) -> Result<ExplainReport, InvalidRequest> {
-    let parts = request.parts()?;
-    let view = RequestView::new(&parts);
-    let mut report = head(snapshot, client);
-    let mut recorder = Recorder::new(&view);
-    match lookup_gateway(snapshot, request.port, &view, &mut recorder) {
-        Ok(found) => {
-            let outbound = OutboundReport {
-                resource: ResourceName::Gateway.to_string(),
-                port: request.port,
-                protocol: "http".to_owned(),
-                tried: recorder.into_routes(),
-                ..Default::default()
-            };
-            report.outbound = Some(tell(snapshot, &found, &view, request, outbound));
-        }
-        Err(missing) => report.missing = Some(missing.to_string()),
-    }
-    Ok(report)
-}
-
 pub(super) fn head(snapshot: &Snapshot, client: &ClientInfo) -> ExplainReport {
     ExplainReport {
         workload: client.workload.to_string(),
@@ -138,11 +109,23 @@ fn explain_tcp(
         return report;
     }
     let choice = choose_tcp(snapshot, table, target);
-    if let TcpChoice::Route { destinations, .. } = &choice {
+    tell_tcp(snapshot, &choice, request, &mut outbound);
+    report.outbound = Some(outbound);
+    report
+}
+
+/// Tells what the routes say about a connection; the draw is that of the seed.
+pub(super) fn tell_tcp(
+    snapshot: &Snapshot,
+    choice: &TcpChoice<'_>,
+    request: &ExplainRequest,
+    outbound: &mut OutboundReport,
+) {
+    if let TcpChoice::Route { destinations, .. } = choice {
         outbound.destinations = all_destinations(snapshot, destinations);
     }
     let mut rng = SmallRng::seed_from_u64(request.seed.unwrap_or_default());
-    let plan = pick_tcp(snapshot, &choice, &mut rng);
+    let plan = pick_tcp(snapshot, choice, &mut rng);
     outbound.origin = plan.origin.as_deref().cloned();
     match plan.action {
         TcpAction::Forward(cluster) => {
@@ -155,12 +138,10 @@ fn explain_tcp(
             outbound.reason = Some(reason.to_string());
         }
     }
-    report.outbound = Some(outbound);
-    report
 }
 
 /// Tells what was found; the draws are those of the seed.
-fn tell(
+pub(super) fn tell(
     snapshot: &Snapshot,
     found: &Found<'_>,
     view: &RequestView<'_>,

@@ -123,6 +123,24 @@ pub struct OutboundReport {
     pub fault: Option<FaultReport>,
     /// Copies.
     pub mirrors: Vec<MirrorReport>,
+    /// The server of TLS that a gateway's client meets; absent without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsReport>,
+}
+
+/// A gateway's server of TLS.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TlsReport {
+    /// Server names that it answers to.
+    pub server_names: Vec<String>,
+    /// `SIMPLE`, `MUTUAL`, `OPTIONAL_MUTUAL`, `ISTIO_MUTUAL` or `PASSTHROUGH`.
+    pub mode: String,
+    /// Where its certificate comes from; absent if TLS is passed through.
+    pub certificate: Option<String>,
+    /// Why handshakes are refused.
+    pub problem: Option<String>,
+    /// The Gateway server.
+    pub origin: Option<Origin>,
 }
 
 /// One route that was tried.

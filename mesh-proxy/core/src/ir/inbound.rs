@@ -1,11 +1,11 @@
-//! What a proxy itself is told: the mesh, its inbound side, its gateway.
+//! What a proxy itself is told: the mesh, its inbound side.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mesh_api::{Hostname, SpiffeId, TrustDomain, WorkloadName};
 
-use super::{HttpRoute, Origin, Protocol};
+use super::{Origin, Protocol};
 use crate::authz::PolicySet;
 use crate::labels::PeerLabels;
 
@@ -76,44 +76,6 @@ pub enum MtlsMode {
     Strict,
 }
 
-/// What a gateway serves.
-#[derive(Clone, Debug)]
-pub struct Gateway {
-    /// The gateway's workload.
-    pub workload: WorkloadName,
-    /// By port.
-    pub listeners: BTreeMap<u16, GatewayListener>,
-    /// Authorization policies.
-    pub policies: PolicySet,
-}
-
-/// One port of a gateway.
-#[derive(Clone, Debug)]
-pub struct GatewayListener {
-    /// Port to listen on.
-    pub port: u16,
-    /// What is spoken on it.
-    pub protocol: Protocol,
-    hosts: Vec<GatewayHost>,
-    exact: HashMap<Hostname, usize>,
-    // Indices of `*.suffix` hosts, longest suffix first.
-    suffixes: Vec<usize>,
-    any: Option<usize>,
-}
-
-/// Routes of one domain on a gateway's port.
-#[derive(Clone, Debug)]
-pub struct GatewayHost {
-    /// Exact name, `*.suffix`, or `*`.
-    pub domain: Hostname,
-    /// Routes in order. Nothing matching answers 404.
-    pub http: Vec<Arc<HttpRoute>>,
-    /// Whether plain text is answered by a redirect to https.
-    pub https_redirect: bool,
-    /// The Gateway server that opened the domain.
-    pub origin: Option<Arc<Origin>>,
-}
-
 // === impl Mesh ===
 
 impl Default for Mesh {
@@ -153,63 +115,5 @@ impl MtlsMode {
             Self::Permissive => "PERMISSIVE",
             Self::Strict => "STRICT",
         }
-    }
-}
-
-// === impl GatewayListener ===
-
-impl GatewayListener {
-    /// Indexes the hosts. Of two equal domains the first counts.
-    pub fn new(port: u16, protocol: Protocol, hosts: Vec<GatewayHost>) -> Self {
-        let mut exact = HashMap::new();
-        let mut suffixes = Vec::new();
-        let mut any = None;
-        for (index, host) in hosts.iter().enumerate() {
-            if host.domain.as_str() == "*" {
-                any.get_or_insert(index);
-            } else if host.domain.is_wildcard() {
-                suffixes.push(index);
-            } else {
-                exact.entry(host.domain.clone()).or_insert(index);
-            }
-        }
-        let length = |index: &usize| {
-            hosts
-                .get(*index)
-                .map_or(0, |host| host.domain.as_str().len())
-        };
-        // Stable: the first of two equal suffixes stays first.
-        suffixes.sort_by_key(|index| std::cmp::Reverse(length(index)));
-        Self {
-            port,
-            protocol,
-            hosts,
-            exact,
-            suffixes,
-            any,
-        }
-    }
-
-    /// All hosts in the order of the configuration.
-    pub fn hosts(&self) -> &[GatewayHost] {
-        &self.hosts
-    }
-
-    /// The most specific domain that covers the name (lower case, without port): exact, then the
-    /// longest suffix, then `*`.
-    pub fn host(&self, name: &str) -> Option<&GatewayHost> {
-        let by_suffix = || {
-            self.suffixes.iter().find(|index| {
-                self.hosts
-                    .get(**index)
-                    .is_some_and(|host| host.domain.covers(name))
-            })
-        };
-        let index = self
-            .exact
-            .get(name)
-            .or_else(by_suffix)
-            .or(self.any.as_ref())?;
-        self.hosts.get(*index)
     }
 }

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod edit;
+mod gateway;
 mod inbound;
 mod matcher;
 mod origin;
@@ -15,9 +16,12 @@ pub use cluster::{
     ServicePort, Subset, Workload,
 };
 pub use edit::{FieldEdits, HeaderEdits};
-pub use inbound::{
-    Gateway, GatewayHost, GatewayListener, Inbound, InboundPort, Mesh, MtlsMode, OutboundPolicy,
+pub use gateway::{
+    ClientAuth, Credential, Gateway, GatewayHost, GatewayListener, Inside, ListenerId,
+    ServerCertificate, ServerTlsFiles, TlsServer, TlsServers, TlsTermination, TlsVersion,
+    VirtualHosts,
 };
+pub use inbound::{Inbound, InboundPort, Mesh, MtlsMode, OutboundPolicy};
 pub use matcher::{BadRegex, FullRegex, StringMatch};
 pub use origin::Origin;
 pub use policy::{ClientTls, LoadBalancer, RetryOn, RetryPolicy, TlsFiles, TrafficPolicy};

@@ -34,27 +34,13 @@ pub fn outbound_http(
     Step::Ready(decide_http(snapshot, &found, &view, port, rng))
 }
 
-/// Decides about one request that a gateway accepted on one of its ports.
-pub fn gateway_http(
-    snapshot: &Snapshot,
-    listener: u16,
-    request: &Parts,
-    rng: &mut (impl Rng + ?Sized),
-) -> Step<HttpPlan> {
-    let view = RequestView::new(request);
-    let found = match lookup_gateway(snapshot, listener, &view, &mut ()) {
-        Ok(found) => found,
-        Err(name) => return Step::Need(name),
-    };
-    Step::Ready(decide_http(snapshot, &found, &view, listener, rng))
-}
-
 /// What the tables say about a request, before anything is left to chance.
 pub(crate) enum Found<'a> {
     Route(route::Selected<'a>),
     NoRoute,
     HttpsRedirect,
     HostInvalid,
+    Misdirected,
     Undeclared(&'a Hostname, u16),
     /// A destination of opaque bytes.
     Opaque(&'a RouteTable, ResourceName),
@@ -89,26 +75,6 @@ pub(crate) fn lookup_outbound<'a>(
     Ok(route::select(&table.http, request, observe).map_or(Found::NoRoute, Found::Route))
 }
 
-pub(crate) fn lookup_gateway<'a>(
-    snapshot: &'a Snapshot,
-    listener: u16,
-    request: &RequestView<'_>,
-    observe: &mut impl Observe,
-) -> Lookup<'a> {
-    let gateway = snapshot.gateway().ok_or(ResourceName::Gateway)?;
-    let Ok(host) = filter::without_port(request.authority()).parse::<Hostname>() else {
-        return Ok(Found::HostInvalid);
-    };
-    let listener = gateway.listeners.get(&listener);
-    let Some(served) = listener.and_then(|listener| listener.host(host.as_str())) else {
-        return Ok(Found::NoRoute);
-    };
-    if served.https_redirect && request.scheme() != "https" {
-        return Ok(Found::HttpsRedirect);
-    }
-    Ok(route::select(&served.http, request, observe).map_or(Found::NoRoute, Found::Route))
-}
-
 /// Draws and composes.
 pub(crate) fn decide_http(
     snapshot: &Snapshot,
@@ -123,6 +89,7 @@ pub(crate) fn decide_http(
         Found::Route(selected) => return on_route(snapshot, *selected, request, port, rng),
         Found::NoRoute => fail(Reason::RouteNotFound, ""),
         Found::HostInvalid => fail(Reason::HostInvalid, ""),
+        Found::Misdirected => fail(Reason::MisdirectedRequest, ""),
         Found::HttpsRedirect => respond(redirect(
             &filter::https_location(request),
             StatusCode::MOVED_PERMANENTLY,

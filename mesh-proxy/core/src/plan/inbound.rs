@@ -108,17 +108,6 @@ pub fn inbound_http(snapshot: &Snapshot, caller: &Caller<'_>, request: &Parts) -
     )
 }
 
-/// Whether a gateway may serve a request.
-pub fn gateway_authorize(snapshot: &Snapshot, caller: &Caller<'_>, request: &Parts) -> Verdict {
-    authorize(
-        snapshot,
-        snapshot.gateway().map(|gateway| &gateway.policies),
-        caller,
-        Some(request),
-        &mut (),
-    )
-}
-
 pub(crate) fn authorize(
     snapshot: &Snapshot,
     policies: Option<&PolicySet>,

@@ -4,6 +4,7 @@
 //! fetches it and asks again with the next snapshot.
 
 pub mod alpn;
+mod gateway;
 mod http;
 mod inbound;
 mod outbound;
@@ -18,12 +19,17 @@ use mesh_api::{Hostname, ResourceName};
 use crate::filter::{CorsGrant, FaultDecision, LocalResponse};
 use crate::ir::{Cluster, Destination, HttpRoute, Origin, RetryPolicy};
 
-pub(crate) use http::{Found, decide_http, lookup_gateway, lookup_outbound};
-pub use http::{apply_request, apply_response, gateway_http, outbound_http};
+pub use gateway::{
+    GatewayPoint, Over, gateway_authorize, gateway_authorize_tcp, gateway_http, gateway_server,
+    gateway_tcp,
+};
+pub(crate) use gateway::{choose_gateway_tcp, lookup_gateway};
+pub(crate) use http::{Found, Lookup, decide_http, lookup_outbound};
+pub use http::{apply_request, apply_response, outbound_http};
 pub(crate) use inbound::authorize;
 pub use inbound::{
-    Accept, InboundPortPlan, gateway_authorize, inbound_connection, inbound_http, inbound_tcp,
-    inbound_transport, normalise_path,
+    Accept, InboundPortPlan, inbound_connection, inbound_http, inbound_tcp, inbound_transport,
+    normalise_path,
 };
 pub use outbound::{
     AddressPlan, TcpAction, TcpPlan, TcpTarget, outbound_address, outbound_destination,

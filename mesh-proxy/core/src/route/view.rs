@@ -33,6 +33,12 @@ impl<'a> RequestView<'a> {
         }
     }
 
+    /// The same, with the scheme that the request came by: a client's own word does not count.
+    pub fn by_scheme(mut self, scheme: &'a str) -> Self {
+        self.scheme = scheme;
+        self
+    }
+
     /// The request itself.
     pub fn parts(&self) -> &'a Parts {
         self.parts

@@ -27,6 +27,8 @@ pub struct Limits {
     pub idle: Duration,
     /// At most so many destinations; the least recently used one makes room.
     pub destinations: usize,
+    /// The same for host names that were looked up. They never take a destination's place.
+    pub names: usize,
 }
 
 /// What happened.
@@ -80,6 +82,7 @@ impl Default for Limits {
         Self {
             idle: Duration::from_secs(300),
             destinations: 4096,
+            names: 2048,
         }
     }
 }
@@ -113,7 +116,11 @@ impl ClientSession {
             .names()
             .filter(|name| is_destination(name))
             .take(limits.destinations);
-        for name in destinations {
+        let names = held
+            .names()
+            .filter(|name| is_host_name(name))
+            .take(limits.names);
+        for name in destinations.chain(names) {
             roots.entry(name.clone()).or_insert(Root {
                 last_used: Some(now),
                 held: true,
@@ -212,7 +219,7 @@ impl ClientSession {
             // Comes only with what needs it; nobody can subscribe to it.
             return vec![Action::Refused(vec![name])];
         }
-        let evicted = self.make_room();
+        let evicted = self.make_room(is_host_name(&name));
         self.roots.insert(
             name.clone(),
             Root {
@@ -228,14 +235,20 @@ impl ClientSession {
         actions
     }
 
-    /// Drops the least recently used destinations until one more fits.
-    fn make_room(&mut self) -> Vec<ResourceName> {
+    /// Drops the least recently used destinations, or host names, until one more fits.
+    fn make_room(&mut self, for_host_name: bool) -> Vec<ResourceName> {
+        let most = if for_host_name {
+            self.limits.names
+        } else {
+            self.limits.destinations
+        };
         let mut leased: Vec<_> = self
             .roots
             .iter()
+            .filter(|(name, _)| is_host_name(name) == for_host_name)
             .filter_map(|(name, root)| Some((root.last_used?, name.clone())))
             .collect();
-        let excess = (leased.len() + 1).saturating_sub(self.limits.destinations.max(1));
+        let excess = (leased.len() + 1).saturating_sub(most.max(1));
         if excess == 0 {
             return Vec::new();
         }
@@ -320,6 +333,10 @@ impl ClientSession {
 
 fn is_destination(name: &ResourceName) -> bool {
     matches!(name, ResourceName::Routes { .. } | ResourceName::Address(_))
+}
+
+fn is_host_name(name: &ResourceName) -> bool {
+    matches!(name, ResourceName::Name(_))
 }
 
 #[cfg(test)]

@@ -191,6 +191,7 @@ fn leases_run_out_unless_used() {
     let limits = Limits {
         idle: Duration::from_secs(60),
         destinations: 10,
+        ..Limits::default()
     };
     let mut session = session(limits, start);
     session.on(Event::Connected(&Snapshot::empty()), start);
@@ -220,6 +221,7 @@ fn the_least_recently_used_makes_room() {
         Limits {
             idle: Duration::from_secs(600),
             destinations: 2,
+            ..Limits::default()
         },
         start,
     );
@@ -247,4 +249,24 @@ fn the_least_recently_used_makes_room() {
         );
         assert!(session.wanted().count() <= 4);
     }
+}
+
+#[test]
+fn looked_up_names_take_no_destinations_place() {
+    let start = Instant::now();
+    let limits = Limits {
+        destinations: 2,
+        names: 3,
+        ..Limits::default()
+    };
+    let mut session = session(limits, start);
+    session.on(Event::Connected(&Snapshot::empty()), start);
+    session.on(Event::Want(name("routes/a:80")), start);
+    for n in 0..100 {
+        session.on(Event::Want(name(&format!("name/h{n}"))), start);
+    }
+    let wanted: Vec<_> = session.wanted().collect();
+    assert!(wanted.contains(&&name("routes/a:80")), "{wanted:?}");
+    let names = |name: &&&ResourceName| matches!(name, ResourceName::Name(_));
+    assert_eq!(wanted.iter().filter(names).count(), 3);
 }

@@ -76,6 +76,9 @@ impl Next {
             Decoded::Routes(table) => {
                 self.inner.tables.insert(name.clone(), Arc::new(table));
             }
+            Decoded::Name(addresses) => {
+                self.inner.names.insert(name.clone(), addresses);
+            }
             Decoded::Service(service) => {
                 self.touched.insert(service.host.clone());
                 self.inner
@@ -85,6 +88,11 @@ impl Next {
                     .set_service(Some(Arc::new(service)));
             }
             Decoded::Workload(workload) => self.set_workload(&Arc::new(workload)),
+            Decoded::Credential(credential) => {
+                self.inner
+                    .credentials
+                    .insert(name.clone(), Arc::new(credential));
+            }
         }
         true
     }
@@ -101,6 +109,9 @@ impl Next {
             ResourceName::Routes { .. } | ResourceName::Address(_) => {
                 self.inner.tables.remove(name);
             }
+            ResourceName::Name(_) => {
+                self.inner.names.remove(name);
+            }
             ResourceName::Service(host) => {
                 self.touched.insert(host.clone());
                 self.inner
@@ -108,6 +119,9 @@ impl Next {
                     .entry(host.clone())
                     .or_default()
                     .set_service(None);
+            }
+            ResourceName::Credential { .. } => {
+                self.inner.credentials.remove(name);
             }
             ResourceName::Workload(uid) => {
                 if let Some(workload) = self.inner.workloads.remove(uid.as_str()) {

@@ -4,11 +4,14 @@ mod apply;
 mod index;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use mesh_api::{Hostname, ResourceName, v1};
 
-use crate::ir::{Cluster, ClusterId, Gateway, Inbound, Mesh, RouteTable, Service, Workload};
+use crate::ir::{
+    Cluster, ClusterId, Credential, Gateway, Inbound, Mesh, RouteTable, Service, Workload,
+};
 use index::ServiceEntry;
 
 /// All resources that the proxy holds, at one revision. Cheap to clone; never changes.
@@ -27,8 +30,10 @@ struct Inner {
     inbound: Option<Arc<Inbound>>,
     gateway: Option<Arc<Gateway>>,
     tables: HashMap<ResourceName, Arc<RouteTable>>,
+    names: HashMap<ResourceName, Arc<[IpAddr]>>,
     services: HashMap<Hostname, ServiceEntry>,
     workloads: HashMap<Arc<str>, Arc<Workload>>,
+    credentials: HashMap<ResourceName, Arc<Credential>>,
 }
 
 /// What became of one response.
@@ -111,9 +116,20 @@ impl Snapshot {
         self.inner.gateway.as_ref()
     }
 
+    /// A certificate with its key, for a server of this gateway: a name `credential/…`.
+    pub fn credential(&self, name: &ResourceName) -> Option<&Arc<Credential>> {
+        self.inner.credentials.get(name)
+    }
+
     /// The routes of a destination: a name `routes/…` or `address/…`.
     pub fn table(&self, name: &ResourceName) -> Option<&Arc<RouteTable>> {
         self.inner.tables.get(name)
+    }
+
+    /// What is known of the addresses of a host name: `None` if it is not held, an empty list if
+    /// nobody declares the name with an address.
+    pub fn addresses(&self, name: &ResourceName) -> Option<&Arc<[IpAddr]>> {
+        self.inner.names.get(name)
     }
 
     /// A set of endpoints.

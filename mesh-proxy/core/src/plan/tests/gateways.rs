@@ -17,6 +17,7 @@ fn gateway(hosts: &[(&str, bool)]) -> Snapshot {
         port: 8080,
         protocol: v1::Protocol::Http.into(),
         hosts,
+        ..v1::GatewayListener::default()
     };
     let gateway = v1::Gateway {
         workload: "istio-system/gw".into(),

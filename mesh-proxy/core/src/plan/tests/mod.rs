@@ -1,6 +1,7 @@
 mod clusters;
 mod connections;
 mod gateways;
+mod gateways_tls;
 mod requests;
 
 use mesh_api::{Hostname, ResourceName, v1, v1::http_route, v1::resource::Body};

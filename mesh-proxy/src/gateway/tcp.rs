@@ -1,0 +1,79 @@
+//! Opaque bytes at a gateway: without TLS, inside TLS that it has ended, or TLS that it passes
+//! through.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use mesh_proxy_core::Reason;
+use mesh_proxy_core::labels::{Reporter, SecurityPolicy};
+use mesh_proxy_core::plan::{self, TcpAction};
+
+use super::arrived::Arrived;
+use crate::net::Stream;
+use crate::outbound::{self, Target};
+use crate::upstream::Carriage;
+
+/// Authorises the connection and carries its bytes to the destination that the routes name.
+pub(super) async fn serve(arrived: Rc<Arrived>, stream: Stream) {
+    let worker = &arrived.worker;
+    let carriage = carriage(&arrived, &stream);
+    if let Err(reason) = verdict(&arrived) {
+        return carriage.refuse(stream, reason, "");
+    }
+    let planned = plan::gateway_tcp(
+        &worker.shared.snapshot(),
+        arrived.point(),
+        &mut *worker.rng.borrow_mut(),
+    );
+    let cluster = match planned.action {
+        TcpAction::Forward(cluster) => cluster,
+        TcpAction::Passthrough => return carriage.refuse(stream, Reason::RouteNotFound, ""),
+        TcpAction::Refuse(reason) => return carriage.refuse(stream, reason, ""),
+    };
+    let target = Target {
+        host: cluster.id.host.clone(),
+        port: cluster.id.port,
+        original: None,
+    };
+    match outbound::endpoint(worker, &target, &cluster).await {
+        Ok(reached) => {
+            let cut = denied(&arrived);
+            reached.carry(worker, stream, carriage, cut).await;
+        }
+        Err(unreachable) => carriage.refuse(stream, unreachable.reason, &unreachable.failure),
+    }
+}
+
+/// The record of a connection that is not HTTP.
+pub(super) fn carriage(arrived: &Arrived, stream: &Stream) -> Carriage {
+    // Istio: gateways report as source.
+    let mut carriage = Carriage::begin(&arrived.worker, Reporter::Source, stream);
+    carriage.source = Arc::clone(&arrived.worker.own_labels);
+    carriage.security = SecurityPolicy::Unknown;
+    carriage.server_name = arrived.sni().unwrap_or_default().to_owned();
+    carriage
+}
+
+fn verdict(arrived: &Arrived) -> Result<(), Reason> {
+    let snapshot = arrived.worker.shared.snapshot();
+    let verdict = plan::gateway_authorize_tcp(&snapshot, &arrived.caller());
+    if verdict.allowed {
+        Ok(())
+    } else {
+        Err(verdict.reason.unwrap_or(Reason::AuthorizationDenied))
+    }
+}
+
+// Resolves when a new configuration denies what an older one allowed.
+async fn denied(arrived: &Arrived) -> Reason {
+    let mut epoch = arrived.worker.shared.epoch();
+    while epoch.changed().await.is_ok() {
+        if let Err(reason) = verdict(arrived) {
+            return reason;
+        }
+        if arrived.must_prove_more() {
+            return Reason::TlsSettingsChanged;
+        }
+    }
+    std::future::pending().await
+}

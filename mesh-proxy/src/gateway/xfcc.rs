@@ -1,0 +1,106 @@
+//! `x-forwarded-client-cert` of a gateway: who called, told to the service in Envoy's form
+//! (Istio: SANITIZE_SET with the certificate, its subject and its names).
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use mesh_api::SpiffeId;
+
+use crate::tls::ClientCertificate;
+
+/// The field's value for a client with a certificate.
+pub(super) fn value(own: Option<&SpiffeId>, client: &ClientCertificate) -> Option<HeaderValue> {
+    let mut text = String::with_capacity(2048);
+    if let Some(own) = own {
+        text.push_str("By=");
+        text.push_str(own.as_str());
+        text.push(';');
+    }
+    text.push_str("Hash=");
+    for byte in client.hash() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text.push_str(";Cert=\"");
+    percent_encoded_pem(&mut text, &client.der);
+    // The form of RFC 2253 has its own escapes, quotation marks among them.
+    let _ = write!(text, "\";Subject=\"{}\"", client.subject);
+    for uri in &client.uris {
+        let _ = write!(text, ";URI={}", quoted(uri));
+    }
+    for name in &client.dns {
+        let _ = write!(text, ";DNS={}", quoted(name));
+    }
+    HeaderValue::try_from(text).ok()
+}
+
+// A name with a separator must not look like another element.
+fn quoted(value: &str) -> String {
+    if value.contains([',', ';', '=', '"']) {
+        format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+    } else {
+        value.to_owned()
+    }
+}
+
+fn percent_encoded_pem(text: &mut String, der: &[u8]) {
+    text.push_str("-----BEGIN%20CERTIFICATE-----%0A");
+    for (index, character) in STANDARD.encode(der).chars().enumerate() {
+        if index > 0 && index % 64 == 0 {
+            text.push_str("%0A");
+        }
+        match character {
+            '+' => text.push_str("%2B"),
+            '/' => text.push_str("%2F"),
+            '=' => text.push_str("%3D"),
+            other => text.push(other),
+        }
+    }
+    text.push_str("%0A-----END%20CERTIFICATE-----%0A");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> ClientCertificate {
+        ClientCertificate {
+            der: vec![0xfb, 0xff, 0xbf, 0],
+            subject: r#"CN=a \"b\",O=c"#.to_owned(),
+            uris: vec!["spiffe://cluster.local/ns/a/sa/b".to_owned()],
+            dns: vec!["a.example.com".to_owned(), "x;URI=forged".to_owned()],
+            others: Vec::new(),
+            spki_hash: [0; 32],
+        }
+    }
+
+    #[test]
+    fn has_envoys_form() {
+        let own: SpiffeId = "spiffe://cluster.local/ns/istio-system/sa/gw"
+            .parse()
+            .unwrap();
+        let value = value(Some(&own), &client()).unwrap();
+        let text = value.to_str().unwrap();
+        assert!(text.starts_with(&format!("By={own};Hash=")), "{text}");
+        assert!(
+            text.contains(";Cert=\"-----BEGIN%20CERTIFICATE-----%0A%2B%2F%2BbAA%3D%3D%0A-----END")
+                || text.contains(";Cert=\"-----BEGIN%20CERTIFICATE-----%0A"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with(
+                ";Subject=\"CN=a \\\"b\\\",O=c\";URI=spiffe://cluster.local/ns/a/sa/b;DNS=a.example.com;DNS=\"x;URI=forged\""
+            ),
+            "{text}"
+        );
+        assert!(
+            !super::value(None, &client())
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .contains("By=")
+        );
+    }
+}

@@ -1,0 +1,221 @@
+//! Spans of requests that are recorded in a trace, and their way to a collector.
+//!
+//! A worker appends a span to a queue when its request has ended. The control thread sends what
+//! is there once a second, as OTLP over HTTP. A collector that is slow or away costs spans, which
+//! are counted, and never a request.
+
+mod otlp;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use mesh_proxy_core::labels::Reporter;
+use mesh_proxy_core::trace::SpanContext;
+use prometheus_client::metrics::counter::Counter;
+use tokio::time::MissedTickBehavior;
+
+use super::lock;
+use super::record::RequestRecord;
+use crate::net::{ConnectError, Dialer, connect, lookup};
+use crate::settings::{Settings, TraceEndpoint};
+
+/// What may wait for the collector: some seconds of heavy traffic.
+const LONGEST_QUEUE: usize = 8_192;
+/// Spans in one message.
+const BATCH: usize = 512;
+const PERIOD: Duration = Duration::from_secs(1);
+const CONNECT: Duration = Duration::from_secs(2);
+const ANSWER: Duration = Duration::from_secs(5);
+const LAST_CALL: Duration = Duration::from_secs(2);
+
+/// Where workers leave spans.
+#[derive(Clone)]
+pub(super) struct SpanQueue {
+    spans: Arc<Mutex<Vec<otlp::Span>>>,
+    dropped: Counter,
+}
+
+/// Takes spans to the collector. Runs on the control thread.
+pub struct SpanExporter {
+    queue: SpanQueue,
+    endpoint: TraceEndpoint,
+    resource: otlp::Resource,
+    dialer: Dialer,
+    exported: Counter,
+    failing: bool,
+}
+
+/// Why spans did not arrive.
+#[derive(Debug, thiserror::Error)]
+enum ExportError {
+    #[error("cannot look up {host}: {source}")]
+    Lookup {
+        host: String,
+        source: std::io::Error,
+    },
+    #[error("{0} has no address")]
+    NoAddress(String),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("no answer: {0}")]
+    Http(#[from] hyper::Error),
+    #[error("cannot ask: {0}")]
+    Request(#[from] http::Error),
+    #[error("no answer within {ANSWER:?}")]
+    Timeout,
+    #[error("the collector answered {0}")]
+    Refused(StatusCode),
+}
+
+// === impl SpanQueue ===
+
+impl SpanQueue {
+    pub(super) fn new(dropped: Counter) -> Self {
+        Self {
+            spans: Arc::default(),
+            dropped,
+        }
+    }
+
+    /// Keeps what is told of a recorded request.
+    pub(super) fn push(&self, context: &SpanContext, record: &RequestRecord<'_>) {
+        let span = otlp::Span::new(context, record);
+        let mut spans = lock(&self.spans);
+        if spans.len() < LONGEST_QUEUE {
+            spans.push(span);
+        } else {
+            drop(spans);
+            self.dropped.inc();
+        }
+    }
+
+    fn take(&self) -> Vec<otlp::Span> {
+        std::mem::take(&mut *lock(&self.spans))
+    }
+}
+
+// === impl SpanExporter ===
+
+impl SpanExporter {
+    pub(super) fn new(
+        queue: SpanQueue,
+        endpoint: TraceEndpoint,
+        settings: &Settings,
+        exported: Counter,
+    ) -> Self {
+        Self {
+            queue,
+            endpoint,
+            resource: otlp::Resource::of(settings),
+            dialer: Dialer {
+                mark: settings.own_mark,
+                source: None,
+            },
+            exported,
+            failing: false,
+        }
+    }
+
+    /// Sends what is there, once a second. Drop it to stop.
+    pub async fn run(&mut self) {
+        let mut ticks = tokio::time::interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.send().await;
+        }
+    }
+
+    /// Sends the last spans, for two seconds at most.
+    pub async fn finish(mut self) {
+        if tokio::time::timeout(LAST_CALL, self.send()).await.is_err() {
+            tracing::debug!("the last spans did not reach the collector in time");
+        }
+    }
+
+    async fn send(&mut self) {
+        let spans = self.queue.take();
+        for batch in spans.chunks(BATCH) {
+            match self.export(batch).await {
+                Ok(()) => {
+                    self.exported.inc_by(batch.len() as u64);
+                    if self.failing {
+                        tracing::info!(collector = %self.endpoint, "spans arrive again");
+                    }
+                    self.failing = false;
+                }
+                Err(error) => {
+                    // They are not kept: newer ones tell more.
+                    self.queue.dropped.inc_by(batch.len() as u64);
+                    if !self.failing {
+                        tracing::warn!(collector = %self.endpoint, %error, "spans do not arrive");
+                    }
+                    self.failing = true;
+                }
+            }
+        }
+    }
+
+    async fn export(&self, spans: &[otlp::Span]) -> Result<(), ExportError> {
+        let body = otlp::message(&self.resource, spans);
+        let exchange = self.exchange(Bytes::from(body));
+        let status = tokio::time::timeout(ANSWER, exchange)
+            .await
+            .map_err(|_| ExportError::Timeout)??;
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(ExportError::Refused(status))
+        }
+    }
+
+    async fn exchange(&self, body: Bytes) -> Result<StatusCode, ExportError> {
+        let TraceEndpoint { host, port, path } = &self.endpoint;
+        let addresses = lookup(host, *port)
+            .await
+            .map_err(|source| ExportError::Lookup {
+                host: host.clone(),
+                source,
+            })?;
+        let address = addresses
+            .first()
+            .ok_or_else(|| ExportError::NoAddress(host.clone()))?;
+        let stream = connect(*address, CONNECT, self.dialer).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header(HOST, format!("{host}:{port}"))
+            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_LENGTH, body.len())
+            .body(Full::new(body))?;
+        let answer = async {
+            let response = sender.send_request(request).await?;
+            let status = response.status();
+            // Read, so that the connection ends well; what it says is of no use.
+            let _ = Limited::new(response.into_body(), 64 * 1024)
+                .collect()
+                .await;
+            Ok(status)
+        };
+        tokio::pin!(answer, connection);
+        tokio::select! {
+            answer = &mut answer => answer,
+            _ = &mut connection => answer.await,
+        }
+    }
+}
+
+/// OpenTelemetry's kind of span: 2 for the server's side, 3 for the client's.
+fn kind(reporter: Reporter) -> u8 {
+    match reporter {
+        Reporter::Source => 3,
+        Reporter::Destination => 2,
+    }
+}
