@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use listener::AdminListener;
 
+use crate::kubernetes::{ClusterError, ClusterHandle};
 use crate::logging::LogControl;
 use crate::metrics::{CONTENT_TYPE, Metrics};
 use crate::publish::Published;
@@ -35,6 +36,7 @@ pub(crate) struct Admin {
     pub(crate) registry: Registry,
     pub(crate) metrics: Metrics,
     pub(crate) look: Option<LookHandle>,
+    pub(crate) cluster: Option<ClusterHandle>,
     pub(crate) log: Option<LogControl>,
     pub(crate) shutdown: CancellationToken,
 }
@@ -53,20 +55,37 @@ struct LogQuery {
 type Shared = State<Arc<Admin>>;
 
 /// The interface as a service.
-pub(crate) fn router(admin: Admin) -> Router {
-    Router::new()
+pub(crate) fn router(admin: &Arc<Admin>) -> Router {
+    probes()
         .route("/", get(index))
         .route("/v1/status", get(status))
         .route("/v1/proxies", get(proxies))
         .route("/v1/problems", get(problems))
         .route("/v1/services", get(services))
         .route("/v1/wait", get(wait))
+        .route("/debug/world", get(world))
+        .route("/log", post(log))
+        .with_state(Arc::clone(admin))
+}
+
+/// Metrics and probes only: for listeners that others than the operator reach.
+pub(crate) fn monitoring(admin: &Arc<Admin>) -> Router {
+    probes()
+        .route("/", get(monitoring_index))
+        .with_state(Arc::clone(admin))
+}
+
+fn probes() -> Router<Arc<Admin>> {
+    Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .route("/debug/world", get(world))
-        .route("/log", post(log))
-        .with_state(Arc::new(admin))
+}
+
+async fn monitoring_index() -> &'static str {
+    "meshd\n\
+     GET  /metrics          OpenMetrics\n\
+     GET  /healthz /readyz  probes\n"
 }
 
 async fn index() -> &'static str {
@@ -96,15 +115,25 @@ async fn problems(State(admin): Shared) -> Json<ProblemList> {
     })
 }
 
+/// Whether proxies may come, and if not, a line for each reason.
 async fn ready(State(admin): Shared) -> Response {
-    match admin.shutdown.is_cancelled() {
-        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response(),
-        false => "ok\n".into_response(),
+    let reasons = match (admin.shutdown.is_cancelled(), &admin.cluster) {
+        (true, _) => vec!["stopping".to_owned()],
+        (false, Some(cluster)) => cluster.missing(),
+        (false, None) => Vec::new(),
+    };
+    match reasons.is_empty() {
+        true => "ok\n".into_response(),
+        false => {
+            let text = reasons.join("\n") + "\n";
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
     }
 }
 
 /// Answers once every live proxy runs the revision, or with 504 when the time is over. Without a
-/// revision: the one with every change of a file made before the call.
+/// revision: the one with every change of a file, and of an object of the API server, made
+/// before the call. With 503 if the API server cannot be asked.
 async fn wait(State(admin): Shared, Query(query): Query<WaitQuery>) -> Response {
     let limit = Duration::from_secs(query.timeout.unwrap_or(30).min(LONGEST_WAIT));
     let arrival = async {
@@ -114,21 +143,26 @@ async fn wait(State(admin): Shared, Query(query): Query<WaitQuery>) -> Response 
                 if let Some(look) = &admin.look {
                     look.catch_up().await;
                 }
+                if let Some(cluster) = &admin.cluster {
+                    cluster.catch_up().await?;
+                }
                 admin.published.borrow().revision
             }
         };
         admin.reached(revision).await;
+        Ok::<(), ClusterError>(())
     };
     let reached = tokio::select! {
-        reached = timeout(limit, arrival) => reached.is_ok(),
-        () = admin.shutdown.cancelled() => false,
+        reached = timeout(limit, arrival) => reached,
+        () = admin.shutdown.cancelled() => {
+            return (StatusCode::GATEWAY_TIMEOUT, Json(admin.status())).into_response();
+        }
     };
-    let code = if reached {
-        StatusCode::OK
-    } else {
-        StatusCode::GATEWAY_TIMEOUT
-    };
-    (code, Json(admin.status())).into_response()
+    match reached {
+        Ok(Ok(())) => Json(admin.status()).into_response(),
+        Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+        Err(_) => (StatusCode::GATEWAY_TIMEOUT, Json(admin.status())).into_response(),
+    }
 }
 
 async fn services(State(admin): Shared) -> Json<Value> {

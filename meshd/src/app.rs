@@ -5,36 +5,40 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use mesh_api::SpiffeId;
 use mesh_ca::listen::{Access, BoundAddress, ListenAddress, ListenError, Listener};
 use mesh_ca::tls::{Incoming, IncomingOptions, ServerTls, TlsError};
-use mesh_ca::{
-    Authority, AuthorityError, AuthorityOptions, CertificateAuthority, FileError, JoinTokens,
-    RenewError, ServerName, keep_forgetting, keep_renewed,
-};
+use mesh_ca::{Authority, AuthorityError, CertificateAuthority, FileError, JoinTokens, RenewError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
+use tonic::transport::server::Router;
 
 use crate::admin::{self, Admin, AdminListener};
-use crate::authority::{ExternalAuthorityError, ExternalIdentity};
+use crate::authority::ExternalAuthorityError;
 use crate::clock;
 use crate::discovery::{DiscoveryService, Shared};
-use crate::last_good::{LastGood, LastGoodError};
+use crate::identity::{Identity, server_name};
+use crate::kubernetes::{
+    self, AuthorityStoreError, Cluster, ClusterError, ClusterHandle, WebhookError, webhook,
+};
+use crate::last_good::{LastGood, LastGoodError, Quarantine};
 use crate::logging::LogControl;
 use crate::metrics::{DiscoveryMetrics, Metrics, Sources};
 use crate::publish::{ConfigHandle, Message, Published, Publisher};
+use crate::registration::{Registrar, RegistrationError, Registrations};
 use crate::registry::Registry;
 use crate::revision::{RevisionError, Revisions};
-use crate::settings::{AuthoritySettings, Settings};
+use crate::settings::Settings;
 use crate::source::{LookHandle, Scanner, SourceError, Watcher};
 
 /// How long open calls may take at the end.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long giving back what others wait for may take at the end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Why a control plane cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -61,9 +65,15 @@ pub enum BuildError {
     /// The last good configuration of an earlier process cannot be read.
     #[error(transparent)]
     LastGood(#[from] LastGoodError),
+    /// The workloads that registered themselves with an earlier process cannot be read.
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
     /// The authority cannot be opened.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// The authority in the cluster cannot be opened.
+    #[error(transparent)]
+    AuthorityInCluster(#[from] AuthorityStoreError),
     /// The token key cannot be opened.
     #[error(transparent)]
     Tokens(#[from] FileError),
@@ -85,6 +95,12 @@ pub enum BuildError {
     /// The operating system does not say where we listen.
     #[error("cannot find out where the control plane listens: {0}")]
     Address(io::Error),
+    /// The cluster cannot be used.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The admission webhooks cannot be served.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// A setting does not fit.
     #[error("{0}")]
     Setting(String),
@@ -117,8 +133,16 @@ pub struct Bound {
     pub discovery_addrs: Vec<BoundAddress>,
     /// Where the operator's interface is served, in the order of the settings.
     pub admin_addrs: Vec<BoundAddress>,
+    /// Where metrics and probes are served, in the order of the settings.
+    pub monitoring_addrs: Vec<BoundAddress>,
+    /// Where admission webhooks are served, if they are.
+    pub webhook_addr: Option<BoundAddress>,
     discovery: Vec<Listener>,
     admin: Vec<Listener>,
+    monitoring: Vec<Listener>,
+    cluster: Option<Cluster>,
+    quarantine: watch::Receiver<Quarantine>,
+    webhook: Option<webhook::Server>,
     tls: ServerTls,
     identity: Identity,
     config: ConfigHandle,
@@ -127,18 +151,10 @@ pub struct Bound {
     published: watch::Receiver<Arc<Published>>,
     watcher: Option<(Watcher, Scanner)>,
     look: Option<LookHandle>,
+    registrar: Registrar,
+    registrations: Registrations,
     log: Option<LogControl>,
     _lock: File,
-}
-
-enum Identity {
-    Own {
-        authority: Arc<Authority>,
-        tokens: Arc<JoinTokens>,
-        name: ServerName,
-        renew_at: SystemTime,
-    },
-    External(Box<ExternalIdentity>),
 }
 
 // === impl App ===
@@ -149,32 +165,47 @@ impl App {
     ///
     /// # Errors
     /// A [`BuildError`] that names the file or address, and what to do.
-    pub async fn build(settings: Settings) -> Result<Bound, BuildError> {
+    pub async fn build(mut settings: Settings) -> Result<Bound, BuildError> {
+        let cluster = match &settings.kubernetes {
+            Some(kubernetes) => Some(Cluster::open(kubernetes, &mut settings.mesh).await?),
+            None => None,
+        };
         let lock = open_state(&settings.state_dir)?;
         let revisions = Revisions::open(&settings.state_dir)?;
         let last_good = LastGood::open(&settings.state_dir)?;
-        let (identity, tls) = Identity::open(&settings).await?;
+        let quarantine = last_good.quarantine();
+        let (registrar, registrations, registered) = Registrar::open(&settings.state_dir)?;
+        let (identity, tls) = Identity::open(&settings, cluster.as_ref()).await?;
         let scanner = Scanner::new(&settings.config)?;
         // Watch first, look second: so nothing between is lost.
         let watching = (!settings.config.is_empty()).then(|| Watcher::new(&scanner));
         let (watcher, look) = watching.unzip();
         let mut mesh = settings.mesh.clone();
-        mesh.roots_der = identity.roots_der().to_vec();
+        mesh.roots_der = identity.roots_der();
         let (publisher, published, scanner) = tokio::task::spawn_blocking(move || {
             let mut scanner = scanner;
-            let scan = scanner.scan(clock::instant(), &Default::default());
-            let (publisher, published) = Publisher::new(mesh, revisions, last_good, scan.changes);
+            let mut first = scanner.scan(clock::instant(), &Default::default()).changes;
+            first.extend(registered);
+            let (publisher, published) = Publisher::new(mesh, revisions, last_good, first);
             (publisher, published, scanner)
         })
         .await?;
         let (config, messages) = ConfigHandle::channel();
         let discovery = bind(&settings.discovery, Access::Anybody).await?;
         let admin = bind(&settings.admin, Access::Owner).await?;
+        let monitoring = bind(&settings.monitoring, Access::Anybody).await?;
+        let webhook = bind_webhook(&settings, &identity).await?;
         Ok(Bound {
             discovery_addrs: addresses(&discovery)?,
             admin_addrs: addresses(&admin)?,
+            monitoring_addrs: addresses(&monitoring)?,
+            webhook_addr: webhook.as_ref().map(|webhook| webhook.address().clone()),
             discovery,
             admin,
+            monitoring,
+            cluster,
+            quarantine,
+            webhook,
             tls,
             identity,
             config,
@@ -183,10 +214,31 @@ impl App {
             published,
             watcher: watcher.map(|watcher| (watcher, scanner)),
             look,
+            registrar,
+            registrations,
             log: None,
             _lock: lock,
         })
     }
+}
+
+async fn bind_webhook(
+    settings: &Settings,
+    identity: &Identity,
+) -> Result<Option<webhook::Server>, BuildError> {
+    let address = settings
+        .kubernetes
+        .as_ref()
+        .and_then(|kubernetes| kubernetes.webhook.as_ref());
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let authority = match identity {
+        Identity::Own { authority, .. } => Some(authority),
+        Identity::External(_) => None,
+    };
+    let name = server_name(settings)?;
+    Ok(Some(webhook::Server::bind(address, authority, name).await?))
 }
 
 /// Makes the state directory and takes it for us alone.
@@ -230,66 +282,6 @@ fn addresses(listeners: &[Listener]) -> Result<Vec<BoundAddress>, BuildError> {
         .map_err(BuildError::Address)
 }
 
-// === impl Identity ===
-
-impl Identity {
-    async fn open(settings: &Settings) -> Result<(Self, ServerTls), BuildError> {
-        match &settings.authority {
-            AuthoritySettings::Own {
-                dir,
-                default_ttl,
-                max_ttl,
-            } => {
-                let dir = dir.clone().unwrap_or_else(|| settings.state_dir.join("ca"));
-                let options = AuthorityOptions {
-                    trust_domain: settings.trust_domain().clone(),
-                    default_ttl: *default_ttl,
-                    max_ttl: *max_ttl,
-                    ..AuthorityOptions::default()
-                };
-                let authority = Arc::new(Authority::open(&dir, &options)?);
-                let tokens = Arc::new(JoinTokens::open(&dir)?);
-                let tls = ServerTls::new(authority.roots_der())?;
-                let identity = SpiffeId::new(
-                    settings.trust_domain(),
-                    &settings.mesh.root_namespace,
-                    "meshd",
-                )
-                .map_err(|error| BuildError::Setting(error.to_string()))?;
-                let mut dns_names = vec!["meshd".to_owned(), "localhost".to_owned()];
-                dns_names.extend(settings.dns_names.iter().cloned());
-                let name = ServerName {
-                    identity,
-                    dns_names,
-                };
-                let renew_at = name.present(&authority, &tls)?;
-                Ok((
-                    Self::Own {
-                        authority,
-                        tokens,
-                        name,
-                        renew_at,
-                    },
-                    tls,
-                ))
-            }
-            AuthoritySettings::External(external) => {
-                let identity = ExternalIdentity::join(external.clone()).await?;
-                let tls = ServerTls::new(identity.roots_der())?;
-                identity.present(&tls)?;
-                Ok((Self::External(Box::new(identity)), tls))
-            }
-        }
-    }
-
-    fn roots_der(&self) -> &[Vec<u8>] {
-        match self {
-            Self::Own { authority, .. } => authority.roots_der(),
-            Self::External(identity) => identity.roots_der(),
-        }
-    }
-}
-
 // === impl Bound ===
 
 impl Bound {
@@ -311,7 +303,7 @@ impl Bound {
     }
 
     /// The roots that peers trust, DER.
-    pub fn roots_der(&self) -> &[Vec<u8>] {
+    pub fn roots_der(&self) -> Vec<Vec<u8>> {
         self.identity.roots_der()
     }
 
@@ -334,70 +326,120 @@ impl Bound {
         let (config, published) = (self.config.clone(), self.published.clone());
         let registry = Registry::new();
         let discovery_metrics = Arc::new(DiscoveryMetrics::new());
-        let mut chores = JoinSet::new();
+        let (mut chores, mut last_words) = (JoinSet::new(), JoinSet::new());
+        let authority = self.authority().map(|(authority, _)| Arc::clone(authority));
         let certificates = self.identity.serve(&self.tls, &config, &mut chores);
+        let cluster = self.cluster.map(|cluster| {
+            let links = kubernetes::Links {
+                config: config.clone(),
+                published: published.clone(),
+                authority,
+                quarantine: self.quarantine,
+                webhook: self.webhook,
+                shutdown: shutdown.clone(),
+            };
+            kubernetes::start(&cluster, links, &mut chores, &mut last_words)
+        });
         let metrics = Metrics::new(Sources {
             published: published.clone(),
             registry: registry.clone(),
             discovery: Arc::clone(&discovery_metrics),
             issue: certificates.as_ref().map(CertificateAuthority::counters),
+            cluster: cluster.as_ref().map(|cluster| Arc::clone(&cluster.metrics)),
         });
         let service = DiscoveryService::new(Shared {
             published: published.clone(),
             registry: registry.clone(),
+            registrations: self.registrations,
             metrics: discovery_metrics,
             shutdown: shutdown.clone(),
         });
-        let admin = Admin {
-            published,
-            registry,
-            metrics,
-            look: self.look,
-            log: self.log,
-            shutdown: shutdown.clone(),
-        };
+        let router = Server::builder()
+            // A proxy that vanished without a word is noticed within 20 s.
+            .http2_keepalive_interval(Some(Duration::from_secs(10)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+            .max_concurrent_streams(64)
+            .add_service(service.into_server())
+            .add_optional_service(certificates.clone().map(CertificateAuthority::into_server))
+            .add_optional_service(certificates.map(CertificateAuthority::into_istio_server));
 
         let (publisher, messages) = (self.publisher, self.messages);
         let publishing = tokio::task::spawn_blocking(move || publisher.run(messages));
         if let Some((watcher, scanner)) = self.watcher {
             chores.spawn(watcher.run(scanner, config.clone()));
         }
+        chores.spawn(self.registrar.run(config.clone(), shutdown.clone()));
         let mut servers = JoinSet::new();
         for listener in self.discovery {
             let incoming = Incoming::new(listener, self.tls.clone(), IncomingOptions::default());
-            let stop = shutdown.clone();
-            let router = Server::builder()
-                // A proxy that vanished without a word is noticed within 20 s.
-                .http2_keepalive_interval(Some(Duration::from_secs(10)))
-                .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-                .max_concurrent_streams(64)
-                .add_service(service.clone().into_server())
-                .add_optional_service(certificates.clone().map(CertificateAuthority::into_server));
-            servers.spawn(async move {
-                router
-                    .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
-                    .await
-                    .map_err(RunError::from)
-            });
+            let (router, cluster, stop) = (router.clone(), cluster.clone(), shutdown.clone());
+            servers.spawn(serve_discovery(incoming, router, cluster, stop));
         }
-        let router = admin::router(admin);
-        for listener in self.admin {
-            let (router, stop) = (router.clone(), shutdown.clone());
-            servers.spawn(async move {
-                let serving = axum::serve(AdminListener(listener), router);
-                serving
-                    .with_graceful_shutdown(stop.cancelled_owned())
-                    .await
-                    .map_err(RunError::from)
-            });
-        }
+        let admin = Arc::new(Admin {
+            published,
+            registry,
+            metrics,
+            look: self.look,
+            cluster,
+            log: self.log,
+            shutdown: shutdown.clone(),
+        });
+        serve_http(self.admin, &admin::router(&admin), &shutdown, &mut servers);
+        let monitoring = admin::monitoring(&admin);
+        serve_http(self.monitoring, &monitoring, &shutdown, &mut servers);
         let result = wait(servers, &shutdown).await;
         // Chores hold nothing that must be finished.
         chores.shutdown().await;
+        finish(last_words).await;
         if config.send(Message::Stop).await.is_ok() {
             publishing.await?;
         }
         result
+    }
+}
+
+async fn serve_discovery(
+    incoming: Incoming,
+    router: Router,
+    cluster: Option<ClusterHandle>,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    // Before everything is known, a proxy would be told that what is missing is gone.
+    if let Some(cluster) = cluster {
+        tokio::select! {
+            () = cluster.synced() => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+    }
+    router
+        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+        .await
+        .map_err(RunError::from)
+}
+
+fn serve_http(
+    listeners: Vec<Listener>,
+    router: &axum::Router,
+    shutdown: &CancellationToken,
+    servers: &mut JoinSet<Result<(), RunError>>,
+) {
+    for listener in listeners {
+        let (router, stop) = (router.clone(), shutdown.clone());
+        servers.spawn(async move {
+            let serving = axum::serve(AdminListener(listener), router);
+            serving
+                .with_graceful_shutdown(stop.cancelled_owned())
+                .await
+                .map_err(RunError::from)
+        });
+    }
+}
+
+/// Lets tasks that have noticed the shutdown say what they still have to, for a while.
+async fn finish(mut last_words: JoinSet<()>) {
+    let all = async { while last_words.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
+        tracing::warn!("the API server did not take everything in time");
     }
 }
 
@@ -424,38 +466,6 @@ async fn wait(
             () = &mut overdue => {
                 tracing::warn!("some calls did not end in time");
                 return Ok(());
-            }
-        }
-    }
-}
-
-impl Identity {
-    /// Begins to renew the certificate, and gives the service if certificates are served here.
-    fn serve(
-        self,
-        tls: &ServerTls,
-        config: &ConfigHandle,
-        chores: &mut JoinSet<()>,
-    ) -> Option<CertificateAuthority> {
-        match self {
-            Self::Own {
-                authority,
-                tokens,
-                name,
-                renew_at,
-            } => {
-                chores.spawn(keep_renewed(
-                    name,
-                    Arc::clone(&authority),
-                    tls.clone(),
-                    renew_at,
-                ));
-                chores.spawn(keep_forgetting(Arc::clone(&tokens)));
-                Some(CertificateAuthority::new(authority, tokens))
-            }
-            Self::External(identity) => {
-                chores.spawn(identity.keep_renewed(tls.clone(), config.clone()));
-                None
             }
         }
     }

@@ -10,7 +10,7 @@ use mesh_api::v1::certificate_service_client::CertificateServiceClient;
 use mesh_api::v1::{SignRequest, SignResponse};
 use mesh_ca::listen::{ListenAddress, Socket};
 use mesh_ca::tls::{ServerTls, TlsError};
-use mesh_ca::{KeyError, SecretKey};
+use mesh_ca::{Authority, KeyError, SecretKey};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -176,6 +176,25 @@ impl ExternalIdentity {
         renewed.present(tls)?;
         *self = renewed;
         Ok(roots_changed)
+    }
+}
+
+/// Tells the proxies of the roots of an authority in this process whenever they change. Runs
+/// until dropped.
+pub(crate) async fn keep_roots_published(authority: Arc<Authority>, config: ConfigHandle) {
+    let mut changes = authority.changes();
+    // They may have changed since the configuration was loaded.
+    changes.mark_changed();
+    let mut published = None;
+    while changes.changed().await.is_ok() {
+        let roots = authority.roots_der();
+        if published.as_ref() == Some(&roots) {
+            continue;
+        }
+        if config.send(Message::Roots(roots.to_vec())).await.is_err() {
+            return;
+        }
+        published = Some(roots);
     }
 }
 

@@ -9,20 +9,22 @@ use mesh_api::v1::OutboundPolicy;
 use mesh_api::{TrustDomain, WorkloadName};
 use mesh_ca::listen::{ListenAddress, raise_descriptor_limit};
 use mesh_ca::{OutputFormat, parse_duration};
-use meshd_core::MeshSettings;
+use meshd_core::{IngressSettings, MeshSettings};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, BuildError, RunError};
 use crate::authority::ExternalAuthority;
+use crate::kubernetes::{ClusterAccess, KubernetesSettings};
 use crate::logging::LogControl;
 use crate::settings::{AuthoritySettings, Settings};
+use crate::tokens::{TokensArgs, TokensError};
 
 /// Subcommands of `meshd`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Runs the control plane
     #[command(
-        after_help = "Examples:\n  meshd run --config ./config --state-dir ./state\n  meshd run --config ./config --state-dir ./state --listen 127.0.0.1:15012 --admin 127.0.0.1:15014\n  meshd run --config ./config --state-dir ./state --ca https://ca:15012 --ca-roots root.pem --ca-token token"
+        after_help = "Examples:\n  meshd run --config ./config --state-dir ./state\n  meshd run --config ./config --state-dir ./state --listen 127.0.0.1:15012 --admin 127.0.0.1:15014\n  meshd run --kubernetes --state-dir /var/lib/mesh --listen 0.0.0.0:15012 --admin 127.0.0.1:15000 --monitoring 0.0.0.0:15014\n  meshd run --config ./config --state-dir ./state --ca https://ca:15012 --ca-roots root.pem --ca-token token"
     )]
     Run(Box<RunArgs>),
     /// Makes a join token for one workload
@@ -30,6 +32,14 @@ pub enum Command {
         after_help = "Examples:\n  meshd token --state-dir ./state --workload default/reviews-v1 --service-account reviews\n  meshd token --state-dir ./state --workload default/web -o json"
     )]
     Token(TokenArgs),
+    /// Makes join tokens for several workloads, a file each, and the roots to trust
+    #[command(
+        after_help = "Examples:\n  meshd tokens --state-dir ./state --into ./join default/reviews-v1=bookinfo-reviews default/web\n\nIt can run before the control plane has ever started."
+    )]
+    Tokens(TokensArgs),
+    /// Prints the definitions of Istio's kinds that the mesh reads, for clusters without Istio
+    #[command(after_help = "Examples:\n  meshd crds | kubectl apply --server-side -f -")]
+    Crds,
 }
 
 /// Arguments of `run`.
@@ -59,6 +69,15 @@ pub struct RunArgs {
         value_name = "ADDRESS"
     )]
     pub admin: Vec<ListenAddress>,
+    /// Where to serve metrics and probes only, for Prometheus and the kubelet; may be given more
+    /// than once
+    #[arg(
+        long,
+        env = "MESHD_MONITORING",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
+    pub monitoring: Vec<ListenAddress>,
     /// Trust domain of the mesh
     #[arg(
         long,
@@ -70,9 +89,10 @@ pub struct RunArgs {
     /// Another name of the same trust domain; may be given more than once
     #[arg(long = "trust-domain-alias", value_name = "NAME")]
     pub trust_domain_aliases: Vec<TrustDomain>,
-    /// Namespace whose policies hold for the whole mesh
-    #[arg(long, default_value = "istio-system", value_name = "NAME")]
-    pub root_namespace: String,
+    /// Namespace whose policies hold for the whole mesh [default: that of --namespace, which is
+    /// istio-system]
+    #[arg(long, env = "MESHD_ROOT_NAMESPACE", value_name = "NAME")]
+    pub root_namespace: Option<String>,
     /// Suffix of the names of services
     #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
     pub cluster_domain: String,
@@ -109,9 +129,102 @@ pub struct RunArgs {
     /// A further DNS name of this server, for its certificate; may be given more than once
     #[arg(long = "dns-name", value_name = "NAME")]
     pub dns_names: Vec<String>,
+    /// What a cluster needs.
+    #[command(flatten)]
+    pub kubernetes: KubernetesArgs,
     /// Print a line `ready {json}` on stdout once everything is bound
     #[arg(long)]
     pub print_ready: bool,
+}
+
+/// Arguments of `run` for Kubernetes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Kubernetes")]
+pub struct KubernetesArgs {
+    /// Read configuration from the API server too, and write status back
+    #[arg(long = "kubernetes", env = "MESHD_KUBERNETES")]
+    pub enabled: bool,
+    /// Kubeconfig of the cluster [default: what KUBECONFIG names, or the pod's service account]
+    #[arg(
+        long,
+        env = "MESHD_KUBECONFIG",
+        requires = "enabled",
+        value_name = "FILE"
+    )]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig [default: its current one]
+    #[arg(long, env = "MESHD_CONTEXT", requires = "enabled", value_name = "NAME")]
+    pub context: Option<String>,
+    /// Namespace in which the mesh is installed
+    #[arg(
+        long,
+        env = "MESHD_NAMESPACE",
+        default_value = "istio-system",
+        value_name = "NAME"
+    )]
+    pub namespace: String,
+    /// Name of this revision of the mesh; workloads choose it by the label istio.io/rev
+    #[arg(
+        long,
+        env = "MESHD_REVISION",
+        default_value = "mesh",
+        value_name = "NAME"
+    )]
+    pub revision: String,
+    /// Leave workloads that name no revision (istio-injection=enabled) to another mesh
+    #[arg(long, env = "MESHD_NO_DEFAULT_REVISION")]
+    pub no_default_revision: bool,
+    /// Name of the cluster, for metrics
+    #[arg(
+        long,
+        env = "MESHD_CLUSTER_NAME",
+        default_value = "Kubernetes",
+        value_name = "NAME"
+    )]
+    pub cluster_name: String,
+    /// Name of this replica: that of its pod [default: the host's name]
+    #[arg(long, env = "MESHD_INSTANCE", value_name = "NAME")]
+    pub instance: Option<String>,
+    /// Where to serve admission webhooks, for example 0.0.0.0:15017
+    #[arg(
+        long,
+        env = "MESHD_WEBHOOK",
+        requires = "enabled",
+        value_name = "ADDRESS"
+    )]
+    pub webhook: Option<ListenAddress>,
+    /// File with what is injected into pods, YAML
+    #[arg(
+        long,
+        env = "MESHD_INJECT_CONFIG",
+        requires = "enabled",
+        value_name = "FILE"
+    )]
+    pub inject_config: Option<PathBuf>,
+    /// Namespace whose Secrets may be read for gateways; may be given more than once
+    /// [default: all namespaces]
+    #[arg(
+        long = "secret-namespace",
+        env = "MESHD_SECRET_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
+    pub secret_namespaces: Vec<String>,
+    /// Audience of the tokens by which pods get certificates; may be given more than once
+    #[arg(
+        long = "token-audience",
+        env = "MESHD_TOKEN_AUDIENCES",
+        value_delimiter = ',',
+        default_value = "istio-ca",
+        value_name = "NAME"
+    )]
+    pub token_audiences: Vec<String>,
+    /// Do not write the status of objects
+    #[arg(long, env = "MESHD_NO_STATUS")]
+    pub no_status: bool,
+    /// Do not write the roots of trust into every namespace
+    #[arg(long, env = "MESHD_NO_ROOT_CONFIG_MAPS")]
+    pub no_root_config_maps: bool,
 }
 
 /// What happens to destinations that nobody declared (Istio: outboundTrafficPolicy.mode).
@@ -163,6 +276,9 @@ pub enum CommandError {
     /// No token was made.
     #[error(transparent)]
     Token(#[from] mesh_ca::CommandError),
+    /// The tokens are not there.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// The result cannot be printed.
     #[error("cannot print the result: {0}")]
     Print(#[from] std::io::Error),
@@ -186,6 +302,12 @@ impl Command {
                 args.run(log, shutdown).await
             }
             Self::Token(args) => args.run(&mut std::io::stdout()),
+            Self::Tokens(args) => Ok(args.run(&mut std::io::stdout())?),
+            Self::Crds => {
+                let yaml = crate::kubernetes::crds_yaml().map_err(std::io::Error::from)?;
+                std::io::stdout().write_all(yaml.as_bytes())?;
+                Ok(())
+            }
         }
     }
 }
@@ -233,6 +355,9 @@ impl RunArgs {
 impl From<RunArgs> for Settings {
     fn from(args: RunArgs) -> Self {
         let defaults = Self::new(args.state_dir);
+        let root_namespace = args
+            .root_namespace
+            .unwrap_or_else(|| args.kubernetes.namespace.clone());
         let external = args.ca.zip(args.ca_roots).zip(args.ca_token);
         Self {
             config: args.config,
@@ -246,15 +371,18 @@ impl From<RunArgs> for Settings {
             } else {
                 args.admin
             },
+            monitoring: args.monitoring,
             state_dir: defaults.state_dir,
             mesh: MeshSettings {
                 trust_domain: args.trust_domain,
                 trust_domain_aliases: args.trust_domain_aliases,
-                root_namespace: args.root_namespace,
+                root_namespace,
                 cluster_domain: args.cluster_domain,
                 outbound_policy: args.outbound_policy.into(),
                 roots_der: Vec::new(),
                 allocate_addresses: !args.no_allocate_addresses,
+                declared_workloads_only: args.kubernetes.enabled,
+                ingress: IngressSettings::default(),
             },
             authority: match external {
                 Some(((address, roots), token)) => AuthoritySettings::External(ExternalAuthority {
@@ -269,8 +397,40 @@ impl From<RunArgs> for Settings {
                 },
             },
             dns_names: args.dns_names,
+            kubernetes: args.kubernetes.into(),
         }
     }
+}
+
+impl From<KubernetesArgs> for Option<KubernetesSettings> {
+    fn from(args: KubernetesArgs) -> Self {
+        args.enabled.then(|| KubernetesSettings {
+            access: ClusterAccess {
+                kubeconfig: args.kubeconfig,
+                context: args.context,
+            },
+            namespace: args.namespace,
+            revision: args.revision,
+            default_revision: !args.no_default_revision,
+            cluster_name: args.cluster_name,
+            instance: args.instance.unwrap_or_else(host_name),
+            webhook: args.webhook,
+            inject_config: args.inject_config,
+            secret_namespaces: args.secret_namespaces,
+            write_status: !args.no_status,
+            distribute_roots: !args.no_root_config_maps,
+            token_audiences: args.token_audiences,
+        })
+    }
+}
+
+/// What the kernel calls this host. In a pod it is the pod's name.
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "meshd".to_owned())
 }
 
 impl From<OutboundMode> for OutboundPolicy {

@@ -17,6 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::metrics::DiscoveryMetrics;
 use crate::publish::Published;
+use crate::registration::Registrations;
 use crate::registry::Registry;
 
 /// Largest request: a proxy names what it holds, and may hold much.
@@ -33,6 +34,7 @@ pub(crate) struct DiscoveryService(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) published: watch::Receiver<Arc<Published>>,
     pub(crate) registry: Registry,
+    pub(crate) registrations: Registrations,
     pub(crate) metrics: Arc<DiscoveryMetrics>,
     pub(crate) shutdown: CancellationToken,
 }

@@ -2,15 +2,19 @@
 //! runs what.
 //!
 //! ```text
-//! directory ──► source ──► publish ──► Published (world, revision, digest)
-//!               ConfigHandle ┘             │
-//!                              ┌───────────┼────────────┐
-//!                          discovery     admin       metrics
+//! directory ───► source ──────┐
+//! API server ──► kubernetes ──┼─► publish ──► Published (world, revision, digest)
+//!                ConfigHandle ┘                   │
+//!                              ┌──────────┬───────┴─┬──────────┐
+//!                          discovery    admin    metrics   kubernetes (status)
 //! ```
 //!
 //! - [`App::build`] opens the state, loads the configuration and listens; [`Bound::run`] serves.
 //! - [`ConfigHandle`] feeds configuration from a program instead of a directory.
 //! - [`Command`] is the command line, for the binary here and for programs that carry it along.
+//!
+//! - [`KubernetesSettings`] make it work on a cluster; [`crds`] are the definitions of what it
+//!   reads there.
 //!
 //! The decisions are those of `meshd-core`; here is what touches files, sockets and time.
 
@@ -20,21 +24,31 @@ mod authority;
 mod clock;
 mod command;
 mod discovery;
+mod identity;
+mod kubernetes;
 mod last_good;
 mod logging;
 mod metrics;
 mod publish;
+mod registration;
 mod registry;
 mod revision;
 mod settings;
 mod source;
+mod tokens;
 
 pub use app::{App, Bound, BuildError, RunError};
 pub use authority::{ExternalAuthority, ExternalAuthorityError};
-pub use command::{Command, CommandError, OutboundMode, RunArgs, TokenArgs};
+pub use command::{Command, CommandError, KubernetesArgs, OutboundMode, RunArgs, TokenArgs};
+pub use kubernetes::{
+    AuthoritySecretError, AuthorityStoreError, ClusterAccess, ClusterError, KubernetesSettings,
+    WebhookError, crds, crds_yaml, install_missing_crds,
+};
 pub use last_good::LastGoodError;
 pub use logging::{InvalidFilter, LogControl, LogFormat};
 pub use publish::{ConfigHandle, Edit, Published, Stopped};
+pub use registration::RegistrationError;
 pub use revision::RevisionError;
 pub use settings::{AuthoritySettings, Settings};
 pub use source::{Configuration, SourceError, read_configuration};
+pub use tokens::{Joining, TokensArgs, TokensError};

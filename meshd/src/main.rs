@@ -15,7 +15,7 @@ struct Cli {
     #[arg(
         long,
         env = "MESHD_LOG",
-        default_value = "info",
+        default_value = "info,kube_client=off",
         global = true,
         value_name = "FILTER"
     )]

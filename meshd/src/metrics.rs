@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry as Exposition;
 use tokio::sync::watch;
 
+use crate::kubernetes::ClusterMetrics;
 use crate::publish::Published;
 use crate::registry::Registry;
 
@@ -42,6 +43,8 @@ pub(crate) struct Sources {
     pub(crate) discovery: Arc<DiscoveryMetrics>,
     /// The authority's counters, if it is in this process.
     pub(crate) issue: Option<Arc<IssueCounters>>,
+    /// What the cluster's side counts, if there is a cluster.
+    pub(crate) cluster: Option<Arc<ClusterMetrics>>,
 }
 
 // === impl DiscoveryMetrics ===
@@ -113,6 +116,9 @@ impl Collector for Sources {
         let proxies = self.registry.list().proxies;
         self.encode_discovery(&mut writer, &proxies)?;
         self.encode_configuration(&mut writer)?;
+        if let Some(cluster) = &self.cluster {
+            cluster.encode(&mut writer)?;
+        }
         match &self.issue {
             Some(issue) => encode_issue(&mut writer, issue),
             None => Ok(()),
@@ -231,6 +237,10 @@ fn encode_issue(writer: &mut Writer<'_>, issue: &IssueCounters) -> fmt::Result {
                 RefusalReason::TokenForeign,
                 RefusalReason::TokenExpired,
                 RefusalReason::TokenReplayed,
+                RefusalReason::TokenSharedSingleUse,
+                RefusalReason::TokenAudience,
+                RefusalReason::TokenInvalid,
+                RefusalReason::IssuerUnavailable,
                 RefusalReason::CertificateExpired,
             ]),
         )],
@@ -238,45 +248,90 @@ fn encode_issue(writer: &mut Writer<'_>, issue: &IssueCounters) -> fmt::Result {
     writer.istio_count(
         "citadel_server_id_extraction_err_count",
         "Callers whose certificate names no identity",
-        &[(&[], sum(&[RefusalReason::CertificateIdentity]))],
+        &[(
+            &[],
+            sum(&[
+                RefusalReason::CertificateIdentity,
+                RefusalReason::TokenIdentity,
+            ]),
+        )],
     )?;
     let by_reason: Vec<([(&str, &str); 1], u64)> = refused
         .iter()
         .map(|(reason, count)| ([("reason", reason.as_str())], *count))
         .collect();
-    let mut encoder = writer.0.encode_descriptor(
+    writer.counter_of(
         "mesh_ca_refused",
         "Certificates refused, by reason",
-        None,
-        MetricType::Counter,
-    )?;
-    for (labels, count) in &by_reason {
-        ConstCounter::new(*count).encode(encoder.encode_family(labels)?)?;
-    }
-    Ok(())
+        &by_reason,
+    )
 }
 
 /// Writes metrics with their labels.
-struct Writer<'a>(DescriptorEncoder<'a>);
+pub(crate) struct Writer<'a>(DescriptorEncoder<'a>);
 
-type Sample<'a> = (&'a [(&'a str, &'a str)], u64);
+pub(crate) type Sample<'a> = (&'a [(&'a str, &'a str)], u64);
 
 impl Writer<'_> {
-    fn family(&mut self, name: &str, help: &str, samples: &[Sample<'_>]) -> fmt::Result {
+    pub(crate) fn family(&mut self, name: &str, help: &str, samples: &[Sample<'_>]) -> fmt::Result {
         self.write(name, help, MetricType::Gauge, samples)
     }
 
     /// A counter whose name does not end in `_total`, as OpenMetrics wants it, because it is
     /// Istio's. It is of unknown type then.
-    fn istio_count(&mut self, name: &str, help: &str, samples: &[Sample<'_>]) -> fmt::Result {
+    pub(crate) fn istio_count(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: &[Sample<'_>],
+    ) -> fmt::Result {
         self.write(name, help, MetricType::Unknown, samples)
     }
 
-    fn counter(&mut self, name: &str, help: &str, count: u64) -> fmt::Result {
+    pub(crate) fn counter(&mut self, name: &str, help: &str, count: u64) -> fmt::Result {
         let counter = ConstCounter::new(count);
         counter.encode(
             self.0
                 .encode_descriptor(name, help, None, MetricType::Counter)?,
+        )
+    }
+
+    /// A gauge with one label.
+    pub(crate) fn family_of(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: &[([(&str, &str); 1], u64)],
+    ) -> fmt::Result {
+        let samples: Vec<Sample<'_>> = samples
+            .iter()
+            .map(|(labels, value)| (labels.as_slice(), *value))
+            .collect();
+        self.write(name, help, MetricType::Gauge, &samples)
+    }
+
+    /// A counter with one label.
+    pub(crate) fn counter_of(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: &[([(&str, &str); 1], u64)],
+    ) -> fmt::Result {
+        let mut encoder = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, count) in samples {
+            ConstCounter::new(*count).encode(encoder.encode_family(labels)?)?;
+        }
+        Ok(())
+    }
+
+    /// A gauge in seconds.
+    pub(crate) fn seconds(&mut self, name: &str, help: &str, value: Duration) -> fmt::Result {
+        let gauge = ConstGauge::new(value.as_secs_f64());
+        gauge.encode(
+            self.0
+                .encode_descriptor(name, help, None, MetricType::Gauge)?,
         )
     }
 

@@ -1,4 +1,4 @@
-//! From changes of files to a published world: the one writer of it.
+//! From changes of files and objects to a published world: the one writer of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mesh_api::v1::{Origin, Problem, Severity};
-use meshd_core::{MeshSettings, ProblemLine, Store, World};
+use meshd_core::{MeshSettings, ObjectKey, ProblemLine, Store, World};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
-use crate::last_good::LastGood;
+use crate::last_good::{LastGood, Quarantine};
 use crate::revision::Revisions;
 
 /// A world that is in force, with its number.
@@ -48,7 +48,7 @@ pub struct Edit {
 #[error("the control plane has stopped")]
 pub struct Stopped;
 
-/// One change of one file.
+/// One change of one file, or of one object of an API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     /// The file has this text now.
@@ -57,6 +57,10 @@ pub(crate) enum Change {
     Remove { path: String },
     /// The file is there and cannot be used; what was read of it before stays.
     Broken { path: String, message: String },
+    /// The object is like this now.
+    Object(serde_json::Value),
+    /// The object is gone.
+    RemoveObject(ObjectKey),
 }
 
 #[derive(Debug)]
@@ -64,6 +68,19 @@ pub(crate) enum Message {
     Edit {
         edit: Edit,
         done: Option<oneshot::Sender<Arc<Published>>>,
+    },
+    /// Part of a first load: taken, and published with what follows.
+    Load(Edit),
+    /// The first load of objects is complete: what an earlier process knew of others is old.
+    Loaded,
+    /// What another replica says of objects in quarantine.
+    Shared(Quarantine),
+    /// Mesh-wide settings, but for the roots.
+    Settings(Box<MeshSettings>),
+    /// Something that stands in nobody's file is wrong, or not any more.
+    Trouble {
+        key: String,
+        problem: Option<Box<Problem>>,
     },
     Roots(Vec<Vec<u8>>),
     Stop,
@@ -78,6 +95,9 @@ pub(crate) struct Publisher {
     last_good: LastGood,
     published: watch::Sender<Arc<Published>>,
     known_problems: BTreeSet<String>,
+    /// The store's newest world, and the generation that it is of.
+    world: World,
+    generation: u64,
 }
 
 // === impl Edit ===
@@ -95,6 +115,21 @@ impl Edit {
             path: name.into(),
             text: text.into(),
         });
+        self
+    }
+
+    /// Takes an object of an API server, new or changed: whole, with `apiVersion`, `kind` and
+    /// `metadata`.
+    #[must_use]
+    pub fn set_object(mut self, object: serde_json::Value) -> Self {
+        self.changes.push(Change::Object(object));
+        self
+    }
+
+    /// Forgets an object of an API server.
+    #[must_use]
+    pub fn remove_object(mut self, key: ObjectKey) -> Self {
+        self.changes.push(Change::RemoveObject(key));
         self
     }
 
@@ -156,13 +191,15 @@ impl Publisher {
         last_good.retain(
             &first
                 .iter()
-                .map(|change| change.path().to_owned())
+                .filter_map(|change| change.path().map(str::to_owned))
                 .collect(),
         );
         for change in first {
             // As an earlier process did: first the good text, then what the file holds now.
-            if let Some(text) = last_good.text(change.path()) {
-                store.set_file(change.path(), text);
+            if let Some(path) = change.path()
+                && let Some(text) = last_good.text(path)
+            {
+                store.set_file(path, text);
             }
             take(&mut store, &mut broken, &mut last_good, change);
         }
@@ -176,13 +213,15 @@ impl Publisher {
         };
         let (published, receiver) = watch::channel(Arc::new(nothing));
         let mut publisher = Self {
-            store,
             settings,
             broken,
             revisions,
             last_good,
             published,
             known_problems: BTreeSet::new(),
+            generation: store.generation(),
+            world: world.clone(),
+            store,
         };
         let first = publisher.publish(world);
         publisher.last_good.learn(&first.problems);
@@ -193,27 +232,46 @@ impl Publisher {
     pub(crate) fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         while let Some(message) = messages.blocking_recv() {
             let mut waiting = Vec::new();
+            let mut partial = true;
             let mut next = Some(message);
             // What has piled up meanwhile goes into the same revision.
             while let Some(message) = next {
+                partial &= matches!(message, Message::Load(_));
                 match message {
                     Message::Edit { edit, done } => {
-                        for change in edit.changes {
-                            take(
-                                &mut self.store,
-                                &mut self.broken,
-                                &mut self.last_good,
-                                change,
-                            );
-                        }
+                        self.take(edit);
                         waiting.extend(done);
                     }
+                    Message::Load(edit) => self.take(edit),
+                    Message::Loaded => self.last_good.forget_absent_objects(),
+                    Message::Shared(shared) => self.last_good.share(shared),
+                    Message::Settings(settings) => {
+                        let roots_der = std::mem::take(&mut self.settings.roots_der);
+                        self.settings = MeshSettings {
+                            roots_der,
+                            ..*settings
+                        };
+                    }
+                    Message::Trouble { key, problem } => match problem {
+                        Some(problem) => drop(self.broken.insert(key, *problem)),
+                        None => drop(self.broken.remove(&key)),
+                    },
                     Message::Roots(roots) => self.settings.roots_der = roots,
                     Message::Stop => return,
                 }
                 next = messages.try_recv().ok();
             }
-            let world = self.store.world(&self.settings);
+            if partial {
+                continue;
+            }
+            let mut world = self.compile();
+            let adopted = self.last_good.adopt(world.problems());
+            if !adopted.is_empty() {
+                for object in &adopted {
+                    self.store.set_object(object);
+                }
+                world = self.compile();
+            }
             let published = self.publish(world);
             for done in waiting {
                 // Who has gone away does not want to know.
@@ -222,6 +280,28 @@ impl Publisher {
             // After the proxies know: the disk takes its time.
             self.last_good.learn(&published.problems);
         }
+    }
+
+    fn take(&mut self, edit: Edit) {
+        for change in edit.changes {
+            take(
+                &mut self.store,
+                &mut self.broken,
+                &mut self.last_good,
+                change,
+            );
+        }
+    }
+
+    /// The world of now. Most of what a cluster tells is nothing to the mesh and costs nothing
+    /// here: heartbeats, and changes of pods that nobody looks at.
+    fn compile(&mut self) -> World {
+        let generation = self.store.generation();
+        if generation != self.generation || *self.world.settings() != self.settings {
+            self.world = self.store.world(&self.settings);
+            self.generation = generation;
+        }
+        self.world.clone()
     }
 
     fn publish(&mut self, world: World) -> Arc<Published> {
@@ -288,9 +368,13 @@ impl Publisher {
 }
 
 impl Change {
-    fn path(&self) -> &str {
+    /// The file, if it is about one.
+    fn path(&self) -> Option<&str> {
         match self {
-            Self::Set { path, .. } | Self::Remove { path } | Self::Broken { path, .. } => path,
+            Self::Set { path, .. } | Self::Remove { path } | Self::Broken { path, .. } => {
+                Some(path)
+            }
+            Self::Object(_) | Self::RemoveObject(_) => None,
         }
     }
 }
@@ -314,6 +398,19 @@ fn take(
         }
         Change::Broken { path, message } => {
             broken.insert(path.clone(), unreadable_file(path, message));
+        }
+        Change::Object(object) => {
+            let key = ObjectKey::of(&object);
+            // As for files: first what was good in an earlier process.
+            if let Some(good) = last_good.recall_object(&key) {
+                store.set_object(&good);
+            }
+            store.set_object(&object);
+            last_good.object_changed(&key, &object);
+        }
+        Change::RemoveObject(key) => {
+            last_good.object_removed(&key);
+            store.remove_object(&key);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who is connected, and what they run.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ pub(crate) struct Registry {
     entries: Arc<Mutex<BTreeMap<WorkloadName, Entry>>>,
     // Counts changes, for those who wait for one.
     changed: Arc<watch::Sender<u64>>,
+    entered: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub(crate) struct Live {
 
 /// An open stream's place in the registry. It is marked as gone when this is dropped.
 pub(crate) struct Presence {
+    number: u64,
     registry: Registry,
     workload: WorkloadName,
     live: Arc<Mutex<Live>>,
@@ -57,6 +60,7 @@ impl Registry {
         Self {
             entries: Arc::default(),
             changed: Arc::new(watch::Sender::new(0)),
+            entered: Arc::default(),
         }
     }
 
@@ -67,8 +71,10 @@ impl Registry {
         entries.insert(workload.clone(), Entry::Live(Arc::clone(&live)));
         forget(&mut entries);
         drop(entries);
+        let number = self.entered.fetch_add(1, Ordering::Relaxed) + 1;
         self.touch();
         Presence {
+            number,
             registry: self.clone(),
             workload,
             live,
@@ -216,6 +222,11 @@ impl std::fmt::Debug for Live {
 // === impl Presence ===
 
 impl Presence {
+    /// Rises from one stream to the next.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Works on the session; tells those who wait if the proxy runs something newer after it.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Session) -> T) -> T {
         let mut live = lock(&self.live);

@@ -9,6 +9,7 @@ use mesh_ca::listen::ListenAddress;
 use meshd_core::MeshSettings;
 
 use crate::authority::ExternalAuthority;
+use crate::kubernetes::KubernetesSettings;
 
 /// Everything that a control plane is told at its start.
 #[derive(Debug, Clone)]
@@ -21,12 +22,16 @@ pub struct Settings {
     pub discovery: Vec<ListenAddress>,
     /// Where the operator's HTTP interface is served.
     pub admin: Vec<ListenAddress>,
+    /// Where metrics and probes are served, and nothing else of the operator's interface.
+    pub monitoring: Vec<ListenAddress>,
     /// Mesh-wide settings. The roots in it are replaced by those of the authority.
     pub mesh: MeshSettings,
     /// Who certifies.
     pub authority: AuthoritySettings,
     /// Further DNS names of this server, besides `meshd` and `localhost`.
     pub dns_names: Vec<String>,
+    /// The cluster that configuration is read from too, if there is one.
+    pub kubernetes: Option<KubernetesSettings>,
 }
 
 /// Who certifies.
@@ -54,10 +59,12 @@ impl Settings {
             config: Vec::new(),
             discovery: vec![ListenAddress::Unix(state_dir.join("meshd.sock"))],
             admin: vec![ListenAddress::Unix(state_dir.join("meshd-admin.sock"))],
+            monitoring: Vec::new(),
             state_dir,
             mesh: MeshSettings::default(),
             authority: AuthoritySettings::default(),
             dns_names: Vec::new(),
+            kubernetes: None,
         }
     }
 

@@ -13,6 +13,7 @@ use mesh_api::v1::Problem;
 use crate::clock;
 use crate::publish::{Change, unreadable_file};
 
+pub(crate) use debounce::Debounce;
 pub(crate) use scan::Scanner;
 pub(crate) use watch::{LookHandle, Watcher};
 
@@ -53,8 +54,8 @@ pub fn read_configuration(paths: &[impl AsRef<Path>]) -> Result<Configuration, S
             Change::Broken { path, message } => {
                 configuration.problems.push(unreadable_file(path, message));
             }
-            // Nothing was there before that could be gone.
-            Change::Remove { .. } => {}
+            // Nothing was there before that could be gone, and files hold no others.
+            Change::Remove { .. } | Change::Object(_) | Change::RemoveObject(_) => {}
         }
     }
     configuration.files.sort();

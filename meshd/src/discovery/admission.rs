@@ -67,6 +67,8 @@ impl Refusal {
             Self::Scope(ScopeError::TrustDomain(_)) => "trust_domain",
             Self::Scope(ScopeError::Namespace { .. }) => "namespace_mismatch",
             Self::Scope(ScopeError::ServiceAccount { .. }) => "service_account_mismatch",
+            Self::Scope(ScopeError::OtherKind { .. }) => "proxy_kind_mismatch",
+            Self::Scope(ScopeError::Unknown(_)) => "workload_unknown",
         }
     }
 
@@ -83,8 +85,11 @@ impl Refusal {
             | Self::Scope(
                 ScopeError::TrustDomain(_)
                 | ScopeError::Namespace { .. }
-                | ScopeError::ServiceAccount { .. },
+                | ScopeError::ServiceAccount { .. }
+                | ScopeError::OtherKind { .. },
             ) => Code::PermissionDenied,
+            // Its Pod is on the way: the proxy asks again.
+            Self::Scope(ScopeError::Unknown(_)) => Code::Unavailable,
         }
     }
 }
@@ -96,5 +101,27 @@ impl From<Refusal> for Status {
             status.metadata_mut().insert("mesh-refusal", reason);
         }
         status
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_that_is_not_known_yet_is_to_ask_again() {
+        let workload: mesh_api::WorkloadName = "default/late".parse().unwrap();
+        let status = Status::from(Refusal::Scope(ScopeError::Unknown(workload.clone())));
+        assert_eq!(status.code(), Code::Unavailable);
+        assert_eq!(
+            status.metadata().get("mesh-refusal").unwrap(),
+            "workload_unknown"
+        );
+        let other = Status::from(Refusal::Scope(ScopeError::OtherKind {
+            workload,
+            declared: "sidecar",
+            claimed: "gateway",
+        }));
+        assert_eq!(other.code(), Code::PermissionDenied);
     }
 }

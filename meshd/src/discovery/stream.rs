@@ -17,6 +17,7 @@ use super::admission::{Peer, Refusal};
 use super::{FIRST_REQUEST, Shared};
 use crate::clock;
 use crate::publish::Published;
+use crate::registration::Stay;
 use crate::registry::{Live, Presence};
 
 struct Conversation {
@@ -30,6 +31,7 @@ struct Conversation {
     measured: Option<(String, Instant)>,
     // It has asked for something and is answered whatever else is under way.
     asked: bool,
+    stay: Option<Stay>,
 }
 
 /// A stream before its first request.
@@ -108,6 +110,9 @@ async fn begin(opening: Opening) -> Result<Option<Box<Conversation>>, Status> {
         clock::unix_seconds(peer.not_after),
     );
     let presence = shared.registry.enter(workload, live);
+    let stay = shared
+        .registrations
+        .enter(&node, &peer.identity, presence.number());
     Ok(Some(Box::new(Conversation {
         shared,
         peer,
@@ -117,6 +122,7 @@ async fn begin(opening: Opening) -> Result<Option<Box<Conversation>>, Status> {
         presence,
         measured: None,
         asked: true,
+        stay,
     })))
 }
 
@@ -193,6 +199,11 @@ impl Conversation {
             .with(|session| session.on_request(request))
             .map_err(|error| broken(&self.node, &error))?;
         self.asked |= !request.subscribe.is_empty();
+        if request.leaving
+            && let Some(stay) = &self.stay
+        {
+            stay.leave();
+        }
         if let Some(ack) = &request.ack
             && let Some((_, published)) = self.measured.take_if(|(nonce, _)| *nonce == ack.nonce)
         {

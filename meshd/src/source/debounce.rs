@@ -11,7 +11,7 @@ const LONGEST: Duration = Duration::from_millis(100);
 
 /// A leading-edge debounce.
 #[derive(Debug, Default)]
-pub(super) struct Debounce {
+pub(crate) struct Debounce {
     looked: Option<Instant>,
     waiting_since: Option<Instant>,
 }
@@ -20,7 +20,7 @@ pub(super) struct Debounce {
 
 impl Debounce {
     /// Something changed. Returns when to look.
-    pub(super) fn changed(&mut self, now: Instant) -> Instant {
+    pub(crate) fn changed(&mut self, now: Instant) -> Instant {
         let since = *self.waiting_since.get_or_insert(now);
         match self.looked {
             Some(looked) if now.saturating_duration_since(looked) < QUIET => {
@@ -31,7 +31,7 @@ impl Debounce {
     }
 
     /// The files were looked at.
-    pub(super) fn looked(&mut self, now: Instant) {
+    pub(crate) fn looked(&mut self, now: Instant) {
         self.looked = Some(now);
         self.waiting_since = None;
     }

@@ -22,7 +22,7 @@ async fn a_workload_joins_on_the_same_port() {
         bound.discovery_addrs[1].clone(),
         bound.admin_addrs[0].clone(),
     );
-    let roots = bound.roots_der().to_vec();
+    let roots = bound.roots_der();
     let claims = JoinClaims {
         workload: "default/reviews-v1".parse().unwrap(),
         service_account: "reviews".to_owned(),
@@ -108,6 +108,7 @@ async fn another_server_certifies() {
     fs::create_dir(dir.path().join("config")).unwrap();
     let ca = mesh_ca::App::build(mesh_ca::Settings {
         dir: dir.path().join("ca"),
+        cacerts: None,
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         authority: AuthorityOptions::default(),
         dns_names: Vec::new(),
@@ -132,13 +133,13 @@ async fn another_server_certifies() {
     });
     let certifying = tokio::spawn(ca.run(shutdown.clone()));
     let bound = Box::pin(App::build(settings)).await.unwrap();
-    assert_eq!(bound.roots_der(), authority.roots_der());
+    assert_eq!(bound.roots_der(), *authority.roots_der());
     assert!(bound.authority().is_none());
     let address = bound.discovery_addrs[1].clone();
     let running = tokio::spawn(Box::pin(bound.run(shutdown.clone())));
 
     let credentials = Credentials::issue(&authority, REVIEWS, HOUR);
-    let channel = channel(&address, authority.roots_der(), Some(&credentials)).await;
+    let channel = channel(&address, &authority.roots_der(), Some(&credentials)).await;
     let mut proxy = Proxy::start(channel, first("default/reviews-v1", &ROOTS, HashMap::new()))
         .await
         .unwrap();

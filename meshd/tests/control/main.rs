@@ -97,7 +97,7 @@ impl Control {
             dir,
             discovery: bound.discovery_addrs.clone(),
             admin: bound.admin_addrs.clone(),
-            roots: bound.roots_der().to_vec(),
+            roots: bound.roots_der(),
             authority: Arc::clone(bound.authority().unwrap().0),
             config: bound.config(),
             published: bound.published(),

@@ -35,6 +35,7 @@ impl Files {
             Change::Set { path, text } => format!("set {path} {text}"),
             Change::Remove { path } => format!("remove {path}"),
             Change::Broken { path, message } => format!("broken {path} {message}"),
+            Change::Object(_) | Change::RemoveObject(_) => panic!("files hold no objects"),
         };
         scan.changes
             .into_iter()

@@ -1,0 +1,185 @@
+//! Who certifies, and the certificate of this server.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use mesh_api::SpiffeId;
+use mesh_ca::tls::ServerTls;
+use mesh_ca::{
+    Authority, AuthorityOptions, BearerAuthenticator, CertificateAuthority, JoinTokens, ServerName,
+    keep_forgetting, keep_renewed,
+};
+use tokio::task::JoinSet;
+
+use crate::app::BuildError;
+use crate::authority::{ExternalIdentity, keep_roots_published};
+use crate::kubernetes::Cluster;
+use crate::kubernetes::ca::{self, AuthorityInCluster, Keeper};
+use crate::publish::ConfigHandle;
+use crate::settings::{AuthoritySettings, Settings};
+
+/// An authority in this process, or a certificate of another.
+pub(crate) enum Identity {
+    Own {
+        authority: Arc<Authority>,
+        tokens: Arc<JoinTokens>,
+        name: ServerName,
+        renew_at: SystemTime,
+        cluster: Option<Box<InCluster>>,
+    },
+    External(Box<ExternalIdentity>),
+}
+
+/// What an authority has in a cluster.
+pub(crate) struct InCluster {
+    authenticator: Arc<dyn BearerAuthenticator>,
+    // None: its keys are in a directory.
+    keeper: Option<Keeper>,
+}
+
+// === impl Identity ===
+
+impl Identity {
+    /// Opens the authority or asks the other one, and certifies this server. In a cluster the
+    /// authority is in Secrets, unless a directory is named.
+    pub(crate) async fn open(
+        settings: &Settings,
+        cluster: Option<&Cluster>,
+    ) -> Result<(Self, ServerTls), BuildError> {
+        match &settings.authority {
+            AuthoritySettings::Own {
+                dir,
+                default_ttl,
+                max_ttl,
+            } => {
+                let options = AuthorityOptions {
+                    trust_domain: settings.trust_domain().clone(),
+                    default_ttl: *default_ttl,
+                    max_ttl: *max_ttl,
+                    ..AuthorityOptions::default()
+                };
+                let (authority, tokens, cluster) = match (cluster, dir) {
+                    (Some(cluster), None) => in_cluster(cluster, options).await?,
+                    (cluster, dir) => {
+                        let dir = dir.clone().unwrap_or_else(|| settings.state_dir.join("ca"));
+                        let authority = Arc::new(Authority::open(&dir, &options)?);
+                        let tokens = Arc::new(JoinTokens::open(&dir)?);
+                        let cluster = cluster.map(|cluster| {
+                            let audiences = cluster.settings.token_audiences.clone();
+                            Box::new(InCluster {
+                                authenticator: ca::authenticator(&cluster.client, audiences),
+                                keeper: None,
+                            })
+                        });
+                        (authority, tokens, cluster)
+                    }
+                };
+                let tls = ServerTls::new(&authority.roots_der())?;
+                let name = server_name(settings)?;
+                let renew_at = name.present(&authority, &tls)?;
+                Ok((
+                    Self::Own {
+                        authority,
+                        tokens,
+                        name,
+                        renew_at,
+                        cluster,
+                    },
+                    tls,
+                ))
+            }
+            AuthoritySettings::External(external) => {
+                let identity = ExternalIdentity::join(external.clone()).await?;
+                let tls = ServerTls::new(identity.roots_der())?;
+                identity.present(&tls)?;
+                Ok((Self::External(Box::new(identity)), tls))
+            }
+        }
+    }
+
+    /// The roots that peers trust, DER.
+    pub(crate) fn roots_der(&self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Own { authority, .. } => authority.roots_der().to_vec(),
+            Self::External(identity) => identity.roots_der().to_vec(),
+        }
+    }
+
+    /// Begins to renew the certificate, and gives the service if certificates are served here.
+    pub(crate) fn serve(
+        self,
+        tls: &ServerTls,
+        config: &ConfigHandle,
+        chores: &mut JoinSet<()>,
+    ) -> Option<CertificateAuthority> {
+        match self {
+            Self::Own {
+                authority,
+                tokens,
+                name,
+                renew_at,
+                cluster,
+            } => {
+                chores.spawn(keep_renewed(
+                    name,
+                    Arc::clone(&authority),
+                    tls.clone(),
+                    renew_at,
+                ));
+                chores.spawn(keep_forgetting(Arc::clone(&tokens)));
+                chores.spawn(keep_roots_published(Arc::clone(&authority), config.clone()));
+                let service = CertificateAuthority::new(authority, tokens);
+                let Some(cluster) = cluster else {
+                    return Some(service);
+                };
+                if let Some(keeper) = cluster.keeper {
+                    chores.spawn(keeper.run());
+                }
+                Some(service.with_authenticator(cluster.authenticator))
+            }
+            Self::External(identity) => {
+                chores.spawn(identity.keep_renewed(tls.clone(), config.clone()));
+                None
+            }
+        }
+    }
+}
+
+type Opened = (Arc<Authority>, Arc<JoinTokens>, Option<Box<InCluster>>);
+
+async fn in_cluster(cluster: &Cluster, options: AuthorityOptions) -> Result<Opened, BuildError> {
+    let settings = AuthorityInCluster {
+        namespace: cluster.settings.namespace.clone(),
+        options,
+        audiences: cluster.settings.token_audiences.clone(),
+        settle: AuthorityInCluster::SETTLE,
+    };
+    let opened = ca::open(&cluster.client, &settings).await?;
+    let in_cluster = InCluster {
+        authenticator: opened.authenticator,
+        keeper: Some(opened.keeper),
+    };
+    Ok((opened.authority, opened.tokens, Some(Box::new(in_cluster))))
+}
+
+/// What servers of this process are called, discovery and webhooks alike: by their identity, and
+/// by every DNS name under which they are reached.
+pub(crate) fn server_name(settings: &Settings) -> Result<ServerName, BuildError> {
+    let mesh = &settings.mesh;
+    let namespace = settings
+        .kubernetes
+        .as_ref()
+        .map_or(&mesh.root_namespace, |kubernetes| &kubernetes.namespace);
+    let identity = SpiffeId::new(settings.trust_domain(), namespace, "meshd")
+        .map_err(|error| BuildError::Setting(error.to_string()))?;
+    let mut dns_names = vec!["meshd".to_owned(), "localhost".to_owned()];
+    if let Some(kubernetes) = &settings.kubernetes {
+        let revision = &kubernetes.revision;
+        dns_names.extend(ca::dns_names(namespace, revision, &mesh.cluster_domain));
+    }
+    dns_names.extend(settings.dns_names.iter().cloned());
+    Ok(ServerName {
+        identity,
+        dns_names,
+    })
+}

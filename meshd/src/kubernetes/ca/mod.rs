@@ -1,0 +1,132 @@
+//! The certificate authority in a cluster.
+//!
+//! - `secret`: keys and certificates stand in the Secret `mesh-ca`, or in Istio's `cacerts`, which
+//!   goes first. What to do about them is decided there; `store` does it, `keeper` follows them.
+//! - `token_review`: pods prove who they are by their service-account token.
+//! - `roots`: the ConfigMap `mesh-ca-root-cert` in every namespace.
+
+mod jwt;
+mod keeper;
+pub(crate) mod pem;
+mod review_cache;
+mod roots;
+mod secret;
+mod store;
+mod token_review;
+
+#[cfg(test)]
+#[cfg(feature = "cluster")]
+mod cluster_tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use mesh_ca::{Authority, AuthorityOptions, BearerAuthenticator, JoinTokens};
+
+pub(crate) use keeper::Keeper;
+pub(crate) use roots::keep_root_config_maps;
+pub use secret::AuthoritySecretError;
+pub use store::AuthorityStoreError;
+
+use crate::clock;
+use secret::Loaded;
+use store::SecretStore;
+use token_review::TokenReviews;
+
+/// How an authority in a cluster works.
+#[derive(Debug, Clone)]
+pub(crate) struct AuthorityInCluster {
+    /// Namespace in which the mesh is installed.
+    pub(crate) namespace: String,
+    /// How to issue.
+    pub(crate) options: AuthorityOptions,
+    /// Audiences of the tokens that pods prove themselves with: one of them is enough.
+    pub(crate) audiences: Vec<String>,
+    /// How long new roots are only trusted before they are signed by.
+    pub(crate) settle: Duration,
+}
+
+/// An authority whose material is in the cluster, and what goes with it.
+pub(crate) struct OpenAuthority {
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) tokens: Arc<JoinTokens>,
+    /// Knows the tokens of service accounts.
+    pub(crate) authenticator: Arc<dyn BearerAuthenticator>,
+    /// To be run.
+    pub(crate) keeper: Keeper,
+}
+
+// === impl AuthorityInCluster ===
+
+impl AuthorityInCluster {
+    /// The audience that Istio's injection gives tokens.
+    pub(crate) const AUDIENCE: &'static str = "istio-ca";
+    /// Enough for every connected proxy to hear of new roots.
+    pub(crate) const SETTLE: Duration = Duration::from_secs(10);
+}
+
+/// Opens the authority of a cluster: of the Secret `cacerts` if there is one, else of `mesh-ca`,
+/// which is created where it is missing. Join tokens are those of all replicas, and so never for
+/// single use.
+///
+/// # Errors
+/// If the API server does not do what is asked, or a Secret does not hold what it should; the
+/// error names the Secret and its key.
+pub(crate) async fn open(
+    client: &Client,
+    settings: &AuthorityInCluster,
+) -> Result<OpenAuthority, AuthorityStoreError> {
+    let store = SecretStore::new(client.clone(), &settings.namespace, &settings.options);
+    let loaded = store.load().await?;
+    let Loaded {
+        material,
+        token_key,
+        more_roots,
+    } = &loaded;
+    let authority = Authority::from_material_at(material.clone(), &settings.options, clock::now())
+        .map_err(AuthoritySecretError::from)?;
+    authority.trust(more_roots);
+    let tokens =
+        JoinTokens::from_key(&token_key.0).map_err(|source| AuthoritySecretError::TokenKey {
+            place: format!("{}/{}", settings.namespace, secret::OWN),
+            source,
+        })?;
+    let (authority, tokens) = (Arc::new(authority), Arc::new(tokens));
+    tracing::info!(%material, trust_domain = %authority.trust_domain(), "opened the authority");
+    let keeper = Keeper::new(
+        store,
+        Arc::clone(&authority),
+        Arc::clone(&tokens),
+        &loaded,
+        settings.settle,
+    );
+    Ok(OpenAuthority {
+        authority,
+        tokens,
+        authenticator: authenticator(client, settings.audiences.clone()),
+        keeper,
+    })
+}
+
+/// Knows the tokens of service accounts that are for one of these audiences.
+pub(crate) fn authenticator(
+    client: &Client,
+    audiences: Vec<String>,
+) -> Arc<dyn BearerAuthenticator> {
+    Arc::new(TokenReviews::new(client.clone(), audiences))
+}
+
+/// The DNS names by which servers of the control plane are called in a cluster.
+pub(crate) fn dns_names(namespace: &str, revision: &str, cluster_domain: &str) -> Vec<String> {
+    ["meshd".to_owned(), format!("meshd-{revision}")]
+        .iter()
+        .flat_map(|service| {
+            [
+                format!("{service}.{namespace}.svc"),
+                format!("{service}.{namespace}.svc.{cluster_domain}"),
+                format!("{service}.{namespace}"),
+            ]
+        })
+        .collect()
+}

@@ -1,0 +1,129 @@
+//! The status of objects on the API server: whether they are in force, and what is wrong.
+//!
+//! Every replica follows what is to be said; only the leader writes it. Istio's objects have one
+//! condition of ours, `Accepted`. What other controllers have written stays: where they own the
+//! same field, nothing is written.
+
+mod verdict;
+mod writer;
+
+use std::collections::BTreeMap;
+
+use meshd_core::ObjectKey;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+pub(crate) use self::verdict::Written;
+pub(crate) use self::writer::StatusWriter;
+
+/// An object whose status is written.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) api_version: String,
+    pub(crate) uid: String,
+    pub(crate) generation: i64,
+    pub(crate) written: Written,
+}
+
+/// What the source tells of objects.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// These versions are published.
+    Applied(BTreeMap<ObjectKey, Subject>),
+    /// Nothing that means something has changed, but perhaps the status.
+    Seen(ObjectKey, Box<Subject>),
+    Gone(ObjectKey),
+}
+
+/// Takes what the source sees to the writer. Nowhere, if status is not written.
+#[derive(Debug)]
+pub(crate) struct Subjects {
+    inputs: Option<mpsc::UnboundedSender<Input>>,
+    unpublished: BTreeMap<ObjectKey, Subject>,
+}
+
+/// Objects that are published together.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    inputs: Option<mpsc::UnboundedSender<Input>>,
+    subjects: BTreeMap<ObjectKey, Subject>,
+}
+
+// === impl Subject ===
+
+impl Subject {
+    pub(crate) fn of(object: &Value) -> Self {
+        let text = |pointer: &str| {
+            let value = object.pointer(pointer).and_then(Value::as_str);
+            value.unwrap_or_default().to_owned()
+        };
+        Self {
+            api_version: text("/apiVersion"),
+            uid: text("/metadata/uid"),
+            generation: object
+                .pointer("/metadata/generation")
+                .and_then(Value::as_i64)
+                .unwrap_or(0),
+            written: Written::of(object.get("status")),
+        }
+    }
+}
+
+// === impl Subjects ===
+
+impl Subjects {
+    pub(crate) fn new(inputs: Option<mpsc::UnboundedSender<Input>>) -> Self {
+        Self {
+            inputs,
+            unpublished: BTreeMap::new(),
+        }
+    }
+
+    /// An object is new or changed, and will be published.
+    pub(crate) fn changed(&mut self, key: ObjectKey, subject: Subject) {
+        if self.inputs.is_some() {
+            self.unpublished.insert(key, subject);
+        }
+    }
+
+    /// An object has changed in nothing that means something.
+    pub(crate) fn seen(&mut self, key: ObjectKey, subject: Subject) {
+        if let Some(unpublished) = self.unpublished.get_mut(&key) {
+            *unpublished = subject;
+        } else {
+            tell(self.inputs.as_ref(), Input::Seen(key, Box::new(subject)));
+        }
+    }
+
+    /// An object is gone.
+    pub(crate) fn gone(&mut self, key: ObjectKey) {
+        self.unpublished.remove(&key);
+        tell(self.inputs.as_ref(), Input::Gone(key));
+    }
+
+    /// What is published now.
+    pub(crate) fn batch(&mut self) -> Batch {
+        Batch {
+            inputs: self.inputs.clone(),
+            subjects: std::mem::take(&mut self.unpublished),
+        }
+    }
+}
+
+// === impl Batch ===
+
+impl Batch {
+    /// It is published.
+    pub(crate) fn applied(self) {
+        if !self.subjects.is_empty() {
+            tell(self.inputs.as_ref(), Input::Applied(self.subjects));
+        }
+    }
+}
+
+/// The writer ends with the control plane.
+fn tell(inputs: Option<&mpsc::UnboundedSender<Input>>, input: Input) {
+    if let Some(inputs) = inputs {
+        let _ = inputs.send(input);
+    }
+}

@@ -1,0 +1,89 @@
+//! `/validate`: configuration is compiled before it is stored, by the compiler itself.
+
+use mesh_api::v1::{Problem, Severity};
+use meshd_core::{MeshSettings, Store};
+use serde_json::Value;
+
+use super::review::{Request, Verdict};
+
+/// Findings about what is not there. Here nothing is there but the object: the order in which
+/// objects are created is free. Who wants to know asks `meshctl analyze`, or reads the status.
+const REFERENCES: [&str; 7] = [
+    "IST0101", "IST0112", "IST0127", "IST0132", "IST0167", "IST0173", "IST0174",
+];
+
+/// Compiles an object. Errors refuse it, warnings go to its author.
+pub(super) fn review(request: &Request, settings: &MeshSettings) -> Verdict {
+    let object = named(&request.object, &request.namespace);
+    let mut store = Store::new();
+    store.set_object(&object);
+    let world = store.world(settings);
+    let of = |severity: Severity| -> Vec<String> {
+        let problems = world.problems().iter();
+        problems
+            .filter(|problem| {
+                problem.severity() == severity && !REFERENCES.contains(&problem.code.as_str())
+            })
+            .map(words)
+            .collect()
+    };
+    let (errors, mut warnings) = (of(Severity::Error), of(Severity::Warning));
+    if errors.is_empty() {
+        return Verdict {
+            warnings,
+            ..Verdict::default()
+        };
+    }
+    // What was stored before it could be checked must stay deletable, and its labels editable.
+    if is_old(request) {
+        warnings.splice(0..0, errors);
+        return Verdict {
+            warnings,
+            ..Verdict::default()
+        };
+    }
+    Verdict {
+        warnings,
+        ..Verdict::refuse(errors.join("; "))
+    }
+}
+
+fn words(problem: &Problem) -> String {
+    if problem.code.is_empty() {
+        problem.message.clone()
+    } else {
+        format!("{} [{}]", problem.message, problem.code)
+    }
+}
+
+/// Whether what is wrong was there before.
+fn is_old(request: &Request) -> bool {
+    request.operation == "UPDATE" && request.object.get("spec") == request.old_object.get("spec")
+}
+
+/// The object with the names that the API server will give it.
+fn named(object: &Value, namespace: &str) -> Value {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        let text = |key: &str| {
+            metadata
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        if text("name").is_empty() {
+            let name = format!("{}x", text("generateName"));
+            metadata.insert("name".to_owned(), name.into());
+        }
+        let text = |key: &str| {
+            metadata
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        if text("namespace").is_empty() && !namespace.is_empty() {
+            metadata.insert("namespace".to_owned(), namespace.into());
+        }
+    }
+    object
+}
