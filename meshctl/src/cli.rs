@@ -4,12 +4,30 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::netns;
 use crate::state::Capture;
 
-/// Runs a service mesh on this machine and explains what it does.
+mod ask;
+mod inject;
+mod install;
+mod selection;
+mod value;
+
+use value::parse_duration;
+
+pub use ask::{
+    AnalyzeArgs, BugReportArgs, ConfigArgs, DashboardArgs, ExecArgs, ExplainArgs, Page, StatusArgs,
+    WaitArgs,
+};
+pub use inject::{InjectArgs, InjectForm};
+pub use install::{
+    GatewayArg, InstallArgs, PlaceArg, TagAction, TagArgs, UninstallArgs, UpgradeArgs, ValuesArg,
+};
+pub use selection::{ClusterArg, MeshArg, Output, OutputArg, StateArg};
+
+/// Runs a service mesh on this machine, and explains what it does there and in a cluster.
 #[derive(Debug, Parser)]
 #[command(
     name = "meshctl",
@@ -20,7 +38,8 @@ use crate::state::Capture;
         meshctl up mesh.yaml --config istio/            your own workloads, your own Istio configuration\n  \
         meshctl exec productpage-v1 -- curl http://reviews:9080/reviews/0\n  \
         meshctl explain --from productpage-v1 http://reviews:9080/reviews/0\n  \
-        meshctl analyze istio/                          check configuration before it is used"
+        meshctl analyze istio/                          check configuration before it is used\n  \
+        meshctl status --context kind-kind              the mesh of a Kubernetes cluster"
 )]
 pub struct Cli {
     /// What to do.
@@ -49,6 +68,20 @@ pub enum Command {
     Analyze(AnalyzeArgs),
     /// Wait until every proxy runs a revision of the configuration.
     Wait(WaitArgs),
+    /// Open a page of the mesh on a port of this machine.
+    Dashboard(DashboardArgs),
+    /// Collect what is needed to find out what is wrong into an archive.
+    BugReport(BugReportArgs),
+    /// Install the control plane and an ingress gateway in a Kubernetes cluster.
+    Install(InstallArgs),
+    /// Upgrade what is installed in a cluster, in place or to a new revision beside it.
+    Upgrade(UpgradeArgs),
+    /// Remove the mesh, or one revision of it, from a cluster.
+    Uninstall(UninstallArgs),
+    /// Set, list and remove revision tags: names that namespaces choose a revision by.
+    Tag(TagArgs),
+    /// Put sidecars into the pods of files, without a cluster.
+    Inject(InjectArgs),
     /// Print a join token for a workload of a running mesh.
     Token(TokenArgs),
     /// Print the completion script of a shell.
@@ -85,38 +118,15 @@ pub enum Command {
     Internal(InternalArgs),
 }
 
-/// Which mesh.
-#[derive(Clone, Debug, Args)]
-pub struct StateArg {
-    /// Directory of the mesh's state; meshes with different ones live side by side
-    /// [default: $XDG_STATE_HOME/mesh or ~/.local/state/mesh]
-    #[arg(long, value_name = "DIR")]
-    pub state: Option<PathBuf>,
-}
-
-/// In which form.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct OutputArg {
-    /// Form of the output
-    #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORM")]
-    pub output: Output,
-}
-
-/// Forms of output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
 /// `demo`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     meshctl demo                      open http://127.0.0.1:8080/productpage; Ctrl-C stops all of it\n  \
     meshctl demo --port 9000          the gateway on another port\n  \
-    meshctl demo --check              a scripted tour that proves each feature; exit code 0 or 1\n\n\
+    meshctl demo --check              a scripted tour that proves each feature; exit code 0 or 1\n  \
+    meshctl demo --check --context kind-kind -n default     the tour of a Bookinfo in a cluster\n  \
+    meshctl demo --check --compose deploy/compose           and of one under docker-compose\n  \
+    meshctl demo --context kind-kind                        who calls whom in a cluster\n\n\
     While it runs, change the files in the directory `config` that it names, or from another terminal:\n  \
     meshctl exec productpage-v1 -- curl http://reviews:9080/reviews/0\n  \
     meshctl status")]
@@ -131,8 +141,17 @@ pub struct DemoArgs {
     #[arg(long, value_enum, default_value_t = Capture::Explicit, value_name = "HOW")]
     pub capture: Capture,
     /// Directory of the mesh's state [default: the user's; with --check a temporary one]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["context", "kubeconfig", "in_cluster", "compose"])]
     pub state: Option<PathBuf>,
+    /// A Bookinfo that runs under docker-compose: the directory of its compose file
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["context", "kubeconfig", "in_cluster"])]
+    pub compose: Option<PathBuf>,
+    /// Cluster and docker-compose: address of the gateway [default: found]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub gateway: Option<String>,
+    /// A Bookinfo that runs in a cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArg,
 }
 
 /// `up`.
@@ -168,53 +187,6 @@ pub struct UpArgs {
     pub state: StateArg,
 }
 
-/// `exec`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    meshctl exec productpage-v1 -- curl -s http://reviews:9080/reviews/0\n  \
-    meshctl exec istio-system/client -- sh -c 'env | grep -i proxy'\n\n\
-    The exit code is the command's.")]
-pub struct ExecArgs {
-    /// The workload: NAME, NAMESPACE/NAME, or an `app` label that only one workload has
-    pub workload: String,
-    /// The command and its arguments
-    #[arg(last = true, required = true)]
-    pub command: Vec<OsString>,
-    /// Which mesh.
-    #[command(flatten)]
-    pub state: StateArg,
-}
-
-/// `status`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  meshctl status\n  meshctl status -o json | jq '.proxies[] | {name, revision: .own.revision}'"
-)]
-pub struct StatusArgs {
-    /// Which mesh.
-    #[command(flatten)]
-    pub state: StateArg,
-    /// In which form.
-    #[command(flatten)]
-    pub output: OutputArg,
-}
-
-/// `config`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    meshctl config reviews-v1\n  \
-    meshctl config istio-ingressgateway -o json      everything, as the proxy holds it")]
-pub struct ConfigArgs {
-    /// The workload: NAME, NAMESPACE/NAME, or an `app` label that only one workload has
-    pub workload: String,
-    /// Which mesh.
-    #[command(flatten)]
-    pub state: StateArg,
-    /// In which form.
-    #[command(flatten)]
-    pub output: OutputArg,
-}
-
 /// `down`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  meshctl down\n  meshctl down --state /tmp/bookinfo")]
@@ -222,85 +194,6 @@ pub struct DownArgs {
     /// Which mesh.
     #[command(flatten)]
     pub state: StateArg,
-}
-
-/// `explain`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    meshctl explain --from productpage-v1 http://reviews:9080/reviews/0\n  \
-    meshctl explain --from productpage-v1 -H 'end-user: jason' http://reviews:9080/reviews/0\n  \
-    meshctl explain --from istio-ingressgateway http://bookinfo.example:8080/productpage\n  \
-    meshctl explain --from default/productpage-v1 --config istio/ --mesh mesh.yaml -X POST http://reviews:9080/\n\n\
-    With --config no mesh has to run: the files are compiled and matched as meshd and the proxy\n\
-    would. Workloads come from --mesh, or else from WorkloadEntry objects in the files.")]
-pub struct ExplainArgs {
-    /// Workload that sends the request
-    #[arg(long, value_name = "WORKLOAD")]
-    pub from: String,
-    /// Compile these files and directories instead of asking a running mesh; may be repeated
-    #[arg(long, value_name = "PATH")]
-    pub config: Vec<PathBuf>,
-    /// With --config: the mesh file that names the workloads
-    #[arg(long, value_name = "MESH.yaml", requires = "config")]
-    pub mesh: Option<PathBuf>,
-    /// Method
-    #[arg(
-        short = 'X',
-        long = "request",
-        default_value = "GET",
-        value_name = "METHOD"
-    )]
-    pub method: http::Method,
-    /// Header; may be repeated
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = parse_header)]
-    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
-    /// Where to, as the client writes it
-    pub url: http::Uri,
-    /// Which mesh.
-    #[command(flatten)]
-    pub state: StateArg,
-    /// In which form.
-    #[command(flatten)]
-    pub output: OutputArg,
-}
-
-/// `analyze`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    meshctl analyze istio/\n  \
-    meshctl analyze --mesh mesh.yaml istio/           knows the services of the mesh file, too\n  \
-    meshctl analyze -o json istio/ | jq '.[] | select(.severity == \"error\")'\n\n\
-    Exit code 1 if there is an error.")]
-pub struct AnalyzeArgs {
-    /// Files and directories
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    /// The mesh file whose services the configuration is for
-    #[arg(long, value_name = "MESH.yaml")]
-    pub mesh: Option<PathBuf>,
-    /// In which form.
-    #[command(flatten)]
-    pub output: OutputArg,
-}
-
-/// `wait`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    meshctl wait                                  until every proxy runs the newest revision\n  \
-    meshctl wait --revision 7 --timeout 5s")]
-pub struct WaitArgs {
-    /// The revision [default: the newest]
-    #[arg(long, value_name = "N")]
-    pub revision: Option<u64>,
-    /// How long at most
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
-    pub timeout: Duration,
-    /// Which mesh.
-    #[command(flatten)]
-    pub state: StateArg,
-    /// In which form.
-    #[command(flatten)]
-    pub output: OutputArg,
 }
 
 /// `token`.
@@ -377,37 +270,6 @@ pub enum Internal {
     /// Sends requests from inside a workload's namespaces: one JSON line each on standard input,
     /// one for each answer on standard output.
     Caller,
-}
-
-fn parse_header(text: &str) -> Result<(http::HeaderName, http::HeaderValue), String> {
-    let (name, value) = text.split_once(':').ok_or("write it as 'name: value'")?;
-    let name = name
-        .trim()
-        .parse()
-        .map_err(|_| format!("`{}` is no header name", name.trim()))?;
-    let value = value
-        .trim()
-        .parse()
-        .map_err(|_| "the value has characters that no header may have".to_owned())?;
-    Ok((name, value))
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no duration: write 500ms, 30s, 5m or 1h");
-    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(split);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let milliseconds = match unit {
-        "ms" => Some(1),
-        "s" => Some(1000),
-        "m" => Some(60_000),
-        "h" => Some(3_600_000),
-        _ => None,
-    };
-    let milliseconds = milliseconds
-        .and_then(|unit| number.checked_mul(unit))
-        .ok_or_else(wrong)?;
-    Ok(Duration::from_millis(milliseconds))
 }
 
 #[cfg(test)]

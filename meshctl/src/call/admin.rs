@@ -1,6 +1,7 @@
 //! The JSON endpoints of the control plane and the proxies.
 
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use http::{Method, Request, StatusCode, header};
@@ -9,30 +10,32 @@ use hyper::body::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Answer, CallError, Via, call};
+use super::{Answer, CallError, Inside, Via, call};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An admin endpoint on a Unix socket.
+/// An admin endpoint: on a Unix socket, or wherever else HTTP can be sent to.
 #[derive(Clone, Debug)]
 pub struct Admin {
     /// What messages call it.
     owner: String,
-    socket: PathBuf,
+    via: Via,
+    /// What comes before the path: nothing, or the address within other namespaces.
+    base: String,
 }
 
 /// Why an admin endpoint gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// It cannot be reached.
-    #[error("cannot ask {owner} at {socket}: {source}", socket = socket.display())]
+    #[error("cannot ask {owner} at {place}: {source}")]
     Call {
         /// Whose endpoint it is.
         owner: String,
-        /// Its socket.
-        socket: PathBuf,
+        /// Where it is.
+        place: String,
         /// Why.
-        source: CallError,
+        source: Box<CallError>,
     },
     /// It answered with an error.
     #[error("{owner} answered {path} with {status}: {message}")]
@@ -63,10 +66,35 @@ pub enum AdminError {
 impl Admin {
     /// The endpoint at a socket.
     pub fn new(owner: impl Into<String>, socket: &Path) -> Self {
+        Self::at(owner, Via::Unix(socket.to_owned()))
+    }
+
+    /// The endpoint that is reached this way.
+    pub fn at(owner: impl Into<String>, via: Via) -> Self {
         Self {
             owner: owner.into(),
-            socket: socket.to_owned(),
+            via,
+            base: String::new(),
         }
+    }
+
+    /// The endpoint at this address of the namespaces that a helper process is in.
+    pub fn inside(owner: impl Into<String>, inside: Inside, address: SocketAddr) -> Self {
+        Self {
+            owner: owner.into(),
+            via: Via::Inside(inside),
+            base: format!("http://{address}"),
+        }
+    }
+
+    /// What messages call it.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// How it is reached.
+    pub fn via(&self) -> &Via {
+        &self.via
     }
 
     /// Asks for a JSON document.
@@ -113,6 +141,15 @@ impl Admin {
         Ok(answer.text().trim().to_owned())
     }
 
+    /// Asks for a text, and gives it as it is.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn text(&self, path: &str) -> Result<String, AdminError> {
+        let answer = self.send(Method::GET, path, Bytes::new(), PATIENCE).await?;
+        Ok(answer.text())
+    }
+
     fn format(&self, path: &str, source: serde_json::Error) -> AdminError {
         AdminError::Format {
             owner: self.owner.clone(),
@@ -141,19 +178,17 @@ impl Admin {
     ) -> Result<Answer, AdminError> {
         let failed = |source| AdminError::Call {
             owner: self.owner.clone(),
-            socket: self.socket.clone(),
-            source,
+            place: self.via.to_string(),
+            source: Box::new(source),
         };
         let request = Request::builder()
             .method(method)
-            .uri(path)
+            .uri(format!("{}{path}", self.base))
             .header(header::HOST, "localhost")
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|error| failed(error.into()))?;
-        let answer = call(&Via::Unix(self.socket.clone()), request, timeout)
-            .await
-            .map_err(failed)?;
+        let answer = call(&self.via, request, timeout).await.map_err(failed)?;
         if !answer.status.is_success() {
             return Err(AdminError::Status {
                 owner: self.owner.clone(),

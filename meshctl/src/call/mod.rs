@@ -2,7 +2,10 @@
 
 mod admin;
 mod caller;
+mod inside;
+mod relay;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,15 +18,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::clock;
+use crate::cluster::{PodPort, PodPortError};
 
 pub use admin::{Admin, AdminError};
-pub use caller::{Caller, CallerError, serve_caller};
+pub use caller::{Caller, CallerError};
+pub use inside::{Inside, InsideError, serve_caller};
+pub use relay::relay;
 
 /// Answers longer than this are an error; the largest is a proxy's whole configuration.
 const LONGEST_BODY: usize = 64 * 1024 * 1024;
 
 /// Where a request is sent first.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Via {
     /// Straight to this address.
     Address(SocketAddr),
@@ -33,7 +39,15 @@ pub enum Via {
     Proxy(SocketAddr),
     /// To this Unix socket.
     Unix(PathBuf),
+    /// To a port of a pod, its loopback included, by port-forward.
+    Pod(Box<PodPort>),
+    /// By a helper process inside of other namespaces, to the host and port of its URL there.
+    Inside(Inside),
 }
+
+/// A connection that bytes go through both ways.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A whole answer.
 #[derive(Clone, Debug)]
@@ -69,6 +83,46 @@ pub enum CallError {
     /// Part of the request cannot be sent.
     #[error("the request cannot be sent: {0}")]
     Request(#[from] http::Error),
+    /// The pod's port cannot be reached.
+    #[error(transparent)]
+    Pod(#[from] PodPortError),
+    /// The helper process.
+    #[error(transparent)]
+    Inside(#[from] InsideError),
+}
+
+// === impl Via ===
+
+impl Via {
+    /// Opens a connection for bytes of any kind.
+    ///
+    /// # Errors
+    /// If nobody listens there, or there is no way for bytes of any kind.
+    pub async fn open(&self) -> Result<Box<dyn Stream>, CallError> {
+        Ok(match self {
+            Self::Address(address) | Self::Proxy(address) => Box::new(connect(*address).await?),
+            Self::Unix(path) => Box::new(
+                UnixStream::connect(path)
+                    .await
+                    .map_err(CallError::Connect)?,
+            ),
+            Self::Pod(port) => Box::new(port.connect().await?),
+            Self::Direct | Self::Inside(_) => return Err(CallError::NoHost),
+        })
+    }
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Direct => f.write_str("the host of its URL"),
+            Self::Proxy(address) => write!(f, "the proxy {address}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Pod(port) => write!(f, "{port}"),
+            Self::Inside(inside) => write!(f, "{inside}"),
+        }
+    }
 }
 
 // === impl Answer ===
@@ -129,6 +183,22 @@ async fn call_untimed(via: &Via, mut request: Request<Full<Bytes>>) -> Result<An
                 .map_err(CallError::Connect)?;
             exchange(stream, request).await?
         }
+        Via::Pod(port) => {
+            origin_form(&mut request)?;
+            let mut stream = port.connect().await?;
+            let complaint = stream.take_complaint();
+            match exchange(stream, request).await {
+                Ok(response) => response,
+                // That nobody listens there shows as a connection that ends at once.
+                Err(error) => {
+                    return Err(match port.complaint(complaint).await {
+                        Some(complaint) => complaint.into(),
+                        None => error,
+                    });
+                }
+            }
+        }
+        Via::Inside(inside) => return inside.call(request).await,
     };
     let (head, body) = response;
     let (head, ()) = head.into_parts();

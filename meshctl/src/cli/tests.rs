@@ -31,7 +31,18 @@ fn every_command_has_help_with_examples() {
 fn every_command_on_a_mesh_takes_its_state_directory() {
     let mut cli = Cli::command();
     for name in [
-        "demo", "up", "exec", "status", "config", "down", "explain", "wait", "token",
+        "demo",
+        "up",
+        "exec",
+        "status",
+        "config",
+        "down",
+        "explain",
+        "analyze",
+        "wait",
+        "token",
+        "dashboard",
+        "bug-report",
     ] {
         let command = cli.find_subcommand_mut(name).unwrap();
         assert!(
@@ -41,6 +52,54 @@ fn every_command_on_a_mesh_takes_its_state_directory() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn every_command_that_asks_takes_a_cluster() {
+    let mut cli = Cli::command();
+    for name in [
+        "demo",
+        "exec",
+        "status",
+        "config",
+        "explain",
+        "analyze",
+        "wait",
+        "dashboard",
+        "bug-report",
+    ] {
+        let command = cli.find_subcommand_mut(name).unwrap();
+        for option in [
+            "context",
+            "kubeconfig",
+            "cluster",
+            "namespace",
+            "mesh-namespace",
+        ] {
+            let found = command
+                .get_arguments()
+                .any(|arg| arg.get_long() == Some(option));
+            assert!(found, "{name} --{option}");
+        }
+    }
+    let Command::Status(status) =
+        parse("meshctl status --context c --kubeconfig k -n shop --mesh-namespace mesh").unwrap()
+    else {
+        panic!("status")
+    };
+    let selection = status.mesh.selection();
+    assert!(selection.names_cluster());
+    assert_eq!(selection.cluster.namespace.as_deref(), Some("shop"));
+    assert_eq!(selection.cluster.mesh_namespace.as_deref(), Some("mesh"));
+
+    let Command::Dashboard(dashboard) =
+        parse("meshctl dashboard --context c proxy reviews-v1 --port 9000").unwrap()
+    else {
+        panic!("dashboard")
+    };
+    let workload = "reviews-v1".to_owned();
+    assert_eq!(dashboard.page, Some(Page::Proxy { workload }));
+    assert_eq!(dashboard.port, Some(9000));
 }
 
 #[test]
@@ -96,7 +155,10 @@ fn refuses_with_a_reason() {
         ),
         ("meshctl up m.yaml --capture magic", "explicit"),
         ("meshctl wait --timeout soon", "no duration"),
-        ("meshctl analyze", "PATH"),
+        ("meshctl analyze --mesh m.yaml", "PATH"),
+        ("meshctl status --state s --context c", "--context"),
+        ("meshctl demo --compose d --cluster", "--cluster"),
+        ("meshctl wait --revision 3 --context c", "--context"),
         ("meshctl demo --port 70000", "70000"),
         ("meshctl completions csh", "bash"),
     ] {

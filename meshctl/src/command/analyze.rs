@@ -7,9 +7,12 @@ use meshd_core::{MeshSettings, ProblemLine};
 use serde::Serialize;
 
 use crate::cli::{AnalyzeArgs, Output};
+use crate::cluster::Cluster;
+use crate::live::{LiveObjects, new_problems};
 use crate::mesh_file::MeshFile;
 use crate::offline;
 use crate::output::{complain, count, json, say};
+use crate::target::{MeshTarget, Overview};
 
 /// One finding in the form of `-o json`.
 #[derive(Serialize)]
@@ -23,35 +26,36 @@ struct Finding<'a> {
     code: &'a str,
 }
 
-pub(super) fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
-    let mesh = args.mesh.as_deref().map(MeshFile::read).transpose()?;
-    let read = offline::files(&args.paths, mesh.as_ref())?;
-    let settings = mesh
-        .as_ref()
-        .map_or_else(MeshSettings::default, offline::settings);
-    let mut problems = read.problems;
-    // The derived objects are no file of the user's.
-    let files = read.files.len() + problems.len() - usize::from(mesh.is_some());
-    problems.extend(meshd_core::analyze(&read.files, &settings));
+/// What was looked at, and what was found.
+struct Looked {
+    /// `3 files`, or the mesh.
+    at: String,
+    problems: Vec<Problem>,
+}
+
+pub(super) async fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
+    let selection = args.mesh.selection();
+    let looked = match (args.paths.is_empty(), selection.names_cluster()) {
+        (true, _) => live(args, &MeshTarget::resolve(&selection).await?).await?,
+        (false, false) => files(args)?,
+        (false, true) => among(args, &Cluster::connect(&selection.cluster).await?).await?,
+    };
     match args.output.output {
-        Output::Json => json(&problems.iter().map(finding).collect::<Vec<_>>())?,
-        Output::Text => problems
+        Output::Json => json(&looked.problems.iter().map(finding).collect::<Vec<_>>())?,
+        Output::Text => looked
+            .problems
             .iter()
             .for_each(|problem| say(ProblemLine(problem))),
     }
     let number = |severity: Severity| {
-        u64::try_from(
-            problems
-                .iter()
-                .filter(|problem| problem.severity() == severity)
-                .count(),
-        )
-        .unwrap_or(u64::MAX)
+        let all = looked.problems.iter();
+        u64::try_from(all.filter(|problem| problem.severity() == severity).count())
+            .unwrap_or(u64::MAX)
     };
     let errors = number(Severity::Error);
     complain(format_args!(
         "{}: {}, {}",
-        count(u64::try_from(files).unwrap_or(u64::MAX), "file"),
+        looked.at,
         count(errors, "error"),
         count(number(Severity::Warning), "warning")
     ));
@@ -60,6 +64,71 @@ pub(super) fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Files alone, perhaps with what follows from a mesh file.
+fn files(args: &AnalyzeArgs) -> anyhow::Result<Looked> {
+    let mesh = args.mesh_file.as_deref().map(MeshFile::read).transpose()?;
+    let read = offline::files(&args.paths, mesh.as_ref())?;
+    let settings = mesh
+        .as_ref()
+        .map_or_else(MeshSettings::default, offline::settings);
+    let mut problems = read.problems;
+    // The derived objects are no file of the user's.
+    let files = read.files.len() + problems.len() - usize::from(mesh.is_some());
+    problems.extend(meshd_core::analyze(&read.files, &settings));
+    Ok(Looked {
+        at: count(u64::try_from(files)?, "file"),
+        problems,
+    })
+}
+
+/// Files among what a cluster has: what is wrong with them, and what they make wrong.
+async fn among(args: &AnalyzeArgs, cluster: &Cluster) -> anyhow::Result<Looked> {
+    let read = offline::files(&args.paths, None)?;
+    let live = LiveObjects::read(cluster).await?;
+    let mut problems = read.problems;
+    let files = read.files.len() + problems.len();
+    problems.extend(new_problems(&live, &read.files));
+    Ok(Looked {
+        at: format!(
+            "{} among {} of context {}",
+            count(u64::try_from(files)?, "file"),
+            count(u64::try_from(live.len())?, "object"),
+            cluster.context()
+        ),
+        problems,
+    })
+}
+
+/// What the control plane says of what is in force.
+async fn live(args: &AnalyzeArgs, target: &MeshTarget) -> anyhow::Result<Looked> {
+    let overview = Overview::new(&target.control_plane().await?.reports().await);
+    anyhow::ensure!(
+        overview.status.is_some(),
+        "the control plane does not answer, so what it found is not known: `meshctl status` shows why"
+    );
+    let all = overview.problems.len();
+    let mut problems = overview.problems;
+    let mut at = target.name();
+    if let MeshTarget::Cluster(cluster) = target
+        && !args.all_namespaces
+    {
+        let namespace = cluster.namespace();
+        problems.retain(|problem| {
+            let origin = problem.origin.as_ref();
+            origin.is_none_or(|origin| origin.namespace.is_empty() || origin.namespace == namespace)
+        });
+        at = format!("namespace {namespace} of the {at}");
+        if problems.len() < all {
+            let others = u64::try_from(all - problems.len())?;
+            complain(format_args!(
+                "note: {} in other namespaces; -A shows them",
+                count(others, "more problem")
+            ));
+        }
+    }
+    Ok(Looked { at, problems })
 }
 
 fn finding(problem: &Problem) -> Finding<'_> {

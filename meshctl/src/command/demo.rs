@@ -1,5 +1,7 @@
 //! `meshctl demo`.
 
+mod elsewhere;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use mesh_ca::{Authority, AuthorityOptions};
 use meshd_core::MeshSettings;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::signals::StopSignals;
 use super::up::{ready_line, stop};
@@ -18,11 +20,14 @@ use crate::address::PortPicker;
 use crate::call::Admin;
 use crate::cli::DemoArgs;
 use crate::clock;
-use crate::demo::{LiveConfig, Sample, Target, Targets, Tour, Traffic, gateway_address, show_live};
+use crate::demo::{
+    LaptopGround, LiveConfig, Sample, Target, Targets, Tour, Traffic, gateway_address, show_live,
+};
 use crate::mesh::{MeshPlan, Notice, Notices, Prepared, Running};
 use crate::offline;
 use crate::output::say;
-use crate::state::{LockError, StateDir, StateLock};
+use crate::state::{LockError, MeshRecord, StateDir, StateLock};
+use crate::target::Proxy;
 
 const DEFAULT_PORT: u16 = 8080;
 /// Somebody looks at the page now and then, and jason sometimes.
@@ -45,6 +50,20 @@ const VISITORS: Targets = Targets {
 };
 
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
+    if let Some(dir) = &args.compose {
+        return super::block_on(elsewhere::on_compose(args, dir));
+    }
+    if args.cluster.selection().names_cluster() {
+        return super::block_on(elsewhere::in_cluster(args));
+    }
+    on_laptop(args)
+}
+
+fn on_laptop(args: &DemoArgs) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(
+        args.gateway.is_none(),
+        "--gateway is for a Bookinfo in a cluster or under docker-compose: name it with --context, --cluster or --compose; here the gateway's port is --port"
+    );
     let began = clock::instant();
     let temporary = if args.check && args.state.is_none() {
         Some(Temporary::new()?)
@@ -106,7 +125,7 @@ async fn serve(
         let gateway = gateway_address(&record).context("the sample has no gateway")?;
         if check {
             let live = live_config(state, sample, &running)?;
-            let tour = Tour::new(gateway, live, record);
+            let mut tour = Tour::new(LaptopGround::new(gateway, live, record));
             let printer = print_short(receiver);
             tokio::select! {
                 outcome = tour.run() => passed = outcome,
@@ -123,7 +142,7 @@ async fn serve(
             let head = head(state, sample, page);
             say(&head);
             tokio::select! {
-                () = show_live(record, head, receiver) => {}
+                () = show_live(async || admins(&record), head, receiver) => {}
                 () = running.keep() => {}
                 () = signals.next() => {}
             }
@@ -136,6 +155,14 @@ async fn serve(
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The proxies that run now.
+fn admins(record: &watch::Receiver<MeshRecord>) -> Vec<Admin> {
+    let record = record.borrow();
+    let all = record.workloads.iter();
+    all.map(|workload| Proxy::on_laptop(workload).admin)
+        .collect()
 }
 
 /// Between the steps: the steps themselves tell what they break, so a line each is enough.

@@ -1,27 +1,62 @@
 //! `meshctl exec`.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
 
 use crate::cli::ExecArgs;
+use crate::cluster::{Cluster, Interactive};
 use crate::mesh::workload_env;
 use crate::output::complain;
-use crate::state::{MeshRecord, StateDir, WorkloadRecord};
+use crate::state::{MeshRecord, WorkloadRecord};
+use crate::target::{Laptop, MeshTarget};
+
+/// On this machine this process becomes the command, which needs that it has no threads; in a
+/// cluster it stands for it.
+pub(super) fn run(args: &ExecArgs) -> anyhow::Result<ExitCode> {
+    let target = super::block_on(async { Ok(MeshTarget::resolve(&args.mesh.selection()).await?) })?;
+    match target {
+        MeshTarget::Laptop(laptop) => become_command(args, &laptop),
+        // A client is bound to the runtime that it was made in.
+        MeshTarget::Cluster(_) => super::block_on(in_pod(args)),
+    }
+}
+
+async fn in_pod(args: &ExecArgs) -> anyhow::Result<ExitCode> {
+    let cluster = Cluster::connect(&args.mesh.cluster.options()).await?;
+    let mut pod = cluster.find_pod(&args.workload).await?;
+    if let Some(container) = &args.container {
+        anyhow::ensure!(
+            pod.containers.contains(container),
+            "pod {} has no container `{container}`; it has {}",
+            pod.uid(),
+            pod.containers.join(", ")
+        );
+        pod.container.clone_from(container);
+    }
+    let command = args.command.iter().map(|word| {
+        word.to_str()
+            .with_context(|| format!("`{}` is no UTF-8", word.to_string_lossy()))
+    });
+    let command = command.collect::<anyhow::Result<Vec<_>>>()?;
+    let how = Interactive {
+        terminal: io::stdin().is_terminal() && io::stdout().is_terminal(),
+    };
+    Ok(cluster.interact(&pod, &command, how).await?.into())
+}
 
 /// Becomes the command, so that its exit code, signals and terminal are its own.
-pub(super) fn run(args: &ExecArgs) -> anyhow::Result<ExitCode> {
-    let state = StateDir::find(args.state.state.as_deref())?;
-    let record = MeshRecord::of_running(&state)?;
+fn become_command(args: &ExecArgs, laptop: &Laptop) -> anyhow::Result<ExitCode> {
+    let Laptop { state, record } = laptop;
     let workload = record.workload(&args.workload)?;
     let program = args
         .command
         .first()
         .context("no command given: meshctl exec WORKLOAD -- COMMAND...")?;
-    let mut command = match enter_args(&record, workload) {
+    let mut command = match enter_args(record, workload) {
         // Namespaces are entered by a fresh process, which starts with the right environment.
         Some(enter) => {
             let mut command = Command::new("/proc/self/exe");
@@ -34,7 +69,7 @@ pub(super) fn run(args: &ExecArgs) -> anyhow::Result<ExitCode> {
             command
         }
     };
-    for (key, value) in workload_env(&state, workload, record.capture) {
+    for (key, value) in workload_env(state, workload, record.capture) {
         match value {
             // These are for the application that listens, which the command is not.
             Some(_) if key == "HOST" || key.to_string_lossy().starts_with("PORT") => &mut command,

@@ -9,7 +9,7 @@ use crate::explain::{Explanation, Question, explain_live, explain_saved};
 use crate::mesh_file::MeshFile;
 use crate::offline::{self, Model};
 use crate::output::{complain, count, json, say};
-use crate::state::{MeshRecord, StateDir};
+use crate::target::MeshTarget;
 
 pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let question = Question {
@@ -19,10 +19,10 @@ pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
         headers: args.headers,
     };
     let explanation = if args.config.is_empty() {
-        let state = StateDir::find(args.state.state.as_deref())?;
-        explain_live(&MeshRecord::of_running(&state)?, &question).await?
+        let target = MeshTarget::resolve(&args.mesh.selection()).await?;
+        explain_live(&target, &question).await?
     } else {
-        saved(&args.config, args.mesh.as_deref(), &question)?
+        saved(&args.config, args.mesh_file.as_deref(), &question)?
     };
     match args.output.output {
         Output::Json => json(&explanation)?,
@@ -41,7 +41,10 @@ fn saved(
         .as_ref()
         .map_or_else(MeshSettings::default, offline::settings);
     let mut store = Store::new();
-    let read = offline::files(config, mesh.as_ref())?;
+    let mut read = offline::files(config, mesh.as_ref())?;
+    if mesh.is_none() {
+        read = offline::with_manifests(read);
+    }
     for (path, text) in &read.files {
         store.set_file(path, text);
     }

@@ -1,17 +1,24 @@
 //! The commands, one file each.
 
 mod analyze;
+mod bug_report;
 mod completions;
 mod config;
+mod dashboard;
 mod demo;
 mod down;
 mod exec;
 mod explain;
+mod inject;
+mod install;
 mod parts;
 mod signals;
 mod status;
+mod tag;
 mod token;
+mod uninstall;
 mod up;
+mod upgrade;
 mod wait;
 
 use std::future::Future;
@@ -38,8 +45,15 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(args) => block_on(config::run(&args)),
         Command::Down(args) => down::run(&args),
         Command::Explain(args) => block_on(explain::run(args)),
-        Command::Analyze(args) => analyze::run(&args),
+        Command::Analyze(args) => block_on(analyze::run(&args)),
         Command::Wait(args) => block_on(wait::run(&args)),
+        Command::Dashboard(args) => block_on(dashboard::run(&args)),
+        Command::BugReport(args) => block_on(bug_report::run(&args)),
+        Command::Install(args) => block_on(install::run(&args)),
+        Command::Upgrade(args) => block_on(upgrade::run(&args)),
+        Command::Uninstall(args) => block_on(uninstall::run(&args)),
+        Command::Tag(args) => block_on(tag::run(&args)),
+        Command::Inject(args) => inject::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Sample(args) => {

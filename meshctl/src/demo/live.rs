@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use mesh_proxy::telemetry::Edge;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::EdgeTable;
@@ -13,7 +14,6 @@ use crate::call::Admin;
 use crate::clock;
 use crate::mesh::Notice;
 use crate::output::{complain, say};
-use crate::state::MeshRecord;
 
 const TERMINAL_PAUSE: Duration = Duration::from_secs(1);
 const FILE_PAUSE: Duration = Duration::from_secs(5);
@@ -21,21 +21,22 @@ const FILE_PAUSE: Duration = Duration::from_secs(5);
 const NOTICES: usize = 6;
 
 /// Shows who calls whom until it is dropped: a table that renews itself on a terminal, else a
-/// line now and then. `head` stands above the table, notices below it.
+/// line now and then. `proxies` says who is to be asked each time, `head` stands above the
+/// table, notices below it.
 pub async fn show_live(
-    record: watch::Receiver<MeshRecord>,
+    proxies: impl AsyncFn() -> Vec<Admin>,
     head: String,
     mut notices: mpsc::UnboundedReceiver<Notice>,
 ) {
     let terminal = std::io::stdout().is_terminal();
     let pause = if terminal { TERMINAL_PAUSE } else { FILE_PAUSE };
     let mut kept: VecDeque<String> = VecDeque::new();
-    let (mut before, mut since) = (edges(&record).await, clock::instant());
+    let (mut before, mut since) = (edges(&proxies).await, clock::instant());
     let mut tick = tokio::time::interval_at(Instant::now() + pause, pause);
     loop {
         tokio::select! {
             _ = tick.tick() => {
-                let (now, elapsed) = (edges(&record).await, since.elapsed());
+                let (now, elapsed) = (edges(&proxies).await, since.elapsed());
                 if terminal {
                     draw(&head, &now.render(&before, elapsed).to_string(), &kept);
                 } else {
@@ -58,21 +59,14 @@ pub async fn show_live(
     }
 }
 
-/// What all proxies that answer have counted.
-async fn edges(record: &watch::Receiver<MeshRecord>) -> EdgeTable {
-    let proxies = record.borrow().workloads.clone();
-    let mut edges = Vec::new();
-    for proxy in proxies {
-        let admin = Admin::new(format!("the proxy of {}", proxy.name), &proxy.admin);
-        // One that just starts again is left out this time.
-        edges.extend(
-            admin
-                .get::<Vec<Edge>>("/v1/edges")
-                .await
-                .unwrap_or_default(),
-        );
-    }
-    EdgeTable::new(edges)
+/// What all proxies that answer have counted. One that just starts again is left out this time.
+async fn edges(proxies: &impl AsyncFn() -> Vec<Admin>) -> EdgeTable {
+    let proxies = proxies().await;
+    let asked = proxies.iter().map(|proxy| async {
+        let edges = proxy.get::<Vec<Edge>>("/v1/edges").await;
+        edges.unwrap_or_default()
+    });
+    EdgeTable::new(join_all(asked).await.into_iter().flatten())
 }
 
 fn draw(head: &str, table: &str, notices: &VecDeque<String>) {

@@ -2,6 +2,7 @@
 //! and a tour that proves each feature.
 
 mod edges;
+mod ground;
 mod live;
 mod live_config;
 mod sample;
@@ -12,9 +13,12 @@ use std::net::SocketAddr;
 
 use tokio::sync::watch;
 
-use crate::state::{Capture, MeshRecord, WorkloadKind, WorkloadRecord};
+use crate::state::{Capture, MeshRecord, WorkloadKind};
 
 pub use edges::{EdgeRow, EdgeTable};
+pub use ground::{
+    ClusterGround, ComposeGround, Get, Ground, InForce, Killed, LaptopGround, WORKLOADS, Words,
+};
 pub use live::show_live;
 pub use live_config::{ApplyError, LiveConfig};
 pub use sample::{Sample, SampleError};
@@ -34,9 +38,4 @@ pub fn gateway_address(record: &watch::Receiver<MeshRecord>) -> Option<SocketAdd
         // This process is inside of the mesh's network then, and that port outside of it.
         Capture::Transparent => SocketAddr::new(gateway.address, port.port),
     })
-}
-
-/// A workload of the sample, which has all its names.
-fn workload(record: &watch::Receiver<MeshRecord>, name: &str) -> anyhow::Result<WorkloadRecord> {
-    Ok(record.borrow().workload(name)?.clone())
 }

@@ -91,6 +91,11 @@ impl Sample {
         Ok(Self { mesh, config, tour })
     }
 
+    /// The texts of the base configuration.
+    pub fn base() -> impl Iterator<Item = &'static str> {
+        BASE.iter().map(|(_, text)| *text)
+    }
+
     /// The text of a step's configuration.
     pub fn step(name: &str) -> Option<&'static str> {
         TOUR.iter()

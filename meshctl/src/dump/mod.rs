@@ -1,5 +1,6 @@
 //! The configuration that a proxy holds, made readable.
 
+mod gateway;
 mod matches;
 
 use std::fmt;
@@ -7,8 +8,8 @@ use std::fmt;
 use mesh_api::v1::http_route::Action;
 use mesh_api::v1::resource::Body;
 use mesh_api::v1::{
-    AuthorizationAction, AuthorizationPolicy, Destination, Forward, Gateway, HttpRoute, Inbound,
-    MtlsMode, Origin, Protocol, Resource, RouteTable, Service, TcpRoute, TlsRoute, Workload,
+    AuthorizationAction, AuthorizationPolicy, Destination, Forward, HttpRoute, Inbound, MtlsMode,
+    Origin, Protocol, Resource, RouteTable, Service, TcpRoute, TlsRoute, Workload,
 };
 use serde::Deserialize;
 
@@ -24,6 +25,10 @@ pub struct Dump {
 
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.revision == 0 {
+            return f
+                .write_str("nothing yet: it has not reached the control plane since its start");
+        }
         let digest = self.digest.get(..12).unwrap_or(&self.digest);
         write!(
             f,
@@ -39,7 +44,7 @@ impl fmt::Display for Dump {
         for (_, body) in bodies() {
             match body {
                 Body::Inbound(inbound) => write_inbound(f, inbound)?,
-                Body::Gateway(gateway) => write_gateway(f, gateway)?,
+                Body::Gateway(gateway) => gateway::write_gateway(f, gateway)?,
                 _ => {}
             }
         }
@@ -120,29 +125,6 @@ fn write_policies(f: &mut fmt::Formatter<'_>, policies: &[AuthorizationPolicy]) 
         )?;
     }
     Ok(())
-}
-
-fn write_gateway(f: &mut fmt::Formatter<'_>, gateway: &Gateway) -> fmt::Result {
-    write!(f, "\n\nGATEWAY {}", gateway.workload)?;
-    for listener in &gateway.listeners {
-        for host in &listener.hosts {
-            let redirect = if host.https_redirect {
-                ", redirects to https"
-            } else {
-                ""
-            };
-            let origin = place(host.origin.as_ref());
-            write!(
-                f,
-                "\n  port {} {} host {}{redirect} ({origin})",
-                listener.port,
-                protocol(listener.protocol()),
-                host.domain
-            )?;
-            write_http(f, &host.http)?;
-        }
-    }
-    write_policies(f, &gateway.policies)
 }
 
 fn write_table(f: &mut fmt::Formatter<'_>, name: &str, table: &RouteTable) -> fmt::Result {

@@ -22,6 +22,11 @@ pub(super) fn targets(
     let Some(outbound) = caller.outbound.as_ref() else {
         return Vec::new();
     };
+    // A gateway that ends TLS passes on what was inside.
+    let ended = outbound
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.certificate.is_some());
     let mut targets: Vec<Target> = Vec::new();
     for endpoint in outbound
         .destinations
@@ -50,6 +55,12 @@ pub(super) fn targets(
             source_identity: caller.identity.clone().filter(|_| endpoint.tls == "mesh"),
             source_ip: source,
             destination_ip: Some(address.ip()),
+            tcp: if ended {
+                outbound.protocol == "tls"
+            } else {
+                asked.tcp
+            },
+            sni: asked.sni.clone().filter(|_| !ended),
             ..asked.clone()
         };
         targets.push(Target {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use mesh_proxy_core::explain::{
     DestinationReport, ExplainReport, InboundReport, OutboundReport, PolicyReport, RouteReport,
-    TriedMatch,
+    TlsReport, TriedMatch,
 };
 use mesh_proxy_core::ir::Origin;
 
@@ -51,6 +51,9 @@ fn write_outbound(f: &mut fmt::Formatter<'_>, outbound: &OutboundReport) -> fmt:
         }
         None => write!(f, "{} port {}", outbound.resource, outbound.port)?,
     }
+    if let Some(tls) = &outbound.tls {
+        write_tls(f, tls)?;
+    }
     for route in outbound.tried.iter() {
         write_route(f, route)?;
     }
@@ -88,6 +91,20 @@ fn write_outbound(f: &mut fmt::Formatter<'_>, outbound: &OutboundReport) -> fmt:
     }
     for edit in &outbound.edits {
         write!(f, "\n  edit           {edit}")?;
+    }
+    Ok(())
+}
+
+/// The server of a gateway that takes the connection.
+fn write_tls(f: &mut fmt::Formatter<'_>, tls: &TlsReport) -> fmt::Result {
+    let names = tls.server_names.join(", ");
+    let origin = place(tls.origin.as_ref());
+    write!(f, "\n  TLS            {} for {names} ({origin})", tls.mode)?;
+    if let Some(certificate) = &tls.certificate {
+        write!(f, "\n                   certificate: {certificate}")?;
+    }
+    if let Some(problem) = &tls.problem {
+        write!(f, "\n                   handshakes are refused: {problem}")?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The mesh without processes: configuration files compiled and matched in this process, by the
 //! same code that the control plane and the proxies run.
 
+mod manifests;
 mod model;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -47,6 +48,16 @@ pub fn files(
         configuration.files.push((name, derived(mesh)?));
     }
     Ok(configuration)
+}
+
+/// Adds the workloads that Kubernetes manifests among the files would run.
+pub fn with_manifests(mut configuration: Configuration) -> Configuration {
+    let entries = manifests::workload_entries(&configuration.files);
+    if !entries.is_empty() {
+        let name = format!("{DERIVED}the manifests");
+        configuration.files.push((name, entries));
+    }
+    configuration
 }
 
 /// The settings of the control plane of a mesh file.

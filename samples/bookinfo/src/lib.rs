@@ -7,9 +7,11 @@
 //!
 //! [`serve`] runs one service until it is told to stop; [`bind`] then [`Bound::run`] do the
 //! same in two steps, for callers that need the address. [`Command`] is the command line.
+//! [`Call`] sends requests from where the services run.
 
 mod app;
 mod body;
+mod call;
 mod client;
 mod command;
 mod details;
@@ -24,6 +26,7 @@ mod settings;
 mod tests;
 mod urlencoded;
 
+pub use call::{Call, CallFailure};
 pub use client::proxy::{InvalidProxy, ProxySettings};
 pub use command::{Command, init_logging};
 pub use server::{Bound, Error, bind, serve};

@@ -1,5 +1,6 @@
 //! The services as a client sees them, each on a port of the system's choice.
 
+mod call;
 mod calls;
 mod config;
 mod harness;

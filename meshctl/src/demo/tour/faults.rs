@@ -4,17 +4,16 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use super::{EVERYTHING, RATINGS_FILE, REVIEWS_FILE, Tour, WITHOUT_REVIEWS, in_force, told};
+use super::{EVERYTHING, Ground, RATINGS_FILE, REVIEWS_FILE, Tour, WITHOUT_REVIEWS, told};
 use crate::demo::traffic;
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const RATINGS_URL: &str = "http://ratings:9080/ratings/0";
 const REVIEWS_URL: &str = "http://reviews:9080/reviews/0";
 const JASON: &[(&str, &str)] = &[("end-user", "jason")];
 /// As the sample's delay says.
 const DELAY: Duration = Duration::from_secs(7);
 
-pub(super) async fn steps(tour: &mut Tour) {
+pub(super) async fn steps<G: Ground>(tour: &mut Tour<G>) {
     tour.step(
         "ratings are 7 s late for jason only",
         "ratings as reviews-v2, for jason and for nobody",
@@ -41,14 +40,13 @@ pub(super) async fn steps(tour: &mut Tour) {
     .await;
 }
 
-async fn delay(tour: &Tour) -> anyhow::Result<String> {
+async fn delay<G: Ground>(tour: &Tour<G>) -> anyhow::Result<String> {
     let status = tour
         .apply(&[(RATINGS_FILE, Some("40-ratings-delay-jason.yaml"))])
         .await?;
-    let (mut late, mut prompt) = (tour.caller("reviews-v2")?, tour.caller("reviews-v2")?);
     let (jason, nobody) = tokio::join!(
-        late.get(RATINGS_URL, JASON, PATIENCE),
-        prompt.get(RATINGS_URL, &[], PATIENCE)
+        tour.get_as("reviews-v2", RATINGS_URL, JASON),
+        tour.get_as("reviews-v2", RATINGS_URL, &[])
     );
     let (jason, nobody) = (jason?, nobody?);
     ensure!(
@@ -63,16 +61,15 @@ async fn delay(tour: &Tour) -> anyhow::Result<String> {
     );
     ensure!(jason.took >= DELAY && jason.took < DELAY * 2, "{seen}");
     ensure!(nobody.took < DELAY / 2, "{seen}");
-    Ok(format!("{seen}; {}", in_force(&status)))
+    Ok(format!("{seen}; {status}"))
 }
 
-async fn abort(tour: &Tour) -> anyhow::Result<String> {
+async fn abort<G: Ground>(tour: &Tour<G>) -> anyhow::Result<String> {
     let status = tour
         .apply(&[(RATINGS_FILE, Some("41-ratings-abort-jason.yaml"))])
         .await?;
-    let mut caller = tour.caller("reviews-v2")?;
-    let jason = caller.get(RATINGS_URL, JASON, PATIENCE).await?;
-    let nobody = caller.get(RATINGS_URL, &[], PATIENCE).await?;
+    let jason = tour.get_as("reviews-v2", RATINGS_URL, JASON).await?;
+    let nobody = tour.get_as("reviews-v2", RATINGS_URL, &[]).await?;
     let reason = jason.header("x-mesh-reason").to_owned();
     let seen = format!(
         "jason: {} ({reason}), nobody: {}",
@@ -81,24 +78,23 @@ async fn abort(tour: &Tour) -> anyhow::Result<String> {
     );
     ensure!(jason.status == 500 && nobody.status == 200, "{seen}");
     ensure!(!reason.is_empty(), "the 500 has no x-mesh-reason");
-    let page = traffic::get(tour.gateway, "/productpage", Some("jason")).await?;
+    let page = traffic::get(tour.ground.gateway(), "/productpage", Some("jason")).await?;
     ensure!(
         page.text()
             .contains("Ratings service is currently unavailable"),
         "{seen}, but jason's page has ratings"
     );
-    let page = traffic::get(tour.gateway, "/productpage", None).await?;
+    let page = traffic::get(tour.ground.gateway(), "/productpage", None).await?;
     ensure!(
         !page.text().contains("currently unavailable"),
         "{seen}, but nobody's page has an error"
     );
     Ok(format!(
-        "{seen}, jason's page says that ratings are unavailable; {}",
-        in_force(&status)
+        "{seen}, jason's page says that ratings are unavailable; {status}"
     ))
 }
 
-async fn timeout_and_retry(tour: &Tour) -> anyhow::Result<String> {
+async fn timeout_and_retry<G: Ground>(tour: &Tour<G>) -> anyhow::Result<String> {
     tour.traffic.switch(WITHOUT_REVIEWS).await;
     // First one, then the other: the new file declares what the old one did.
     tour.apply(&[(RATINGS_FILE, None)]).await?;
@@ -106,10 +102,7 @@ async fn timeout_and_retry(tour: &Tour) -> anyhow::Result<String> {
         .apply(&[(REVIEWS_FILE, Some("50-timeout-retry.yaml"))])
         .await?;
     let before = tour.received("reviews-v2").await?;
-    let answer = tour
-        .caller("productpage-v1")?
-        .get(REVIEWS_URL, &[], PATIENCE)
-        .await?;
+    let answer = tour.get_as("productpage-v1", REVIEWS_URL, &[]).await?;
     let seen = format!(
         "{} ({}) after {:.1?}",
         answer.status.as_u16(),
@@ -123,13 +116,10 @@ async fn timeout_and_retry(tour: &Tour) -> anyhow::Result<String> {
     );
     let tries = tour.receives("reviews-v2", before + 3).await? - before;
     ensure!(tries == 3, "{seen}, {tries} tries");
-    Ok(format!(
-        "{seen}, {tries} tries at reviews-v2; {}",
-        in_force(&status)
-    ))
+    Ok(format!("{seen}, {tries} tries at reviews-v2; {status}"))
 }
 
-async fn mirror(tour: &Tour) -> anyhow::Result<String> {
+async fn mirror<G: Ground>(tour: &Tour<G>) -> anyhow::Result<String> {
     let status = tour
         .apply(&[(REVIEWS_FILE, Some("60-mirror.yaml"))])
         .await?;
@@ -142,6 +132,6 @@ async fn mirror(tour: &Tour) -> anyhow::Result<String> {
     Ok(format!(
         "{}, and {copies} copies at reviews-v3, with those of the traffic; {}",
         told(&by),
-        in_force(&status)
+        status
     ))
 }

@@ -7,26 +7,21 @@ mod routing;
 mod security;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
-use mesh_api::v1::ControlPlaneStatus;
+use anyhow::{Context as _, ensure};
 use mesh_proxy::telemetry::Edge;
 use serde::Deserialize;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::{LiveConfig, Sample, Target, Targets, Traffic, traffic, workload};
-use crate::call::{Admin, Answer, Caller};
+use super::{Get, Ground, InForce, Sample, Target, Targets, Traffic, traffic};
+use crate::call::Answer;
 use crate::output::{count, say};
-use crate::state::{MeshRecord, WorkloadRecord};
 
-/// No step takes so long.
-const STEP_LIMIT: Duration = Duration::from_secs(90);
-const PATIENCE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(20);
+/// Longest wait for one answer; the sample's delay is 7 s.
+const CALL_PATIENCE: Duration = Duration::from_secs(20);
 /// Requests of a step that are under way at once.
 const PARALLEL: usize = 4;
 
@@ -59,14 +54,11 @@ const REVIEWS_FILE: &str = "reviews.yaml";
 const RATINGS_FILE: &str = "ratings.yaml";
 const MTLS_FILE: &str = "mtls.yaml";
 const AUTHZ_FILE: &str = "authz.yaml";
-const BROKEN_FILE: &str = "broken.yaml";
 
 /// A tour of a running sample.
 #[derive(Debug)]
-pub struct Tour {
-    gateway: SocketAddr,
-    live: LiveConfig,
-    record: watch::Receiver<MeshRecord>,
+pub struct Tour<G> {
+    ground: G,
     traffic: Traffic,
     number: usize,
     failed: usize,
@@ -80,26 +72,24 @@ struct ReviewsAnswer {
 
 // === impl Tour ===
 
-impl Tour {
-    /// A tour of the sample behind this gateway; its traffic begins to flow.
-    pub fn new(gateway: SocketAddr, live: LiveConfig, record: watch::Receiver<MeshRecord>) -> Self {
-        let traffic = Traffic::start(gateway, EVERYTHING, 3, Duration::from_millis(60));
+impl<G: Ground> Tour<G> {
+    /// A tour of the sample that runs there; its traffic begins to flow.
+    pub fn new(ground: G) -> Self {
+        let pause = Duration::from_millis(60);
         Self {
-            gateway,
-            live,
-            record,
-            traffic,
+            traffic: Traffic::start(ground.gateway(), EVERYTHING, 3, pause),
+            ground,
             number: 0,
             failed: 0,
         }
     }
 
     /// Takes all steps and prints them. True if all passed and no request of the traffic failed.
-    pub async fn run(mut self) -> bool {
-        routing::steps(&mut self).await;
-        faults::steps(&mut self).await;
-        security::steps(&mut self).await;
-        resilience::steps(&mut self).await;
+    pub async fn run(&mut self) -> bool {
+        routing::steps(self).await;
+        faults::steps(self).await;
+        security::steps(self).await;
+        resilience::steps(self).await;
         for failure in self.traffic.failures() {
             say(format_args!("failed request: {failure}"));
         }
@@ -122,6 +112,14 @@ impl Tour {
         verdict == "PASS"
     }
 
+    /// Takes away what the tour has put there, also when it was broken off.
+    ///
+    /// # Errors
+    /// If something cannot be removed.
+    pub async fn clean_up(&self) -> anyhow::Result<()> {
+        self.ground.clean_up().await
+    }
+
     /// Takes one step: prints what is asked, what was seen, and the verdict.
     async fn step(
         &mut self,
@@ -132,9 +130,10 @@ impl Tour {
         self.number += 1;
         say(format_args!("{}. {title}\n   asked: {asked}", self.number));
         let before = self.traffic.failed();
-        let outcome = match timeout(STEP_LIMIT, look(self)).await {
+        let limit = self.ground.words().step;
+        let outcome = match timeout(limit, look(self)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(anyhow::anyhow!("the step took longer than {STEP_LIMIT:?}")),
+            Err(_) => Err(anyhow::anyhow!("the step took longer than {limit:?}")),
         };
         let lost = self.traffic.failed() - before;
         match outcome {
@@ -155,7 +154,7 @@ impl Tour {
 
     /// Puts files of the tour (or none) in the place of live files, and waits until all proxies
     /// run that.
-    async fn apply(&self, changes: &[(&str, Option<&str>)]) -> anyhow::Result<ControlPlaneStatus> {
+    async fn apply(&self, changes: &[(&str, Option<&str>)]) -> anyhow::Result<InForce> {
         let mut texts = Vec::new();
         for (file, step) in changes {
             let text = match step {
@@ -166,7 +165,7 @@ impl Tour {
             };
             texts.push((*file, text));
         }
-        Ok(self.live.apply(&texts).await?)
+        self.ground.apply(&texts).await
     }
 
     /// Who answers so many requests for reviews through the gateway.
@@ -177,7 +176,7 @@ impl Tour {
     ) -> anyhow::Result<BTreeMap<String, usize>> {
         let mut by = BTreeMap::new();
         let mut tasks = JoinSet::new();
-        let gateway = self.gateway;
+        let gateway = self.ground.gateway();
         for number in 0..requests {
             if number >= PARALLEL {
                 take_reviewer(&mut tasks, &mut by).await?;
@@ -190,38 +189,40 @@ impl Tour {
         Ok(by)
     }
 
-    fn workload(&self, name: &str) -> anyhow::Result<WorkloadRecord> {
-        workload(&self.record, name)
+    /// Sends a request as a workload.
+    async fn get_as(
+        &self,
+        workload: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+    ) -> anyhow::Result<Answer> {
+        let timeout = CALL_PATIENCE;
+        let request = Get {
+            url,
+            headers,
+            timeout,
+        };
+        self.ground.get_as(workload, &request).await
     }
 
-    /// Sends requests as a workload.
-    fn caller(&self, name: &str) -> anyhow::Result<Caller> {
-        let workload = self.workload(name)?;
-        let record = self.record.borrow().clone();
-        Ok(Caller::new(&record, &workload)?)
-    }
-
-    fn proxy(&self, name: &str) -> anyhow::Result<Admin> {
-        let workload = self.workload(name)?;
-        Ok(Admin::new(
-            format!("the proxy of {}", workload.name),
-            &workload.admin,
-        ))
-    }
-
-    /// Requests that a workload's own proxy has counted as coming in.
+    /// Requests that a workload's own proxies have counted as coming in.
     async fn received(&self, name: &str) -> anyhow::Result<u64> {
-        let edges: Vec<Edge> = self.proxy(name)?.get("/v1/edges").await?;
-        Ok(edges
-            .iter()
-            .filter(|edge| edge.reporter == "destination")
-            .map(|edge| edge.count)
-            .sum())
+        let mut received = 0;
+        for proxy in self.ground.proxies_of(name).await? {
+            let edges: Vec<Edge> = proxy.get("/v1/edges").await?;
+            received += edges
+                .iter()
+                .filter(|edge| edge.reporter == "destination")
+                .map(|edge| edge.count)
+                .sum::<u64>();
+        }
+        Ok(received)
     }
 
-    /// Waits until a workload's proxy has counted at least so many.
+    /// Waits until a workload's proxies have counted at least so many.
     async fn receives(&self, name: &str, at_least: u64) -> anyhow::Result<u64> {
-        let deadline = Instant::now() + PATIENCE;
+        let patience = self.ground.words().patience;
+        let deadline = Instant::now() + patience;
         loop {
             let received = self.received(name).await?;
             if received >= at_least {
@@ -229,22 +230,9 @@ impl Tour {
             }
             ensure!(
                 Instant::now() < deadline,
-                "the sidecar of {name} has counted {received} requests after {PATIENCE:?}, at least {at_least} were expected"
+                "the sidecar of {name} has counted {received} requests after {patience:?}, at least {at_least} were expected"
             );
             tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// Waits until the record of the mesh is as wished.
-    async fn record_when(
-        &self,
-        what: &str,
-        wish: impl Fn(&MeshRecord) -> bool,
-    ) -> anyhow::Result<()> {
-        let mut record = self.record.clone();
-        match timeout(PATIENCE, record.wait_for(|record| wish(record))).await {
-            Ok(changed) => changed.map(|_| ()).context("the mesh has stopped"),
-            Err(_) => bail!("{what} did not happen within {PATIENCE:?}"),
         }
     }
 }
@@ -266,8 +254,18 @@ async fn take_reviewer(
     );
     let reviews: ReviewsAnswer =
         serde_json::from_slice(&answer.body).context("the answer is no list of reviews")?;
-    *by.entry(reviews.podname).or_default() += 1;
+    *by.entry(version(&reviews.podname)).or_default() += 1;
     Ok(())
+}
+
+/// Pods may be called after their Deployment with more behind it: `reviews-v1-6c9d-x7k` is of
+/// `reviews-v1`.
+fn version(podname: &str) -> String {
+    let mut parts = podname.splitn(3, '-');
+    match (parts.next(), parts.next()) {
+        (Some(app), Some(version)) => format!("{app}-{version}"),
+        _ => podname.to_owned(),
+    }
 }
 
 /// `20 from reviews-v1, 3 from reviews-v3`.
@@ -278,7 +276,18 @@ fn told(by: &BTreeMap<String, usize>) -> String {
         .join(", ")
 }
 
-/// `revision 4 on 7 proxies`.
-fn in_force(status: &ControlPlaneStatus) -> String {
-    format!("revision {} on {} proxies", status.revision, status.current)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_known_by_their_pods() {
+        for (pod, wanted) in [
+            ("reviews-v1", "reviews-v1"),
+            ("reviews-v3-6c9dd7d8f-x7k2p", "reviews-v3"),
+            ("reviews", "reviews"),
+        ] {
+            assert_eq!(version(pod), wanted);
+        }
+    }
 }

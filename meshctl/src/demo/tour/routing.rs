@@ -2,14 +2,14 @@
 
 use anyhow::ensure;
 
-use super::{REVIEWS_FILE, Tour, in_force, told};
+use super::{Ground, REVIEWS_FILE, Tour, told};
 
 /// Requests of the 50/50 step, and how far from the half each side may be: five standard
 /// deviations of the binomial distribution (sqrt(200)/2 is 7.1), missed once in two million.
 const SPLIT: usize = 200;
 const TOLERANCE: usize = 35;
 
-pub(super) async fn steps(tour: &mut Tour) {
+pub(super) async fn steps<G: Ground>(tour: &mut Tour<G>) {
     tour.step(
         "all reviews go to v1",
         "50 requests for reviews through the gateway",
@@ -30,16 +30,16 @@ pub(super) async fn steps(tour: &mut Tour) {
     .await;
 }
 
-async fn all_v1(tour: &Tour) -> anyhow::Result<String> {
+async fn all_v1<G: Ground>(tour: &Tour<G>) -> anyhow::Result<String> {
     let status = tour
         .apply(&[(REVIEWS_FILE, Some("10-reviews-all-v1.yaml"))])
         .await?;
     let by = tour.reviewers(None, 50).await?;
     ensure!(by.get("reviews-v1") == Some(&50), "{}", told(&by));
-    Ok(format!("{}; {}", told(&by), in_force(&status)))
+    Ok(format!("{}; {}", told(&by), status))
 }
 
-async fn split(tour: &Tour) -> anyhow::Result<String> {
+async fn split<G: Ground>(tour: &Tour<G>) -> anyhow::Result<String> {
     let status = tour
         .apply(&[(REVIEWS_FILE, Some("20-reviews-50-50-v1-v3.yaml"))])
         .await?;
@@ -54,10 +54,10 @@ async fn split(tour: &Tour) -> anyhow::Result<String> {
         "{}, more than {TOLERANCE} from the half",
         told(&by)
     );
-    Ok(format!("{}; {}", told(&by), in_force(&status)))
+    Ok(format!("{}; {}", told(&by), status))
 }
 
-async fn jason(tour: &Tour) -> anyhow::Result<String> {
+async fn jason<G: Ground>(tour: &Tour<G>) -> anyhow::Result<String> {
     let status = tour
         .apply(&[(REVIEWS_FILE, Some("30-reviews-jason-v2.yaml"))])
         .await?;
@@ -77,6 +77,6 @@ async fn jason(tour: &Tour) -> anyhow::Result<String> {
         "jason: {}, nobody: {}; {}",
         told(&jason),
         told(&nobody),
-        in_force(&status)
+        status
     ))
 }

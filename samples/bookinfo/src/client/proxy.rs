@@ -20,9 +20,9 @@ pub struct ProxySettings {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Proxy {
-    pub(super) target: Target,
+    pub(crate) target: Target,
     /// `Proxy-Authorization`, when the URL has a user.
-    pub(super) authorization: Option<HeaderValue>,
+    pub(crate) authorization: Option<HeaderValue>,
 }
 
 /// The content of `no_proxy`.
@@ -78,7 +78,7 @@ impl ProxySettings {
     }
 
     /// The proxy that a request to `host` (without port or brackets) goes through.
-    pub(super) fn proxy_for(&self, host: &str) -> Option<&Proxy> {
+    pub(crate) fn proxy_for(&self, host: &str) -> Option<&Proxy> {
         self.proxy.as_ref().filter(|_| !self.bypass.matches(host))
     }
 }
