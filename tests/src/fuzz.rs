@@ -4,6 +4,7 @@
 mod configuration;
 mod connection;
 mod control;
+mod dns;
 mod identity;
 
 use http::request::Parts;
@@ -12,13 +13,14 @@ use mesh_api::{SpiffeId, v1};
 pub use configuration::{mesh_file, yaml};
 pub use connection::{client_hello, detect, path, peer_labels, socks, wire};
 pub use control::{decode_plan, discovery_request, discovery_response};
+pub use dns::dns;
 pub use identity::{certificate, csr, join_token, resource_name, spiffe_id};
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// All targets by name; a folder of this name under `tests/fuzz/corpus` holds inputs for each.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("detect", detect),
     ("client_hello", client_hello),
     ("discovery_response", discovery_response),
@@ -35,6 +37,7 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("path", path),
     ("certificate", certificate),
     ("mesh_file", mesh_file),
+    ("dns", dns),
 ];
 
 /// The identity of whoever calls, where one is needed.

@@ -23,6 +23,7 @@ pub(crate) fn write(corpus: &Path) {
     let (csr, certificate) = certificates();
     let all = [
         ("detect", detect()),
+        ("dns", dns()),
         ("client_hello", client_hellos(corpus)),
         ("discovery_response", responses),
         ("discovery_request", requests()),
@@ -371,6 +372,66 @@ fn wire() -> Seeds {
         ("grpc", b"POST /mesh.v1.Discovery/Stream\nhost: a\ncontent-type: application/grpc+proto\nte: trailers"),
         ("named", b"POST /\nhost: a\nconnection: host, content-length, te, x-forwarded-for\ntransfer-encoding: chunked"),
     ])
+}
+
+/// A query behind its length, and a response.
+fn dns() -> Seeds {
+    let head = |flags: [u8; 2], counts: [u8; 8]| {
+        let mut head = vec![0x12, 0x34];
+        head.extend(flags);
+        head.extend(counts);
+        head
+    };
+    let name = |labels: &[&str]| {
+        let mut name = Vec::new();
+        for label in labels {
+            name.push(u8::try_from(label.len()).unwrap());
+            name.extend(label.bytes());
+        }
+        name.push(0);
+        name
+    };
+    let question = |labels: &[&str], kind: u8| [name(labels), vec![0, kind, 0, 1]].concat();
+    let plain = [0, 1, 0, 0, 0, 0, 0, 0];
+    let host = question(&["Db", "Example", "com"], 1);
+    let query = [head([1, 0], plain), host.clone()].concat();
+    let edns = [
+        head([1, 0x20], [0, 1, 0, 0, 0, 0, 0, 1]),
+        question(&["reviews", "default", "svc", "cluster", "local"], 28),
+        b"\0\0\x29\x04\xd0\0\0\x80\0\0\x0c\0\x0a\0\x08cookie!!".to_vec(),
+    ]
+    .concat();
+    let searched = [
+        head([1, 0], plain),
+        question(
+            &[
+                "api", "example", "com", "default", "svc", "cluster", "local",
+            ],
+            1,
+        ),
+    ]
+    .concat();
+    let other = [head([1, 0], plain), question(&["db", "example", "com"], 16)].concat();
+    let answer = [
+        head([0x81, 0x80], [0, 1, 0, 1, 0, 0, 0, 0]),
+        host.clone(),
+        b"\xc0\x0c\0\x01\0\x01\0\0\0\x1e\0\x04\xc0\0\x02\x01".to_vec(),
+    ]
+    .concat();
+    let none = [head([0x81, 0x83], plain), other[12..].to_vec()].concat();
+    let update = [head([0x28, 0], plain), host].concat();
+    let with = |query: &[u8], response: &[u8]| [prefixed(query), response.to_vec()].concat();
+    let mut seeds = named([
+        ("answered", &with(&query, &answer)),
+        ("edns", &with(&edns, b"")),
+        ("searched", &with(&searched, &answer)),
+        ("no-such-name", &with(&other, &none)),
+        ("update", &with(&update, b"")),
+        ("response", &with(&answer, &answer)),
+    ]);
+    let conf = b"search default.svc.cluster.local\nnameserver 10.96.0.10\nnameserver [::1]:5353\noptions ndots:5 rotate\n";
+    seeds.insert("resolv-conf".to_owned(), conf.to_vec());
+    seeds
 }
 
 fn peer_labels() -> Seeds {
