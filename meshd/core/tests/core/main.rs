@@ -7,8 +7,10 @@
 )]
 
 mod cluster;
+mod credentials;
 mod endpoints;
 mod gateway_tls;
+mod gateways;
 mod golden;
 mod host_names;
 mod ingress;
