@@ -8,7 +8,10 @@
 //! - [`clock`] and [`output`] are the only places that read clocks and print.
 //! - [`explain`] answers what would happen to a request, from running proxies ([`call`]) or from
 //!   files ([`offline`]); [`dump`] makes a proxy's configuration readable.
-//! - [`demo`] is the Bookinfo sample with its traffic, its table and its tour.
+//! - [`target`] is where a command looks: a mesh of this machine, or one in a Kubernetes cluster
+//!   ([`cluster`]); [`live`] compiles what a cluster has.
+//! - [`demo`] is the Bookinfo sample with its traffic, its table and its tour, which takes the
+//!   same steps on a laptop, in a cluster and under docker-compose.
 //!
 //! `meshctl` is one binary that holds the whole mesh: it starts the control plane and the
 //! proxies by executing itself again.

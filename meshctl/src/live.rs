@@ -63,7 +63,15 @@ impl LiveObjects {
 }
 
 /// Namespace of documents in files that do not name theirs.
-const DEFAULT_NAMESPACE: &str = "default";
+pub const DEFAULT_NAMESPACE: &str = "default";
+
+/// Whether a document in files does not name its namespace.
+pub fn names_no_namespace(files: &[(String, String)]) -> bool {
+    let mut all = files
+        .iter()
+        .flat_map(|(_, text)| documents(text).unwrap_or_default());
+    all.any(|object| object.pointer("/metadata/namespace").is_none())
+}
 
 /// Problems that files cause among what a cluster has: those that are not there without them.
 pub fn new_problems(live: &LiveObjects, files: &[(String, String)]) -> Vec<Problem> {

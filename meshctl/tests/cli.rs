@@ -153,6 +153,30 @@ fn commands_on_a_mesh_say_that_none_runs() {
 }
 
 #[test]
+fn without_mesh_and_cluster_both_ways_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().to_str().unwrap();
+    let output = meshctl(&["status"])
+        .env("HOME", home)
+        .env("XDG_STATE_HOME", home)
+        .env("KUBECONFIG", dir.path().join("none"))
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    for part in ["no mesh runs in", "--state DIR", "--kubeconfig FILE"] {
+        assert!(error.contains(part), "{error}");
+    }
+    let kubeconfig = dir.path().join("config");
+    fs::write(&kubeconfig, "apiVersion: v1\nkind: Config\n").unwrap();
+    let path = kubeconfig.to_str().unwrap();
+    let (output, _, error) = run(&["config", "a", "--kubeconfig", path, "--context", "b"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error.contains("context `b` of the kubeconfig"), "{error}");
+}
+
+#[test]
 fn up_refuses_what_cannot_work_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
@@ -286,6 +310,31 @@ fn explain_needs_no_mesh_when_it_has_files() {
     let report: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(report["caller"]["workload"], "default/productpage-v1");
     assert_eq!(report["callees"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn manifests_of_kubernetes_say_what_runs() {
+    let (manifests, config) = (sample("platform/kube/bookinfo.yaml"), sample("config/base"));
+    let (output, out, error) = run(&[
+        "explain",
+        "--config",
+        &manifests,
+        "--config",
+        &config,
+        "--from",
+        "productpage-v1",
+        "http://reviews:9080/reviews/0",
+    ]);
+    assert!(output.status.success(), "{error}");
+    assert!(out.contains("endpoint default/reviews-v3"), "{out}");
+    assert!(
+        out.contains("mutual TLS with spiffe://cluster.local/ns/default/sa/bookinfo-reviews"),
+        "{out}"
+    );
+    let (output, out, error) = run(&["analyze", &manifests, &config]);
+    assert!(output.status.success(), "{out}{error}");
+    assert!(error.starts_with("3 files: 0 errors"), "{error}");
+    assert!(!out.contains("does not select any pods"), "{out}");
 }
 
 #[test]

@@ -237,6 +237,20 @@ mod tests {
     }
 
     #[test]
+    fn writes_no_secret_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut memory = LastGood::open(dir.path()).unwrap();
+        let text = "kind: Service\n---\nkind: Secret\nstringData: { tls.key: hidden }\n";
+        memory.changed("a.yaml", text);
+        memory.learn(&[]);
+        let written = fs::read_to_string(dir.path().join("last-good.json")).unwrap();
+        assert!(
+            written.contains("Service") && !written.contains("hidden"),
+            "{written}"
+        );
+    }
+
+    #[test]
     fn remembers_the_good_version_of_an_object() {
         let dir = tempfile::tempdir().unwrap();
         let object = |name: &str, spec: u32| {

@@ -41,7 +41,10 @@ fn the_tour_passes_under_docker_compose() -> anyhow::Result<()> {
     let outcome = project.tour();
     if outcome.is_err() {
         let logs = project.run(&["logs", "--no-color", "--tail=40"], DOWN);
-        eprintln!("{}", logs.map_or_else(|error| error.to_string(), |(_, printed)| printed));
+        eprintln!(
+            "{}",
+            logs.map_or_else(|error| error.to_string(), |(_, printed)| printed)
+        );
     }
     // Dropping it takes it down again.
     outcome
@@ -53,7 +56,11 @@ impl Project {
     fn lay_out() -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("mesh-compose").tempdir()?;
         // As in the source, since the file names what is beside it.
-        for path in ["deploy/compose", "deploy/observability", "samples/bookinfo/config"] {
+        for path in [
+            "deploy/compose",
+            "deploy/observability",
+            "samples/bookinfo/config",
+        ] {
             copy(&source(path), &directory.path().join(path))
                 .with_context(|| format!("cannot copy {path}"))?;
         }
@@ -103,8 +110,10 @@ impl Project {
         images.dedup();
         ensure!(images.len() > 3, "the file names only {images:?}");
         for image in images {
-            let (there, printed) =
-                run(Command::new("docker").args(["image", "inspect", "-f", "{{.Id}}", &image]), DOWN)?;
+            let (there, printed) = run(
+                Command::new("docker").args(["image", "inspect", "-f", "{{.Id}}", &image]),
+                DOWN,
+            )?;
             ensure!(
                 there,
                 "there is no image {image}: build all with `deploy/images/build.sh --hub {} --tag {}`, \
@@ -132,9 +141,12 @@ impl Project {
             Some(path) => Command::new(path),
             None => Command::new(mesh_tests::meshctl()),
         };
-        meshctl.args(["demo", "--check", "--compose"]).arg(self.dir());
+        meshctl
+            .args(["demo", "--check", "--compose"])
+            .arg(self.dir());
         let (passed, printed) = run(&mut meshctl, TOUR)?;
-        println!("{printed}\ncompose: {} steps passed", printed.matches("PASS").count());
+        let steps = printed.lines().filter(|line| line.trim() == "PASS").count();
+        println!("{printed}\ncompose: {steps} steps passed");
         ensure!(passed, "the tour has failed:\n{printed}");
         ensure!(!printed.contains("FAIL"), "a step has failed:\n{printed}");
         Ok(())
@@ -186,7 +198,10 @@ async fn one(gateway: SocketAddr) -> anyhow::Result<StatusCode> {
 fn compose() -> anyhow::Result<Vec<String>> {
     for command in [&["docker", "compose"][..], &["docker-compose"]] {
         let (program, arguments) = command.split_first().context("a command")?;
-        let version = Command::new(program).args(arguments).arg("version").output();
+        let version = Command::new(program)
+            .args(arguments)
+            .arg("version")
+            .output();
         if version.is_ok_and(|output| output.status.success()) {
             return Ok(command.iter().map(ToString::to_string).collect());
         }

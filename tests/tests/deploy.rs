@@ -1,11 +1,7 @@
 //! What stands in `deploy/` and could silently drift from the programs: images, tokens, and the
 //! metrics that dashboards draw.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test says what went wrong by failing"
-)]
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -8,6 +8,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test may panic"
 )]
 
@@ -49,6 +50,19 @@ apiVersion: networking.istio.io/v1
 kind: WorkloadEntry
 metadata: {name: web, namespace: default}
 spec: {address: 10.0.0.1, labels: {app: web}, serviceAccount: web}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: self6, namespace: default}
+spec:
+  clusterIP: "fd00:10::10"
+  selector: {app: web6}
+  ports: [{name: http, port: 80, targetPort: 8080}]
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: web6, namespace: default}
+spec: {address: "fd00::1", labels: {app: web6}, serviceAccount: web}
 ---
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -143,7 +157,8 @@ fn one_port_serves_client_and_proxy() {
 fn calls_to_itself() {
     let everywhere = TcpListener::bind("0.0.0.0:8080").unwrap();
     let local = TcpListener::bind("127.0.0.1:8081").unwrap();
-    for listener in [everywhere, local] {
+    let six = has_ipv6().then(|| TcpListener::bind("[fd00::1]:8080").unwrap());
+    for listener in [everywhere, local].into_iter().chain(six) {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
@@ -159,11 +174,20 @@ fn calls_to_itself() {
     // An application that listens on 127.0.0.1 alone does not want to be called from outside.
     let answer = get("10.10.10.10:81");
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    if has_ipv6() {
+        let answer = get("[fd00:10::10]:80");
+        assert!(answer.ends_with("::6"), "{answer}");
+    }
+}
+
+/// Where the kernel has none, no rule is made for it either.
+fn has_ipv6() -> bool {
+    Path::new("/proc/net/if_inet6").exists()
 }
 
 /// Over IPv6 the proxy calls the application from ::6, as long as there are rules.
 fn second_address() {
-    if !Path::new("/proc/net/if_inet6").exists() {
+    if !has_ipv6() {
         return capture(&["remove"]);
     }
     UdpSocket::bind("[::6]:0").expect("::6 is there");
@@ -196,7 +220,7 @@ fn write_snapshot(state: &Path) {
     let node = v1::Node {
         workload: "default/web".into(),
         kind: v1::ProxyKind::Sidecar.into(),
-        addresses: vec!["10.0.0.1".into()],
+        addresses: vec!["10.0.0.1".into(), "fd00::1".into()],
         ..v1::Node::default()
     };
     let identity = "spiffe://cluster.local/ns/default/sa/web".parse().unwrap();
@@ -206,7 +230,7 @@ fn write_snapshot(state: &Path) {
         "inbound/self",
         "address/10.10.10.10:80",
         "address/10.10.10.10:81",
-        "routes/10.10.10.10:80",
+        "address/[fd00:10::10]:80",
         "name/self",
         "name/self.default",
         "name/self.default.svc.cluster.local",
@@ -248,7 +272,7 @@ fn start_proxy(state: &Path) -> (Handle, CancellationToken) {
         dns: Some("127.0.0.1:15053".into()),
         resolv_conf: Some(state.join("resolv.conf").display().to_string()),
         own_mark: Some(MARK.into()),
-        addresses: vec!["10.0.0.1".into()],
+        addresses: vec!["10.0.0.1".into(), "fd00::1".into()],
         need_timeout: Some("100ms".into()),
         ..SettingsSource::default()
     })
@@ -361,6 +385,10 @@ impl Server {
         ip("addr add 10.0.0.1/24 dev pod0");
         ip("link set pod0 up");
         ip("route add default via 10.0.0.2");
+        if has_ipv6() {
+            ip("-6 addr add fd00::1/64 dev pod0 nodad");
+            ip("-6 route add default via fd00::2");
+        }
         server.say("go");
         server.wait_for("SERVES");
         server

@@ -18,6 +18,7 @@ use tonic::transport::Channel;
 use tracing::{debug, info, warn};
 
 use super::dial::{DialError, dial};
+use super::status::{ControlStatus, Status};
 use super::store::{Demands, Writer};
 use crate::clock;
 use crate::drain::Drain;
@@ -42,23 +43,6 @@ pub struct Client {
     failures: u32,
     rng: StdRng,
     drain: Option<Drain>,
-}
-
-/// What the discovery client is doing. Cheap to clone.
-#[derive(Clone)]
-pub struct Status {
-    current: watch::Receiver<ControlStatus>,
-}
-
-/// State of the discovery client.
-#[derive(Clone, Debug, Default)]
-pub struct ControlStatus {
-    /// Whether the stream is open.
-    pub connected: bool,
-    /// The last refusals, newest first, at most 8.
-    pub rejected: Vec<v1::Rejection>,
-    /// Why the stream is not open; empty if it is or was not tried yet.
-    pub error: String,
 }
 
 // Why there is no stream.
@@ -160,7 +144,7 @@ impl Client {
             rng: clock::rng(),
             drain: None,
         };
-        (client, Status { current })
+        (client, Status::new(current))
     }
 
     /// Tells the control plane when the proxy begins to drain.
@@ -492,32 +476,6 @@ impl Link {
         if let Self::Opening { requests, .. } | Self::Open { requests, .. } = self {
             let _ = requests.send(request);
         }
-    }
-}
-
-// === impl Status ===
-
-impl Status {
-    /// One that never changes.
-    #[cfg(test)]
-    pub(crate) fn fixed(connected: bool) -> Self {
-        let status = ControlStatus {
-            connected,
-            ..ControlStatus::default()
-        };
-        Self {
-            current: watch::channel(status).1,
-        }
-    }
-
-    /// Whether the stream is open.
-    pub fn is_connected(&self) -> bool {
-        self.current.borrow().connected
-    }
-
-    /// The state now.
-    pub fn get(&self) -> ControlStatus {
-        self.current.borrow().clone()
     }
 }
 

@@ -4,12 +4,14 @@ mod adjust;
 mod cache;
 mod client;
 mod dial;
+mod status;
 mod store;
 
 pub use adjust::Adjuster;
 pub use cache::{Cache, CacheError};
-pub use client::{Client, ControlStatus, Status};
+pub use client::Client;
 pub use dial::DialError;
+pub use status::{ControlStatus, Status};
 pub use store::{NeedError, Store};
 
 pub(crate) use dial::dial;

@@ -26,7 +26,7 @@ async fn collector(spans: &Spans) -> App {
             assert_eq!(request.headers()["content-type"], "application/json");
             let body = request.into_body().collect().await.unwrap().to_bytes();
             let message: Value = serde_json::from_slice(&body).unwrap();
-            for resource in message["resourceSpans"].as_array().unwrap() {
+            for resource in message.get("resourceSpans").unwrap().as_array().unwrap() {
                 let name = attribute(&resource["resource"], "service.name");
                 for scope in resource["scopeSpans"].as_array().unwrap() {
                     for span in scope["spans"].as_array().unwrap() {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, ValueEnum};
 
 use super::selection::{MeshArg, OutputArg};
 use super::value::{parse_duration, parse_header};
@@ -166,11 +166,14 @@ pub struct WaitArgs {
     meshctl dashboard --context kind-kind grafana\n\n\
     Prints an address on this machine and hands connections to it on until Ctrl-C.")]
 pub struct DashboardArgs {
-    /// Whose page [default: meshd]
-    #[command(subcommand)]
-    pub page: Option<Page>,
+    /// Whose page
+    #[arg(value_enum, default_value_t = Page::Meshd)]
+    pub page: Page,
+    /// With `proxy`: the workload
+    #[arg(required_if_eq("page", "proxy"))]
+    pub workload: Option<String>,
     /// Port on this machine [default: a free one]
-    #[arg(long, value_name = "PORT", global = true)]
+    #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
     /// Which mesh.
     #[command(flatten)]
@@ -178,15 +181,12 @@ pub struct DashboardArgs {
 }
 
 /// Pages of a mesh.
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Page {
     /// The control plane.
     Meshd,
     /// The proxy of a workload.
-    Proxy {
-        /// The workload
-        workload: String,
-    },
+    Proxy,
     /// Prometheus, in the control plane's namespace.
     Prometheus,
     /// Grafana, in the control plane's namespace.

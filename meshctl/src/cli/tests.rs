@@ -97,8 +97,8 @@ fn every_command_that_asks_takes_a_cluster() {
     else {
         panic!("dashboard")
     };
-    let workload = "reviews-v1".to_owned();
-    assert_eq!(dashboard.page, Some(Page::Proxy { workload }));
+    assert_eq!(dashboard.page, Page::Proxy);
+    assert_eq!(dashboard.workload.as_deref(), Some("reviews-v1"));
     assert_eq!(dashboard.port, Some(9000));
 }
 
@@ -157,6 +157,7 @@ fn refuses_with_a_reason() {
         ("meshctl wait --timeout soon", "no duration"),
         ("meshctl analyze --mesh m.yaml", "PATH"),
         ("meshctl status --state s --context c", "--context"),
+        ("meshctl dashboard proxy", "WORKLOAD"),
         ("meshctl demo --compose d --cluster", "--cluster"),
         ("meshctl wait --revision 3 --context c", "--context"),
         ("meshctl demo --port 70000", "70000"),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::{AnalyzeArgs, Output};
 use crate::cluster::Cluster;
-use crate::live::{LiveObjects, new_problems};
+use crate::live::{DEFAULT_NAMESPACE, LiveObjects, names_no_namespace, new_problems};
 use crate::mesh_file::MeshFile;
 use crate::offline;
 use crate::output::{complain, count, json, say};
@@ -69,13 +69,16 @@ pub(super) async fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
 /// Files alone, perhaps with what follows from a mesh file.
 fn files(args: &AnalyzeArgs) -> anyhow::Result<Looked> {
     let mesh = args.mesh_file.as_deref().map(MeshFile::read).transpose()?;
-    let read = offline::files(&args.paths, mesh.as_ref())?;
+    let mut read = offline::files(&args.paths, mesh.as_ref())?;
+    // The derived objects are no file of the user's.
+    let files = read.files.len() + read.problems.len() - usize::from(mesh.is_some());
+    if mesh.is_none() {
+        read = offline::with_manifests(read);
+    }
     let settings = mesh
         .as_ref()
         .map_or_else(MeshSettings::default, offline::settings);
     let mut problems = read.problems;
-    // The derived objects are no file of the user's.
-    let files = read.files.len() + problems.len() - usize::from(mesh.is_some());
     problems.extend(meshd_core::analyze(&read.files, &settings));
     Ok(Looked {
         at: count(u64::try_from(files)?, "file"),
@@ -87,6 +90,12 @@ fn files(args: &AnalyzeArgs) -> anyhow::Result<Looked> {
 async fn among(args: &AnalyzeArgs, cluster: &Cluster) -> anyhow::Result<Looked> {
     let read = offline::files(&args.paths, None)?;
     let live = LiveObjects::read(cluster).await?;
+    if cluster.namespace() != DEFAULT_NAMESPACE && names_no_namespace(&read.files) {
+        complain(format_args!(
+            "note: objects that name no namespace are taken for {DEFAULT_NAMESPACE}, not for {}",
+            cluster.namespace()
+        ));
+    }
     let mut problems = read.problems;
     let files = read.files.len() + problems.len();
     problems.extend(new_problems(&live, &read.files));

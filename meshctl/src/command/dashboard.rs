@@ -38,7 +38,7 @@ const JAEGER: AddOn = AddOn {
 pub(super) async fn run(args: &DashboardArgs) -> anyhow::Result<ExitCode> {
     let mut signals = StopSignals::new()?;
     let target = MeshTarget::resolve(&args.mesh.selection()).await?;
-    let (name, via) = page(&target, args.page.as_ref().unwrap_or(&Page::Meshd)).await?;
+    let (name, via) = page(&target, args).await?;
     let port = args.port.unwrap_or(0);
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
@@ -54,8 +54,8 @@ pub(super) async fn run(args: &DashboardArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn page(target: &MeshTarget, page: &Page) -> anyhow::Result<(String, Via)> {
-    let add_on = match page {
+async fn page(target: &MeshTarget, args: &DashboardArgs) -> anyhow::Result<(String, Via)> {
+    let add_on = match args.page {
         Page::Meshd => {
             let control_plane = target.control_plane().await?;
             let mut replicas = control_plane.replicas.into_iter();
@@ -64,12 +64,14 @@ async fn page(target: &MeshTarget, page: &Page) -> anyhow::Result<(String, Via)>
                 .context("no replica of the control plane runs: `meshctl status` shows why")?;
             return Ok((up.name, up.admin.via().clone()));
         }
-        Page::Proxy { workload } => {
+        Page::Proxy => {
+            let workload = args
+                .workload
+                .as_deref()
+                .context("which workload's proxy?")?;
             let proxy = target.proxy(workload).await?;
-            return Ok((
-                format!("the proxy of {}", proxy.name),
-                proxy.admin.via().clone(),
-            ));
+            let name = format!("the proxy of {}", proxy.name);
+            return Ok((name, proxy.admin.via().clone()));
         }
         Page::Prometheus => PROMETHEUS,
         Page::Grafana => GRAFANA,

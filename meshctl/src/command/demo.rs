@@ -21,7 +21,8 @@ use crate::call::Admin;
 use crate::cli::DemoArgs;
 use crate::clock;
 use crate::demo::{
-    LaptopGround, LiveConfig, Sample, Target, Targets, Tour, Traffic, gateway_address, show_live,
+    Entrance, LaptopGround, LiveConfig, Sample, Target, Targets, Tour, Traffic, gateway_address,
+    show_live,
 };
 use crate::mesh::{MeshPlan, Notice, Notices, Prepared, Running};
 use crate::offline;
@@ -134,7 +135,12 @@ async fn serve(
                 () = printer => {}
             }
         } else {
-            let _traffic = Traffic::start(gateway, VISITORS, 2, Duration::from_millis(200));
+            let _traffic = Traffic::start(
+                &Entrance::at(gateway),
+                VISITORS,
+                2,
+                Duration::from_millis(200),
+            );
             let page = running
                 .gateways()
                 .first()

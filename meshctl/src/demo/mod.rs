@@ -23,7 +23,7 @@ pub use live::show_live;
 pub use live_config::{ApplyError, LiveConfig};
 pub use sample::{Sample, SampleError};
 pub use tour::Tour;
-pub use traffic::{Target, Targets, Traffic};
+pub use traffic::{Entrance, Target, Targets, Traffic};
 
 /// Where this process reaches the sample's gateway.
 pub fn gateway_address(record: &watch::Receiver<MeshRecord>) -> Option<SocketAddr> {

@@ -1,5 +1,6 @@
 //! A little traffic through the gateway, counted.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,15 @@ use crate::call::{Answer, Via, call};
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Failures that are told in full.
 const TOLD: usize = 10;
+
+/// Where clients outside of the mesh come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entrance {
+    /// Address of the gateway.
+    pub address: SocketAddr,
+    /// The host that is asked for there; none for the address itself.
+    pub host: Option<Arc<str>>,
+}
 
 /// A request of the traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +63,33 @@ pub struct Traffic {
     _senders: JoinSet<()>,
 }
 
+// === impl Entrance ===
+
+impl Entrance {
+    /// The gateway at an address, asked for by that.
+    pub fn at(address: SocketAddr) -> Self {
+        Self {
+            address,
+            host: None,
+        }
+    }
+}
+
+impl fmt::Display for Entrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.address)?;
+        match &self.host {
+            Some(host) => write!(f, " (host {host})"),
+            None => Ok(()),
+        }
+    }
+}
+
 // === impl Traffic ===
 
 impl Traffic {
     /// Begins to send: so many senders, each with a pause after every request.
-    pub fn start(gateway: SocketAddr, targets: Targets, senders: usize, pause: Duration) -> Self {
+    pub fn start(gateway: &Entrance, targets: Targets, senders: usize, pause: Duration) -> Self {
         let (targets, receiver) = watch::channel(targets);
         let taken_up = std::iter::repeat_with(AtomicU64::default)
             .take(senders)
@@ -70,7 +102,7 @@ impl Traffic {
         for number in 0..senders {
             tasks.spawn(send(
                 number,
-                gateway,
+                gateway.clone(),
                 receiver.clone(),
                 Arc::clone(&counts),
                 pause,
@@ -140,7 +172,7 @@ impl Traffic {
 
 async fn send(
     number: usize,
-    gateway: SocketAddr,
+    gateway: Entrance,
     targets: watch::Receiver<Targets>,
     counts: Arc<Counts>,
     pause: Duration,
@@ -152,7 +184,7 @@ async fn send(
             taken_up.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(target) = list.get(turn % list.len().max(1)) {
-            let outcome = request(gateway, *target).await;
+            let outcome = request(&gateway, *target).await;
             counts.sent.fetch_add(1, Ordering::Relaxed);
             if let Err(failure) = outcome {
                 if forgiving || targets.borrow().forgiving {
@@ -167,7 +199,7 @@ async fn send(
     }
 }
 
-async fn request(gateway: SocketAddr, target: Target) -> Result<(), String> {
+async fn request(gateway: &Entrance, target: Target) -> Result<(), String> {
     let answer = get(gateway, target.path, target.user)
         .await
         .map_err(|error| error.to_string())?;
@@ -184,7 +216,7 @@ async fn request(gateway: SocketAddr, target: Target) -> Result<(), String> {
 
 /// A request to the gateway, signed in or not.
 pub(super) async fn get(
-    gateway: SocketAddr,
+    gateway: &Entrance,
     path: &str,
     user: Option<&str>,
 ) -> Result<Answer, crate::call::CallError> {
@@ -192,7 +224,10 @@ pub(super) async fn get(
     if let Some(value) = user.and_then(|user| format!("session={user}").parse().ok()) {
         headers.insert(header::COOKIE, value);
     }
-    let uri = format!("http://{gateway}{path}");
+    if let Some(host) = gateway.host.as_ref().and_then(|host| host.parse().ok()) {
+        headers.insert(header::HOST, host);
+    }
+    let uri = format!("http://{}{path}", gateway.address);
     let mut request = Request::builder()
         .method(Method::GET)
         .uri(uri)

@@ -12,7 +12,7 @@ use crate::output::count;
 pub enum InstallError {
     /// The cluster did not do something.
     #[error(transparent)]
-    Cluster(#[from] ClusterError),
+    Cluster(Box<ClusterError>),
     /// A template of the chart.
     #[error("the chart does not fit these values: {0}")]
     Template(#[from] TemplateError),
@@ -62,19 +62,15 @@ pub enum InstallError {
         /// Why.
         source: Box<ClusterError>,
     },
-    /// Pods did not get ready.
-    #[error("{object} was not ready within {} s: {reason}; it stays installed: look with `kubectl describe {kind} {name} -n {namespace}`, or run the command again", timeout.as_secs())]
+    /// Something did not get ready.
+    #[error("{object} was not ready within {} s: {reason}; it stays installed: look with `{look}`, or run the command again", timeout.as_secs())]
     NotReady {
         /// Kind, namespace and name.
         object: String,
-        /// Kind, as kubectl takes it.
-        kind: &'static str,
-        /// Namespace.
-        namespace: String,
-        /// Name.
-        name: String,
         /// What holds it up.
         reason: String,
+        /// The command that tells more.
+        look: String,
         /// How long it was waited for.
         timeout: Duration,
     },
@@ -120,6 +116,12 @@ pub enum InstallError {
     /// The user was asked and did not agree, or could not be asked.
     #[error("{0}; nothing was changed")]
     Refused(String),
+}
+
+impl From<ClusterError> for InstallError {
+    fn from(error: ClusterError) -> Self {
+        Self::Cluster(Box::new(error))
+    }
 }
 
 fn installed(there: &[String]) -> String {

@@ -70,12 +70,7 @@ pub fn decide(found: &Found, revision: &str, asked: Option<bool>) -> Decision {
     if !found.denied.is_empty() {
         decision.problems.push(format!(
             "you may not {}: use an account that may, for example one with the role cluster-admin",
-            found
-                .denied
-                .iter()
-                .map(sentence)
-                .collect::<Vec<_>>()
-                .join(", ")
+            sentence(&found.denied)
         ));
     }
     if let Some(manager) = found
@@ -110,20 +105,37 @@ pub fn decide(found: &Found, revision: &str, asked: Option<bool>) -> Decision {
     decision
 }
 
-fn sentence(denied: &Permission) -> String {
-    let resource = if denied.group.is_empty() {
-        denied.resource.clone()
-    } else {
-        format!("{}.{}", denied.resource, denied.group)
-    };
-    if denied.namespace.is_empty() {
-        format!("{} {resource}", denied.verb)
-    } else {
-        format!(
-            "{} {resource} in namespace {}",
-            denied.verb, denied.namespace
-        )
+/// The most kinds that are named.
+const NAMED: usize = 5;
+
+/// `create, patch services in namespace x; …`, a few of them.
+fn sentence(denied: &[Permission]) -> String {
+    let mut kinds: Vec<(String, Vec<&str>)> = Vec::new();
+    for one in denied {
+        let resource = match one.group.as_str() {
+            "" => one.resource.clone(),
+            group => format!("{}.{group}", one.resource),
+        };
+        let kind = match one.namespace.as_str() {
+            "" => resource,
+            namespace => format!("{resource} in namespace {namespace}"),
+        };
+        match kinds.last_mut() {
+            Some((last, verbs)) if *last == kind => verbs.push(one.verb),
+            _ => kinds.push((kind, vec![one.verb])),
+        }
     }
+    let more = kinds.len().saturating_sub(NAMED);
+    let mut text = kinds
+        .iter()
+        .take(NAMED)
+        .map(|(kind, verbs)| format!("{} {kind}", verbs.join(", ")))
+        .collect::<Vec<_>>()
+        .join("; ");
+    if more > 0 {
+        text.push_str(&format!("; and {more} more kinds"));
+    }
+    text
 }
 
 /// Major and minor of `v1.29.3-gke.1`.
@@ -285,6 +297,26 @@ mod tests {
         }
     }
 
+    fn denied(group: &str, resource: &str, namespace: &str, verb: &'static str) -> Permission {
+        Permission {
+            group: group.to_owned(),
+            resource: resource.to_owned(),
+            namespace: namespace.to_owned(),
+            verb,
+        }
+    }
+
+    #[test]
+    fn of_many_missing_permissions_some_are_named() {
+        let all: Vec<Permission> = ["a", "b", "c", "d", "e", "f", "g"]
+            .map(|resource| denied("", resource, "", "get"))
+            .to_vec();
+        assert_eq!(
+            sentence(&all),
+            "get a; get b; get c; get d; get e; and 2 more kinds"
+        );
+    }
+
     #[test]
     fn an_empty_cluster_gets_the_default_revision() {
         let decision = decide(&found(), "mesh", None);
@@ -337,15 +369,14 @@ mod tests {
             ),
             (
                 Found {
-                    denied: vec![Permission {
-                        group: "apps".to_owned(),
-                        resource: "deployments".to_owned(),
-                        namespace: "istio-system".to_owned(),
-                        verb: "create",
-                    }],
+                    denied: vec![
+                        denied("apps", "deployments", "istio-system", "create"),
+                        denied("apps", "deployments", "istio-system", "patch"),
+                        denied("", "namespaces", "", "get"),
+                    ],
                     ..found()
                 },
-                "you may not create deployments.apps in namespace istio-system: use an account",
+                "you may not create, patch deployments.apps in namespace istio-system; get namespaces: use an account",
             ),
             (
                 Found {

@@ -29,8 +29,6 @@ pub enum Readiness {
 pub(super) trait GetsReady {
     /// Its name.
     fn object(&self) -> &ObjectRef;
-    /// As kubectl takes its kind.
-    fn kind(&self) -> &'static str;
     /// How far it is.
     async fn look(&self) -> Result<Readiness, InstallError>;
 }
@@ -60,17 +58,23 @@ pub(super) async fn until_ready(
             told.clone_from(&reason);
         }
         if tokio::time::Instant::now() >= deadline {
-            let object = what.object();
             return Err(InstallError::NotReady {
-                object: label(object),
-                kind: what.kind(),
-                namespace: object.namespace.clone(),
-                name: object.name.clone(),
+                object: label(what.object()),
                 reason,
+                look: describe(what.object()),
                 timeout: limit,
             });
         }
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// The command that tells more about an object.
+fn describe(object: &ObjectRef) -> String {
+    let kind = object.kind.to_ascii_lowercase();
+    match object.namespace.as_str() {
+        "" => format!("kubectl describe {kind} {}", object.name),
+        namespace => format!("kubectl describe {kind} {} -n {namespace}", object.name),
     }
 }
 
@@ -94,10 +98,6 @@ impl<'a> Deployments<'a> {
 impl GetsReady for Deployments<'_> {
     fn object(&self) -> &ObjectRef {
         &self.object
-    }
-
-    fn kind(&self) -> &'static str {
-        "deployment"
     }
 
     async fn look(&self) -> Result<Readiness, InstallError> {
@@ -270,13 +270,6 @@ impl<'a> WebhookTrust<'a> {
 impl GetsReady for WebhookTrust<'_> {
     fn object(&self) -> &ObjectRef {
         &self.object
-    }
-
-    fn kind(&self) -> &'static str {
-        match self.object.kind.as_str() {
-            "ValidatingWebhookConfiguration" => "validatingwebhookconfiguration",
-            _ => "mutatingwebhookconfiguration",
-        }
     }
 
     async fn look(&self) -> Result<Readiness, InstallError> {

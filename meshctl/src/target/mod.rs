@@ -53,7 +53,7 @@ pub enum TargetError {
     #[error("{here}; {there}")]
     Nowhere {
         /// Why not on this machine.
-        here: RecordError,
+        here: Box<RecordError>,
         /// Why in no cluster.
         there: ClusterError,
     },
@@ -115,7 +115,10 @@ impl MeshTarget {
                     Err(error) => error,
                 };
                 Err(match laptop {
-                    Err(TargetError::Record(here)) => TargetError::Nowhere { here, there },
+                    Err(TargetError::Record(here)) => TargetError::Nowhere {
+                        here: Box::new(here),
+                        there,
+                    },
                     _ => there.into(),
                 })
             }

@@ -77,9 +77,11 @@ async fn look(
             cluster.mesh_namespace()
         ));
         let down = control_plane.replicas.iter();
-        left.extend(down.filter_map(|replica| {
-            Some(format!("{}: {}", replica.name, replica.down.as_ref()?))
-        }));
+        left.extend(
+            down.filter_map(|replica| {
+                Some(format!("{}: {}", replica.name, replica.down.as_ref()?))
+            }),
+        );
     }
     if !overview.agrees() {
         left.push(format!(

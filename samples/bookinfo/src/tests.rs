@@ -4,5 +4,6 @@ mod call;
 mod calls;
 mod config;
 mod harness;
+mod manifest;
 mod pages;
 mod shutdown;

@@ -60,7 +60,10 @@ async fn dns(place: &Place) -> anyhow::Result<()> {
         .await?;
     place.deployments_ready().await?;
     let ledger = ready_pod(place, "ledger").await?;
-    let address = ledger.address.context("the pod has an address")?.to_string();
+    let address = ledger
+        .address
+        .context("the pod has an address")?
+        .to_string();
     let entry = ENTRY.replace("NAME", NAME).replace("ADDRESS", &address);
     let asker = ready_pod(place, "asker").await?;
     let url = format!("http://{NAME}/details/0");
@@ -78,21 +81,33 @@ async fn dns(place: &Place) -> anyhow::Result<()> {
     );
     // What nobody declares is asked of the cluster's DNS.
     let forwarded = place
-        .call(&asker, &["http://kubernetes.default.svc.cluster.local:443/"])
+        .call(
+            &asker,
+            &["http://kubernetes.default.svc.cluster.local:443/"],
+        )
         .await?;
-    let error = forwarded.get("error").and_then(Value::as_str).unwrap_or_default();
+    let error = forwarded
+        .get("error")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     ensure!(
         !error.contains("resolve") && !error.contains("lookup"),
         "the cluster's own names have no answer: {forwarded}"
     );
-    println!("dns: {NAME} resolves in {} and reaches {}", asker.name, ledger.name);
+    println!(
+        "dns: {NAME} resolves in {} and reaches {}",
+        asker.name, ledger.name
+    );
     Ok(())
 }
 
 async fn ready_pod(place: &Place, name: &str) -> anyhow::Result<meshctl::cluster::PodInfo> {
     let deployments: kube::Api<Deployment> = place.api();
     deployments.get(name).await?;
-    let pods = place.cluster.list_pods(Some(&place.namespace), &format!("app={name}")).await?;
+    let pods = place
+        .cluster
+        .list_pods(Some(&place.namespace), &format!("app={name}"))
+        .await?;
     pods.into_iter()
         .find(|pod| pod.ready)
         .with_context(|| format!("no pod of {name} is ready"))

@@ -76,7 +76,9 @@ impl Place {
             let balancer = service.status.and_then(|status| status.load_balancer);
             let Some(spec) = service.spec else { continue };
             let selector = spec.selector.unwrap_or_default();
-            let selects = selector.iter().all(|(key, value)| pod.labels.get(key) == Some(value));
+            let selects = selector
+                .iter()
+                .all(|(key, value)| pod.labels.get(key) == Some(value));
             let mut ports = spec.ports.into_iter().flatten();
             let Some(port) = ports.find(|port| port.port == PORT) else {
                 continue;
@@ -86,7 +88,9 @@ impl Place {
             }
             let outside = balancer.and_then(|balancer| balancer.ingress);
             let outside = outside.into_iter().flatten();
-            all.extend(outside.filter_map(|one| Some(format!("{}:{PORT}", one.ip.or(one.hostname)?))));
+            all.extend(
+                outside.filter_map(|one| Some(format!("{}:{PORT}", one.ip.or(one.hostname)?))),
+            );
             if let Some(number) = port.node_port {
                 all.extend(nodes.iter().map(|node| format!("{node}:{number}")));
             }

@@ -20,7 +20,10 @@ fn the_webhook_and_the_command_give_the_same_pod() -> anyhow::Result<()> {
 async fn inject(place: &Place) -> anyhow::Result<()> {
     let cases = [
         ("plain", json!({})),
-        ("hold", json!({"proxy.istio.io/config": "holdApplicationUntilProxyStarts: true"})),
+        (
+            "hold",
+            json!({"proxy.istio.io/config": "holdApplicationUntilProxyStarts: true"}),
+        ),
         (
             "ports",
             json!({
@@ -32,7 +35,9 @@ async fn inject(place: &Place) -> anyhow::Result<()> {
     ];
     for (name, annotations) in &cases {
         let (by_webhook, by_command) = both(place, &pod(place, name, annotations)).await?;
-        let containers = by_webhook.pointer("/spec/initContainers").and_then(Value::as_array);
+        let containers = by_webhook
+            .pointer("/spec/initContainers")
+            .and_then(Value::as_array);
         ensure!(
             containers.is_some_and(|all| !all.is_empty()),
             "{name}: the webhook has put nothing into the pod: {by_webhook:#}"
@@ -47,7 +52,10 @@ async fn inject(place: &Place) -> anyhow::Result<()> {
             );
         }
     }
-    println!("inject: {} pods, the same by webhook and by command", cases.len());
+    println!(
+        "inject: {} pods, the same by webhook and by command",
+        cases.len()
+    );
     Ok(())
 }
 
@@ -57,9 +65,15 @@ async fn both(place: &Place, pod: &Value) -> anyhow::Result<(Value, Value)> {
     let map = maps.get("mesh-inject").await?;
     let settings = map.data.and_then(|mut data| data.remove("config.yaml"));
     let directory = tempfile::tempdir()?;
-    let (input, config) = (directory.path().join("pod.json"), directory.path().join("inject.yaml"));
+    let (input, config) = (
+        directory.path().join("pod.json"),
+        directory.path().join("inject.yaml"),
+    );
     fs::write(&input, serde_json::to_vec(pod)?)?;
-    fs::write(&config, settings.context("ConfigMap mesh-inject has config.yaml")?)?;
+    fs::write(
+        &config,
+        settings.context("ConfigMap mesh-inject has config.yaml")?,
+    )?;
     let mut command = place.meshctl();
     command
         .args(["inject", "-o", "json", "-n", &place.namespace, "-f"])
@@ -101,7 +115,10 @@ fn pod(place: &Place, name: &str, annotations: &Value) -> Value {
                 "name": "app",
                 "image": details_image(),
                 "ports": [{"name": "http", "containerPort": 9080}],
-                "readinessProbe": {"httpGet": {"path": "/health", "port": "http"}},
+                // With the scheme, as the API server adds it before it asks the webhook.
+                "readinessProbe": {
+                    "httpGet": {"path": "/health", "port": "http", "scheme": "HTTP"},
+                },
             }],
         },
     })

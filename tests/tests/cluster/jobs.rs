@@ -1,7 +1,7 @@
 //! Jobs with a sidecar come to an end.
 
-use k8s_openapi::api::batch::v1::Job;
 use anyhow::{Context, ensure};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ListParams, PostParams};
@@ -53,11 +53,20 @@ async fn jobs(place: &Place) -> anyhow::Result<()> {
         "the Job has failed"
     );
     let pods: Api<Pod> = place.api();
-    let pods = pods.list(&ListParams::default().labels("job-name=asks")).await?;
+    let pods = pods
+        .list(&ListParams::default().labels("job-name=asks"))
+        .await?;
     let pod = pods.items.first().context("the Job has a pod")?;
     let info = PodInfo::new(pod);
-    ensure!(info.kind == PodKind::Sidecar, "the pod of the Job has no sidecar");
-    ensure!(info.phase == "Succeeded", "the pod of the Job is {}", info.phase);
+    ensure!(
+        info.kind == PodKind::Sidecar,
+        "the pod of the Job has no sidecar"
+    );
+    ensure!(
+        info.phase == "Succeeded",
+        "the pod of the Job is {}",
+        info.phase
+    );
     println!("jobs: 5 requests, 0 failed; the pod with its sidecar has ended");
     Ok(())
 }

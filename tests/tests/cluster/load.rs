@@ -96,10 +96,11 @@ impl Load {
                 failures
             })
         });
+        let clients = clients.collect();
         Self {
             answered,
             stop,
-            clients: clients.collect(),
+            clients,
             longest,
         }
     }

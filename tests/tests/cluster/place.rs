@@ -1,8 +1,8 @@
 //! A namespace of a test's own in the cluster under test.
 
 use std::fs::{File, OpenOptions};
-use std::path::{Path, PathBuf};
 use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use k8s_openapi::api::core::v1::{Event, Namespace};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
+use mesh_tests::Running;
 use meshctl::cluster::{Cluster, ClusterOptions, documents};
 use meshctl::target::settle;
-use mesh_tests::Running;
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -86,13 +86,12 @@ fn setting(name: &str, default: &str) -> String {
 fn with_images(text: &str) -> String {
     let hub = setting("MESH_TEST_HUB", "mesh.local");
     let tag = setting("MESH_TEST_TAG", env!("CARGO_PKG_VERSION"));
-    let line = |line: &str| match line.split_once(SAMPLE_HUB) {
-        Some((before, image)) => {
-            let name = image.trim_end().trim_end_matches(SAMPLE_TAG);
-            format!("{before}{hub}/bookinfo-{name}:{tag}")
-        }
-        None => line.to_owned(),
+    let line = |line: &str| {
+        let (before, image) = line.split_once(SAMPLE_HUB)?;
+        let (name, after) = image.split_once(SAMPLE_TAG)?;
+        Some(format!("{before}{hub}/bookinfo-{name}:{tag}{after}"))
     };
+    let line = |text: &str| line(text).unwrap_or_else(|| text.to_owned());
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
@@ -107,7 +106,7 @@ impl Place {
     async fn create(name: &str) -> anyhow::Result<Self> {
         let kubeconfig = std::env::var_os("KUBECONFIG").context(
             "KUBECONFIG is not set: these tests need a cluster with the mesh installed. \
-             For example: deploy/kind/up, or any cluster with `meshctl install`; \
+             For example: deploy/kind/up.sh, or any cluster with `meshctl install`; \
              then KUBECONFIG=FILE cargo test -p mesh-tests --features cluster --test cluster",
         )?;
         let kubeconfig = PathBuf::from(kubeconfig);
@@ -215,7 +214,10 @@ impl Place {
         let path = source(path);
         let files = if path.is_dir() {
             let entries = std::fs::read_dir(&path)?.collect::<Result<Vec<_>, _>>()?;
-            let mut files = entries.iter().map(std::fs::DirEntry::path).collect::<Vec<_>>();
+            let mut files = entries
+                .iter()
+                .map(std::fs::DirEntry::path)
+                .collect::<Vec<_>>();
             files.sort();
             files
         } else {
@@ -250,7 +252,12 @@ impl Place {
     /// Options of `meshctl` that name this cluster and namespace.
     pub(crate) fn options(&self) -> [String; 4] {
         let kubeconfig = self.kubeconfig.display().to_string();
-        ["--kubeconfig".to_owned(), kubeconfig, "-n".to_owned(), self.namespace.clone()]
+        [
+            "--kubeconfig".to_owned(),
+            kubeconfig,
+            "-n".to_owned(),
+            self.namespace.clone(),
+        ]
     }
 
     /// Runs a command to its end: whether it succeeded, and all that it printed.
@@ -284,7 +291,10 @@ impl Place {
             if event.type_.as_deref() == Some("Warning") {
                 let about = event.involved_object.name.unwrap_or_default();
                 let message = event.message.unwrap_or_default();
-                eprintln!("event {about}: {}: {message}", event.reason.unwrap_or_default());
+                eprintln!(
+                    "event {about}: {}: {message}",
+                    event.reason.unwrap_or_default()
+                );
             }
         }
     }
@@ -328,7 +338,11 @@ impl Place {
 
     /// Says that images are there, or how to make them.
     pub(crate) fn image_advice(image: &str) -> String {
-        let build = match image.rsplit('/').next().and_then(|name| name.split_once(':')) {
+        let build = match image
+            .rsplit('/')
+            .next()
+            .and_then(|name| name.split_once(':'))
+        {
             Some((name @ ("user-service" | "order-service"), _)) => format!(
                 "docker build -t {image} samples/user-order/{name} (with --build-arg NODE_IMAGE=… where node:22-alpine cannot be pulled)"
             ),

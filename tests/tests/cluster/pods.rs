@@ -33,8 +33,16 @@ impl Place {
     pub(crate) async fn deployments_ready(&self) -> anyhow::Result<()> {
         let api: Api<Deployment> = self.api();
         let all = api.list(&ListParams::default()).await?;
-        let names = all.items.iter().map(ResourceExt::name_any).collect::<Vec<_>>();
-        ensure!(!names.is_empty(), "there are no Deployments in {}", self.namespace);
+        let names = all
+            .items
+            .iter()
+            .map(ResourceExt::name_any)
+            .collect::<Vec<_>>();
+        ensure!(
+            !names.is_empty(),
+            "there are no Deployments in {}",
+            self.namespace
+        );
         let ready = try_join_all(
             names
                 .iter()
@@ -75,7 +83,12 @@ impl Place {
         let told = self.cluster.execute(pod, &command, CALL).await?;
         let line = String::from_utf8_lossy(&told.stdout);
         serde_json::from_str(line.trim()).with_context(|| {
-            format!("`{}` in {} prints: {line}{}", command.join(" "), pod.name, told.stderr)
+            format!(
+                "`{}` in {} prints: {line}{}",
+                command.join(" "),
+                pod.name,
+                told.stderr
+            )
         })
     }
 
@@ -97,9 +110,21 @@ impl Place {
     ) -> anyhow::Result<i32> {
         let before = api.get(name).await?;
         let patch = json!({"spec": {"replicas": replicas}});
-        api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
-        self.until(api.clone(), name, "rolled out", rolled_out).await?;
+        api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
+        self.until(api.clone(), name, "rolled out", rolled_out)
+            .await?;
         Ok(before.spec.and_then(|spec| spec.replicas).unwrap_or(1))
+    }
+
+    /// Waits until the pods that were replaced in a namespace have served their last request.
+    pub(crate) async fn none_ending(&self, namespace: &str) -> anyhow::Result<()> {
+        self.poll("the end of the old pods", async || {
+            let pods = self.cluster.list_pods(Some(namespace), "").await?;
+            let ending = pods.iter().any(|pod| pod.phase == "Terminating");
+            Ok((!ending).then_some(()))
+        })
+        .await
     }
 
     /// Replaces all pods of a Deployment, as `kubectl rollout restart` does, and waits for it.

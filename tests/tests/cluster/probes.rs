@@ -39,7 +39,9 @@ async fn probes(place: &Place) -> anyhow::Result<()> {
         pods.create(&PostParams::default(), &pod).await?;
     }
     let ready = async {
-        place.until(pods.clone(), "http", "ready", is_ready()).await?;
+        place
+            .until(pods.clone(), "http", "ready", is_ready())
+            .await?;
         place.until(pods.clone(), "tcp", "ready", is_ready()).await
     };
     tokio::select! {
@@ -60,7 +62,11 @@ async fn probes(place: &Place) -> anyhow::Result<()> {
     for name in ["http", "tcp"] {
         let pod = pods.get(name).await?;
         let statuses = pod.status.and_then(|status| status.container_statuses);
-        let restarts = statuses.iter().flatten().map(|one| one.restart_count).sum::<i32>();
+        let restarts = statuses
+            .iter()
+            .flatten()
+            .map(|one| one.restart_count)
+            .sum::<i32>();
         ensure!(restarts == 0, "{name} was restarted {restarts} times");
     }
     println!("probes: HTTP and TCP pass under STRICT; a bad one fails: {why}");

@@ -25,16 +25,46 @@ type Needs = (
 
 /// In every namespace.
 const EVERYWHERE: &[Needs] = &[
-    ("", &["pods", "services", "nodes", "namespaces", "secrets"], None, LOOK),
+    (
+        "",
+        &["pods", "services", "nodes", "namespaces", "secrets"],
+        None,
+        LOOK,
+    ),
     ("discovery.k8s.io", &["endpointslices"], None, LOOK),
     ("networking.istio.io", NETWORKING, None, LOOK),
     ("security.istio.io", SECURITY, None, LOOK),
     ("telemetry.istio.io", &["telemetries"], None, LOOK),
-    ("extensions.istio.io", &["trafficextensions", "wasmplugins"], None, LOOK),
-    ("networking.k8s.io", &["ingresses", "ingressclasses"], None, LOOK),
-    ("apiextensions.k8s.io", &["customresourcedefinitions"], None, LOOK),
-    ("authentication.k8s.io", &["tokenreviews"], None, &["create"]),
-    ("", &["configmaps"], Some("mesh-ca-root-cert"), &["list", "watch", "patch"]),
+    (
+        "extensions.istio.io",
+        &["trafficextensions", "wasmplugins"],
+        None,
+        LOOK,
+    ),
+    (
+        "networking.k8s.io",
+        &["ingresses", "ingressclasses"],
+        None,
+        LOOK,
+    ),
+    (
+        "apiextensions.k8s.io",
+        &["customresourcedefinitions"],
+        None,
+        LOOK,
+    ),
+    (
+        "authentication.k8s.io",
+        &["tokenreviews"],
+        None,
+        &["create"],
+    ),
+    (
+        "",
+        &["configmaps"],
+        Some("mesh-ca-root-cert"),
+        &["list", "watch", "patch"],
+    ),
     ("", &["configmaps"], None, &["create"]),
     ("admissionregistration.k8s.io", WEBHOOKS, None, LOOK),
     (
@@ -50,7 +80,12 @@ const EVERYWHERE: &[Needs] = &[
         PATCH,
     ),
     // Only if the revision has this tag, which `meshctl install` gives it.
-    ("admissionregistration.k8s.io", WEBHOOKS, Some("mesh-revision-tag-default"), PATCH),
+    (
+        "admissionregistration.k8s.io",
+        WEBHOOKS,
+        Some("mesh-revision-tag-default"),
+        PATCH,
+    ),
 ];
 /// In its own namespace besides.
 const AT_HOME: &[Needs] = &[
@@ -58,10 +93,30 @@ const AT_HOME: &[Needs] = &[
     ("", &["secrets"], Some("cacerts"), &["get"]),
     ("", &["secrets"], None, &["create"]),
     ("", &["configmaps"], Some("mesh"), &["get", "list", "watch"]),
-    ("", &["configmaps"], Some("istio"), &["get", "list", "watch"]),
-    ("", &["configmaps"], Some("istio-mesh"), &["get", "list", "watch"]),
-    ("", &["configmaps"], Some("mesh-last-good"), &["get", "list", "watch", "patch"]),
-    ("coordination.k8s.io", &["leases"], Some("mesh-leader"), &["get", "list", "watch", "update"]),
+    (
+        "",
+        &["configmaps"],
+        Some("istio"),
+        &["get", "list", "watch"],
+    ),
+    (
+        "",
+        &["configmaps"],
+        Some("istio-mesh"),
+        &["get", "list", "watch"],
+    ),
+    (
+        "",
+        &["configmaps"],
+        Some("mesh-last-good"),
+        &["get", "list", "watch", "patch"],
+    ),
+    (
+        "coordination.k8s.io",
+        &["leases"],
+        Some("mesh-leader"),
+        &["get", "list", "watch", "update"],
+    ),
     ("coordination.k8s.io", &["leases"], None, &["create"]),
 ];
 const NETWORKING: &[&str] = &[
@@ -126,11 +181,27 @@ const NEVER: &[(&str, &str, &str)] = &[
     ("rbac.authorization.k8s.io", "roles", "escalate"),
     ("rbac.authorization.k8s.io", "clusterrolebindings", "create"),
     ("rbac.authorization.k8s.io", "rolebindings", "create"),
-    ("apiextensions.k8s.io", "customresourcedefinitions", "create"),
+    (
+        "apiextensions.k8s.io",
+        "customresourcedefinitions",
+        "create",
+    ),
     ("apiextensions.k8s.io", "customresourcedefinitions", "patch"),
-    ("certificates.k8s.io", "certificatesigningrequests/approval", "update"),
-    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "create"),
-    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "patch"),
+    (
+        "certificates.k8s.io",
+        "certificatesigningrequests/approval",
+        "update",
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "mutatingwebhookconfigurations",
+        "create",
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "mutatingwebhookconfigurations",
+        "patch",
+    ),
     ("networking.istio.io", "virtualservices", "patch"),
     ("networking.istio.io", "virtualservices", "delete"),
     ("security.istio.io", "authorizationpolicies", "patch"),
@@ -150,14 +221,21 @@ async fn rbac(place: &Place) -> anyhow::Result<()> {
     for (namespace, at_home) in [(place.namespace.as_str(), false), (home, true)] {
         let granted = rules(&meshd, namespace).await?;
         let anybody = rules(&nobody, namespace).await?;
-        let granted = granted.difference(&anybody).cloned().collect::<BTreeSet<_>>();
+        let granted = granted
+            .difference(&anybody)
+            .cloned()
+            .collect::<BTreeSet<_>>();
         let mut needed = permissions(EVERYWHERE);
         if at_home {
             needed.extend(permissions(AT_HOME));
         }
-        let excess = granted.difference(&needed).map(|one| format!("{namespace}: not needed: {one}"));
+        let excess = granted
+            .difference(&needed)
+            .map(|one| format!("{namespace}: not needed: {one}"));
         problems.extend(excess);
-        let lacking = needed.difference(&granted).map(|one| format!("{namespace}: missing: {one}"));
+        let lacking = needed
+            .difference(&granted)
+            .map(|one| format!("{namespace}: missing: {one}"));
         problems.extend(lacking);
         counts.push(format!("{} in {namespace}", granted.len()));
     }
@@ -169,7 +247,11 @@ async fn rbac(place: &Place) -> anyhow::Result<()> {
             }
         }
     }
-    ensure!(problems.is_empty(), "the roles of meshd are wrong:\n{}", problems.join("\n"));
+    ensure!(
+        problems.is_empty(),
+        "the roles of meshd are wrong:\n{}",
+        problems.join("\n")
+    );
     println!(
         "rbac: permissions {}, exactly those needed; {} forbidden ones refused in three namespaces",
         counts.join(", "),
@@ -208,7 +290,9 @@ async fn rules(client: &Client, namespace: &str) -> anyhow::Result<BTreeSet<Stri
             for resource in rule.resources.iter().flatten() {
                 for name in &names {
                     let verbs = rule.verbs.iter();
-                    all.extend(verbs.map(|verb| permission(group, resource, name.as_deref(), verb)));
+                    all.extend(
+                        verbs.map(|verb| permission(group, resource, name.as_deref(), verb)),
+                    );
                 }
             }
         }
@@ -224,7 +308,12 @@ fn permissions(needs: &[Needs]) -> BTreeSet<String> {
                 all.insert(permission(group, resource, *name, verb));
             }
             if WITH_STATUS.contains(group) {
-                all.insert(permission(group, &format!("{resource}/status"), None, "patch"));
+                all.insert(permission(
+                    group,
+                    &format!("{resource}/status"),
+                    None,
+                    "patch",
+                ));
             }
         }
     }

@@ -18,7 +18,11 @@ async fn rolling(place: &Place) -> anyhow::Result<()> {
     let (to, host) = place.bookinfo_of_two().await?;
     let mut failed = Vec::new();
     let mesh: Api<Deployment> = place.mesh_api();
-    for (what, api) in [("the applications", place.api()), ("the mesh", mesh)] {
+    let home = place.cluster.mesh_namespace();
+    for (what, namespace, api) in [
+        ("the applications", place.namespace.as_str(), place.api()),
+        ("the mesh", home, mesh),
+    ] {
         let mut load = Load::start(to, &host, &PAGES);
         load.more(50).await?;
         let began = Instant::now();
@@ -28,6 +32,7 @@ async fn rolling(place: &Place) -> anyhow::Result<()> {
             println!("restarted {name} after {} ms", began.elapsed().as_millis());
             restarted.push(name);
         }
+        place.none_ending(namespace).await?;
         place.settle().await?;
         load.more(50).await?;
         let report = load.stop(began).await?;

@@ -19,7 +19,9 @@ async fn user_order(place: &Place) -> anyhow::Result<()> {
         .await?;
     let host = format!("{}.example", place.namespace);
     place
-        .apply_file("samples/user-order/config", |object| only_for(object, &host))
+        .apply_file("samples/user-order/config", |object| {
+            only_for(object, &host);
+        })
         .await?;
     place.deployments_ready().await?;
     place.settle().await?;

@@ -38,7 +38,7 @@ spec:
 ",
     ),
     (
-        "spec",
+        "ipBlocks",
         "
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -71,14 +71,20 @@ async fn validation(place: &Place) -> anyhow::Result<()> {
         let mut command = place.meshctl();
         command.arg("analyze").arg(&file);
         let (passed, printed) = place.run(command, Duration::from_secs(30)).await?;
-        ensure!(!passed, "meshctl analyze finds nothing wrong with\n{text}\n{printed}");
+        ensure!(
+            !passed,
+            "meshctl analyze finds nothing wrong with\n{text}\n{printed}"
+        );
         // FILE:LINE:COLUMN: error: MESSAGE
         let messages = printed
             .lines()
             .filter_map(|line| line.split_once(": error: "))
             .map(|(_, message)| message.trim())
             .collect::<Vec<_>>();
-        ensure!(!messages.is_empty(), "meshctl analyze prints no error:\n{printed}");
+        ensure!(
+            !messages.is_empty(),
+            "meshctl analyze prints no error:\n{printed}"
+        );
         for message in &messages {
             ensure!(message.contains(field), "`{message}` does not name {field}");
             ensure!(

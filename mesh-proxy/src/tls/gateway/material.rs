@@ -52,7 +52,7 @@ impl Material {
         Ok(Self {
             chain,
             key,
-            client_roots: root_store(client_roots.iter().map(|root| root.as_ref())),
+            client_roots: root_store(client_roots.iter().map(AsRef::as_ref)),
             client_crls: match &files.client_crl {
                 Some(path) => all(path)?,
                 None => Vec::new(),

@@ -142,7 +142,7 @@ fn suites_and_versions_are_limited() {
         let snapshot = snapshot(
             Some(credential(&root, None)),
             server(|server| {
-                server.cipher_suites = names.iter().map(|name| (*name).into()).collect()
+                server.cipher_suites = names.iter().map(|name| (*name).into()).collect();
             }),
         );
         let config = maker

@@ -31,7 +31,7 @@ pub(super) async fn on_compose(args: &DemoArgs, dir: &Path) -> anyhow::Result<Ex
 
 async fn show(args: &DemoArgs, ground: impl Ground, place: &str) -> anyhow::Result<ExitCode> {
     let mut signals = StopSignals::new()?;
-    let head = format!("{place}: page at http://{}/productpage", ground.gateway());
+    let head = format!("{place}: gateway at {}", ground.gateway());
     say(&head);
     let passed = if args.check {
         let mut tour = Tour::new(ground);

@@ -17,7 +17,7 @@ use super::gateway::Gateway;
 use super::{Get, Ground, InForce, Killed, WORKLOADS, Words};
 use crate::call::{Admin, Answer};
 use crate::cluster::{Asked, Cluster, PodInfo, PodKind};
-use crate::demo::traffic;
+use crate::demo::{Entrance, traffic};
 use crate::target::{ControlPlane, Proxy, settle};
 
 use objects::Objects;
@@ -26,6 +26,7 @@ use outside::Outside;
 /// Images are there already, but a container takes seconds to start.
 const PATIENCE: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(200);
+const ENTRANCE_PATIENCE: Duration = Duration::from_secs(20);
 /// The sample's own client, in each of its images.
 const CLIENT: &str = "/bookinfo";
 /// What it takes to start it.
@@ -36,7 +37,9 @@ const OUTSIDE_PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct ClusterGround {
     cluster: Cluster,
-    gateway: Gateway,
+    /// Its port-forward, if it has one.
+    _gateway: Gateway,
+    entrance: Entrance,
     objects: Mutex<Objects>,
     outside: Mutex<Option<Outside>>,
 }
@@ -56,9 +59,10 @@ impl ClusterGround {
         };
         let trust_domain = trust_domain(&cluster).await?;
         let objects = Objects::new(cluster.clone(), trust_domain);
-        let ground = Self {
+        let mut ground = Self {
             cluster,
-            gateway,
+            entrance: Entrance::at(gateway.address),
+            _gateway: gateway,
             objects: Mutex::new(objects),
             outside: Mutex::new(None),
         };
@@ -69,8 +73,27 @@ impl ClusterGround {
             objects.add_missing_base().await?;
         }
         ground.settle().await?;
-        ground.check_gateway().await?;
+        ground.enter().await?;
         Ok(ground)
+    }
+
+    /// Finds a way in that leads to this Bookinfo: that of its own Gateway, unless another one of
+    /// the cluster has claimed all hosts before it; then by a host of its own.
+    async fn enter(&mut self) -> anyhow::Result<()> {
+        if self.leads_here().await? {
+            return Ok(());
+        }
+        let host = format!("bookinfo.{}.example", self.cluster.namespace());
+        self.objects.lock().await.add_entrance(&host).await?;
+        self.entrance.host = Some(host.into());
+        self.settle().await?;
+        ensure!(
+            self.leads_here().await?,
+            "the gateway at {} leads to another Bookinfo than that of namespace {}",
+            self.entrance,
+            self.cluster.namespace()
+        );
+        Ok(())
     }
 
     async fn pods(&self) -> anyhow::Result<Vec<PodInfo>> {
@@ -108,20 +131,24 @@ impl ClusterGround {
         Ok(())
     }
 
-    /// Waits until the page is there.
-    async fn check_gateway(&self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits until there is a page, and says whether it is of this namespace.
+    async fn leads_here(&self) -> anyhow::Result<bool> {
+        let deadline = Instant::now() + ENTRANCE_PATIENCE;
         loop {
-            let answer = traffic::get(self.gateway.address, "/productpage", None).await;
+            let answer = traffic::get(&self.entrance, "/productpage", None).await;
             let what = match answer {
-                Ok(answer) if answer.status.is_success() => return Ok(()),
+                Ok(answer) if answer.status.is_success() => {
+                    let served_by = answer.header("x-bookinfo-pod");
+                    let pods = self.pods_of("productpage-v1").await?;
+                    return Ok(pods.iter().any(|pod| pod.name == served_by));
+                }
                 Ok(answer) => format!("{} {}", answer.status, answer.header("x-mesh-reason")),
                 Err(error) => error.to_string(),
             };
             ensure!(
                 Instant::now() < deadline,
-                "the gateway at {} does not serve /productpage: {what}; is a Gateway with a VirtualService for it applied?",
-                self.gateway.address
+                "the gateway at {} does not serve /productpage: {what}",
+                self.entrance
             );
             tokio::time::sleep(PAUSE).await;
         }
@@ -205,8 +232,8 @@ impl Ground for ClusterGround {
         }
     }
 
-    fn gateway(&self) -> SocketAddr {
-        self.gateway.address
+    fn gateway(&self) -> &Entrance {
+        &self.entrance
     }
 
     async fn apply(&self, changes: &[(&str, Option<&str>)]) -> anyhow::Result<InForce> {

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::docker::{Container, docker, project};
 use super::{Get, Ground, InForce, Killed, WORKLOADS, Words, broken};
 use crate::call::{Admin, Answer, Caller, Inside, Via};
-use crate::demo::traffic;
+use crate::demo::{Entrance, traffic};
 use crate::file;
 use crate::target::ADMIN_PORT;
 
@@ -43,7 +43,7 @@ const IN_A_ROW: usize = 30;
 pub struct ComposeGround {
     dir: PathBuf,
     containers: BTreeMap<String, Container>,
-    gateway: SocketAddr,
+    gateway: Entrance,
     /// `registry/meshctl:tag`.
     image: String,
     /// Helper containers, by the service whose network they are in.
@@ -83,7 +83,7 @@ impl ComposeGround {
         let mut found = lookup_host(&gateway)
             .await
             .with_context(|| format!("`{gateway}` is no HOST:PORT of a gateway"))?;
-        let gateway = found.next().context("the gateway has no address")?;
+        let gateway = Entrance::at(found.next().context("the gateway has no address")?);
         let image = containers
             .get(CONTROL_PLANE)
             .and_then(|meshd| sibling(&meshd.config.image))
@@ -195,8 +195,8 @@ impl Ground for ComposeGround {
         }
     }
 
-    fn gateway(&self) -> SocketAddr {
-        self.gateway
+    fn gateway(&self) -> &Entrance {
+        &self.gateway
     }
 
     async fn apply(&self, changes: &[(&str, Option<&str>)]) -> anyhow::Result<InForce> {
@@ -280,7 +280,7 @@ impl Ground for ComposeGround {
         let mut passed = 0;
         while passed < IN_A_ROW {
             let path = "/api/v1/products/0/reviews";
-            let answer = traffic::get(self.gateway, path, None).await;
+            let answer = traffic::get(&self.gateway, path, None).await;
             passed = match answer {
                 Ok(answer) if answer.status.is_success() => passed + 1,
                 _ => 0,

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::broken;
 use super::{Get, Ground, InForce, Killed, Words};
 use crate::call::{Admin, Answer, Caller, Via, call};
-use crate::demo::LiveConfig;
+use crate::demo::{Entrance, LiveConfig};
 use crate::state::{MeshRecord, WorkloadRecord};
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -24,7 +24,7 @@ const OUTSIDE_PATIENCE: Duration = Duration::from_secs(10);
 /// Bookinfo as processes of this machine.
 #[derive(Debug)]
 pub struct LaptopGround {
-    gateway: SocketAddr,
+    gateway: Entrance,
     live: LiveConfig,
     record: watch::Receiver<MeshRecord>,
 }
@@ -35,7 +35,7 @@ impl LaptopGround {
     /// The sample behind this gateway, whose configuration is this directory.
     pub fn new(gateway: SocketAddr, live: LiveConfig, record: watch::Receiver<MeshRecord>) -> Self {
         Self {
-            gateway,
+            gateway: Entrance::at(gateway),
             live,
             record,
         }
@@ -76,8 +76,8 @@ impl Ground for LaptopGround {
         }
     }
 
-    fn gateway(&self) -> SocketAddr {
-        self.gateway
+    fn gateway(&self) -> &Entrance {
+        &self.gateway
     }
 
     async fn apply(&self, changes: &[(&str, Option<&str>)]) -> anyhow::Result<InForce> {

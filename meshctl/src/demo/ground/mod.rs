@@ -8,11 +8,11 @@ mod gateway;
 mod laptop;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use mesh_api::v1::ControlPlaneStatus;
 
+use super::Entrance;
 use crate::call::{Admin, Answer};
 use crate::target::Overview;
 
@@ -40,7 +40,7 @@ pub trait Ground {
     fn words(&self) -> Words;
 
     /// Where clients outside of the mesh find the gateway.
-    fn gateway(&self) -> SocketAddr;
+    fn gateway(&self) -> &Entrance;
 
     /// Puts texts, or nothing, in the place of what the slots of these names held, and waits
     /// until that is in force in every proxy.

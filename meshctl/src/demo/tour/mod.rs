@@ -176,12 +176,13 @@ impl<G: Ground> Tour<G> {
     ) -> anyhow::Result<BTreeMap<String, usize>> {
         let mut by = BTreeMap::new();
         let mut tasks = JoinSet::new();
-        let gateway = self.ground.gateway();
+        let gateway = self.ground.gateway().clone();
         for number in 0..requests {
             if number >= PARALLEL {
                 take_reviewer(&mut tasks, &mut by).await?;
             }
-            tasks.spawn(async move { Ok(traffic::get(gateway, REVIEWS.path, user).await?) });
+            let gateway = gateway.clone();
+            tasks.spawn(async move { Ok(traffic::get(&gateway, REVIEWS.path, user).await?) });
         }
         while !tasks.is_empty() {
             take_reviewer(&mut tasks, &mut by).await?;

@@ -68,8 +68,8 @@ fn chart(name: &str) -> Chart {
 
 /// By name, with the one field that tells the programs apart made equal, and the YAML inside of
 /// ConfigMaps read: there are several ways to write the same.
-fn by_name(objects: Vec<Value>) -> BTreeMap<ObjectRef, Value> {
-    let text = serde_json::to_string(&objects).unwrap();
+fn by_name(objects: &[Value]) -> BTreeMap<ObjectRef, Value> {
+    let text = serde_json::to_string(objects).unwrap();
     let text = text.replace(r#"managed-by":"Helm""#, r#"managed-by":"meshctl""#);
     let mut objects: Vec<Value> = serde_json::from_str(&text).unwrap();
     for object in objects
@@ -140,16 +140,16 @@ fn renders_what_helm_renders() {
                 }
                 let saved = std::fs::read_to_string(golden(case)).unwrap_or_default();
                 assert_eq!(
-                    by_name(documents(&saved).unwrap()),
-                    by_name(documents(&text).unwrap()),
+                    by_name(&documents(&saved).unwrap()),
+                    by_name(&documents(&text).unwrap()),
                     "{case}: write the file anew with MESH_GENERATE=1"
                 );
                 text
             }
             None => std::fs::read_to_string(golden(case)).unwrap(),
         };
-        let theirs = by_name(documents(&text).unwrap());
-        let ours = by_name(ours(name, values));
+        let theirs = by_name(&documents(&text).unwrap());
+        let ours = by_name(&ours(name, values));
         let names = |all: &BTreeMap<ObjectRef, Value>| all.keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&ours), names(&theirs), "{case}");
         for (name, object) in ours {

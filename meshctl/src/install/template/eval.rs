@@ -182,7 +182,7 @@ impl Scope {
                         values.push(self.operand(templates, argument, &pipeline.place)?);
                     }
                     values.extend(last.take());
-                    self.call(templates, function, values, &pipeline.place)?
+                    self.call(templates, function, &values, &pipeline.place)?
                 }
             };
             last = Some(value);
@@ -207,7 +207,7 @@ impl Scope {
                 .ok_or_else(|| place.error(format!("there is no variable ${name}")))?,
             Base::Constant(value) => value.clone(),
             Base::Pipeline(inner) => self.pipeline(templates, inner)?,
-            Base::Function(name) => self.call(templates, name, Vec::new(), place)?,
+            Base::Function(name) => self.call(templates, name, &[], place)?,
         };
         for name in &operand.fields {
             value = match value {
@@ -227,13 +227,13 @@ impl Scope {
         &self,
         templates: &Templates,
         function: &str,
-        arguments: Vec<Value>,
+        arguments: &[Value],
         place: &Place,
     ) -> Result<Value, TemplateError> {
         if function != "include" {
             return functions::call(function, arguments).map_err(|message| place.error(message));
         }
-        let [Value::String(name), data] = arguments.as_slice() else {
+        let [Value::String(name), data] = arguments else {
             return Err(place.error("include: takes a name and what `.` is then"));
         };
         let nodes = templates

@@ -10,9 +10,9 @@ use crate::install::yaml;
 ///
 /// # Errors
 /// What is wrong with the name or the arguments.
-pub(super) fn call(name: &str, arguments: Vec<Value>) -> Result<Value, String> {
+pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, String> {
     let wrong = || format!("{name}: wrong arguments");
-    match (name, arguments.as_slice()) {
+    match (name, arguments) {
         ("and", [.., last]) => Ok(arguments.iter().find(|v| !truth(v)).unwrap_or(last).clone()),
         ("or", [.., last]) => Ok(arguments.iter().find(|v| truth(v)).unwrap_or(last).clone()),
         ("not", [value]) => Ok((!truth(value)).into()),

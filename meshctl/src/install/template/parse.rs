@@ -83,7 +83,7 @@ pub(super) enum Base {
 }
 
 /// How a list of nodes ended.
-enum End {
+enum Stop {
     File,
     End,
     Else(Place, Vec<Token>),
@@ -109,19 +109,19 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Parsed, TemplateError> {
     };
     let (nodes, end) = parser.nodes()?;
     match end {
-        End::File => Ok(Parsed {
+        Stop::File => Ok(Parsed {
             nodes,
             defined: parser.defined,
         }),
-        End::End => Err(parser.file.error("there is an `end` too many")),
-        End::Else(place, _) => Err(place.error("`else` without `if`")),
+        Stop::End => Err(parser.file.error("there is an `end` too many")),
+        Stop::Else(place, _) => Err(place.error("`else` without `if`")),
     }
 }
 
 // === impl Parser ===
 
 impl Parser {
-    fn nodes(&mut self) -> Result<(Vec<Node>, End), TemplateError> {
+    fn nodes(&mut self) -> Result<(Vec<Node>, Stop), TemplateError> {
         let mut nodes = Vec::new();
         while let Some(part) = self.parts.next() {
             let (place, tokens) = match part {
@@ -137,14 +137,14 @@ impl Parser {
                 _ => String::new(),
             };
             match keyword.as_str() {
-                "end" => return Ok((nodes, End::End)),
+                "end" => return Ok((nodes, Stop::End)),
                 "else" => {
                     tokens.next();
-                    return Ok((nodes, End::Else(place, tokens.collect())));
+                    return Ok((nodes, Stop::Else(place, tokens.collect())));
                 }
                 "if" | "with" | "range" => {
                     tokens.next();
-                    nodes.push(self.block(&keyword, place, tokens)?);
+                    nodes.push(self.block(&keyword, &place, tokens)?);
                 }
                 "define" => {
                     tokens.next();
@@ -157,43 +157,43 @@ impl Parser {
                 "template" | "block" | "break" | "continue" => {
                     return Err(place.error(format!("`{keyword}` is not supported")));
                 }
-                _ => nodes.push(simple(place, tokens)?),
+                _ => nodes.push(simple(&place, tokens)?),
             }
         }
-        Ok((nodes, End::File))
+        Ok((nodes, Stop::File))
     }
 
     /// Nodes up to `end`.
     fn body(&mut self, place: &Place) -> Result<Vec<Node>, TemplateError> {
         match self.nodes()? {
-            (nodes, End::End) => Ok(nodes),
-            (_, End::Else(place, _)) => Err(place.error("`else` does not belong here")),
-            (_, End::File) => Err(place.error("has no `end`")),
+            (nodes, Stop::End) => Ok(nodes),
+            (_, Stop::Else(place, _)) => Err(place.error("`else` does not belong here")),
+            (_, Stop::File) => Err(place.error("has no `end`")),
         }
     }
 
     fn block(
         &mut self,
         keyword: &str,
-        place: Place,
+        place: &Place,
         mut tokens: Tokens,
     ) -> Result<Node, TemplateError> {
         let names = match keyword {
-            "range" => range_names(&place, &mut tokens)?,
+            "range" => range_names(place, &mut tokens)?,
             _ => (None, None),
         };
-        let head = pipeline(&place, &mut tokens)?;
-        complete(&place, &mut tokens)?;
+        let head = pipeline(place, &mut tokens)?;
+        complete(place, &mut tokens)?;
         let (then, end) = self.nodes()?;
         let otherwise = match end {
-            End::End => Vec::new(),
-            End::File => return Err(place.error(format!("`{keyword}` has no `end`"))),
-            End::Else(at, rest) if rest.is_empty() => self.body(&at)?,
-            End::Else(at, rest) => {
+            Stop::End => Vec::new(),
+            Stop::File => return Err(place.error(format!("`{keyword}` has no `end`"))),
+            Stop::Else(at, rest) if rest.is_empty() => self.body(&at)?,
+            Stop::Else(at, rest) => {
                 let mut rest = rest.into_iter().peekable();
                 match rest.next() {
                     Some(Token::Word(word)) if word == "if" && keyword == "if" => {
-                        vec![self.block("if", at, rest)?]
+                        vec![self.block("if", &at, rest)?]
                     }
                     _ => return Err(at.error("`else` may only be followed by `if`")),
                 }
@@ -246,7 +246,7 @@ fn range_names(
 }
 
 /// An action that is no keyword.
-fn simple(place: Place, mut tokens: Tokens) -> Result<Node, TemplateError> {
+fn simple(place: &Place, mut tokens: Tokens) -> Result<Node, TemplateError> {
     let ahead: Vec<Token> = tokens.clone().take(2).collect();
     let node = match ahead.as_slice() {
         [Token::Variable(name), Token::Sign(sign @ (":=" | "="))] => {
@@ -254,12 +254,12 @@ fn simple(place: Place, mut tokens: Tokens) -> Result<Node, TemplateError> {
             Node::Set {
                 name: name.clone(),
                 declare: *sign == ":=",
-                value: pipeline(&place, &mut tokens)?,
+                value: pipeline(place, &mut tokens)?,
             }
         }
-        _ => Node::Print(pipeline(&place, &mut tokens)?),
+        _ => Node::Print(pipeline(place, &mut tokens)?),
     };
-    complete(&place, &mut tokens)?;
+    complete(place, &mut tokens)?;
     Ok(node)
 }
 

@@ -36,6 +36,8 @@ spec:
       route:
         - destination: {host: reviews}
 ";
+/// Name of the Gateway for a host of its own, and of its VirtualService.
+const ENTRANCE: &str = "meshctl-demo";
 /// What the refusal has to name.
 const BROKEN_FIELD: &str = "timeout";
 
@@ -95,6 +97,32 @@ impl Objects {
                     self.cluster.apply(&object, false).await?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Adds a Gateway, and its VirtualService, like those of the sample but for one host only.
+    pub(super) async fn add_entrance(&mut self, host: &str) -> anyhow::Result<()> {
+        let base = Sample::base().collect::<Vec<_>>().join("---\n");
+        for (_, mut object) in self.read(&base)? {
+            let hosts = json!([host]);
+            match object.pointer("/kind").and_then(Value::as_str) {
+                Some("Gateway") => {
+                    let servers = object.pointer_mut("/spec/servers");
+                    for server in servers.and_then(Value::as_array_mut).into_iter().flatten() {
+                        put(server, "hosts", hosts.clone());
+                    }
+                }
+                Some("VirtualService") => {
+                    let spec = object.pointer_mut("/spec").context("it has a spec")?;
+                    put(spec, "hosts", hosts);
+                    put(spec, "gateways", json!([ENTRANCE]));
+                }
+                _ => continue,
+            }
+            let metadata = object.pointer_mut("/metadata").context("it has a name")?;
+            put(metadata, "name", json!(ENTRANCE));
+            self.cluster.apply(&object, false).await?;
         }
         Ok(())
     }
@@ -173,5 +201,11 @@ impl Objects {
             "there is a {name} that the tour has not made and does not want to change: remove it, or run the tour in another namespace with -n"
         );
         Ok(())
+    }
+}
+
+fn put(object: &mut Value, field: &str, value: Value) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(field.to_owned(), value);
     }
 }
