@@ -12,7 +12,10 @@ use crate::live::{DEFAULT_NAMESPACE, LiveObjects, names_no_namespace, new_proble
 use crate::mesh_file::MeshFile;
 use crate::offline;
 use crate::output::{complain, count, json, say};
-use crate::target::{MeshTarget, Overview};
+use crate::target::{MeshTarget, Overview, TargetError};
+
+/// Exit code of a command line that makes no sense, as clap has it.
+const WRONG_USAGE: u8 = 2;
 
 /// One finding in the form of `-o json`.
 #[derive(Serialize)]
@@ -36,7 +39,16 @@ struct Looked {
 pub(super) async fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
     let selection = args.mesh.selection();
     let looked = match (args.paths.is_empty(), selection.names_cluster()) {
-        (true, _) => live(args, &MeshTarget::resolve(&selection).await?).await?,
+        (true, _) => match MeshTarget::resolve(&selection).await {
+            Ok(target) => live(args, &target).await?,
+            Err(error @ TargetError::Nowhere { .. }) => {
+                complain(format_args!(
+                    "error: nothing to analyze: give files or directories, or a mesh to ask: {error}"
+                ));
+                return Ok(WRONG_USAGE.into());
+            }
+            Err(error) => return Err(error.into()),
+        },
         (false, false) => files(args)?,
         (false, true) => among(args, &Cluster::connect(&selection.cluster).await?).await?,
     };

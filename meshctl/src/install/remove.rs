@@ -90,8 +90,9 @@ impl Removal {
             installer
                 .remove(&prune(&objects, &[]), &record.revision)
                 .await?;
-            // Made by the control plane, without labels.
-            installer.remove_one(&lease(record)).await?;
+            for object in made_by_control_plane(record) {
+                installer.remove_one(&object).await?;
+            }
             installer.remove_one(&record.name()?).await?;
         }
         for object in &self.purged {
@@ -144,14 +145,19 @@ async fn tags(cluster: &Cluster, revision: &str) -> Result<Vec<ObjectRef>, Insta
     Ok(all)
 }
 
-/// The Lease by which the replicas of a revision elect their leader.
-fn lease(record: &Record) -> ObjectRef {
-    ObjectRef {
-        api_version: "coordination.k8s.io/v1".to_owned(),
-        kind: "Lease".to_owned(),
+/// What a control plane makes for its replicas, without labels: the Lease by which they elect
+/// their leader, and the last good versions of objects in quarantine.
+fn made_by_control_plane(record: &Record) -> [ObjectRef; 2] {
+    let object = |api_version: &str, kind: &str, name: &str| ObjectRef {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
         namespace: record.namespace.clone(),
-        name: format!("mesh-leader{}", record.suffix()),
-    }
+        name: format!("{name}{}", record.suffix()),
+    };
+    [
+        object("coordination.k8s.io/v1", "Lease", "mesh-leader"),
+        object("v1", "ConfigMap", "mesh-last-good"),
+    ]
 }
 
 /// What belongs to no revision.
