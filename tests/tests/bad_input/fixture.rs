@@ -171,11 +171,18 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
     }
 }
 
-/// Runs `meshctl` to its end: exit code, standard output, standard error.
+/// Runs `meshctl` to its end: exit code, standard output, standard error. What its user has, a
+/// cluster or another mesh, is out of sight.
 pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(
     arguments: impl IntoIterator<Item = S>,
 ) -> (i32, String, String) {
-    let output = Command::new(meshctl()).args(arguments).output().unwrap();
+    let output = Command::new(meshctl())
+        .args(arguments)
+        .env_remove("KUBECONFIG")
+        .env_remove("XDG_STATE_HOME")
+        .env("HOME", "/nonexistent")
+        .output()
+        .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (
         output.status.code().unwrap_or(-1),
