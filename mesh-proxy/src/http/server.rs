@@ -1,6 +1,5 @@
 //! HTTP connections of clients.
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
@@ -114,31 +113,29 @@ impl Server {
         F: Future<Output = Response<ResponseBody>> + 'static,
     {
         let io = TokioIo::new(stream);
-        // Told to HTTP/1 clients with the next answer; HTTP/2 has GOAWAY for it.
-        let closing = Rc::new(Cell::new(false));
-        let service = {
-            let closing = Rc::clone(&closing);
-            service_fn(move |request| {
-                let answer = handle(request);
-                let closing = Rc::clone(&closing);
-                async move {
-                    let mut response = answer.await;
-                    if closing.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                        response
-                            .headers_mut()
-                            .insert(CONNECTION, HeaderValue::from_static("close"));
-                    }
-                    Ok::<_, Infallible>(response)
+        // Told to HTTP/1 clients with each answer from that moment on; HTTP/2 has GOAWAY for it.
+        let closing = (version == Version::Http1).then(|| Rc::new(drain.clone()));
+        let service = service_fn(move |request| {
+            let answer = handle(request);
+            let closing = closing.clone();
+            async move {
+                let mut response = answer.await;
+                let closing = closing.is_some_and(|drain| drain.is_draining());
+                if closing && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    response
+                        .headers_mut()
+                        .insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-            })
-        };
+                Ok::<_, Infallible>(response)
+            }
+        });
         match version {
             Version::Http1 => {
                 let mut connection = pin!(self.http1.serve_connection(io, service).with_upgrades());
                 tokio::select! {
                     biased;
                     result = connection.as_mut() => return result,
-                    () = drain.started() => closing.set(true),
+                    () = drain.started() => {}
                 }
                 tokio::select! {
                     biased;
