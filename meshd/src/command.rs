@@ -374,6 +374,7 @@ impl From<RunArgs> for Settings {
             monitoring: args.monitoring,
             state_dir: defaults.state_dir,
             mesh: MeshSettings {
+                cluster_name: args.kubernetes.cluster_name.clone(),
                 trust_domain: args.trust_domain,
                 trust_domain_aliases: args.trust_domain_aliases,
                 root_namespace,

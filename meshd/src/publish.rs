@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mesh_api::v1::{Origin, Problem, Severity};
 use meshd_core::{MeshSettings, ObjectKey, ProblemLine, Store, World};
@@ -98,6 +98,42 @@ pub(crate) struct Publisher {
     /// The store's newest world, and the generation that it is of.
     world: World,
     generation: u64,
+}
+
+/// Keeps the compiler from running without a pause where changes come faster than it can follow:
+/// it works at most a third of the time. What comes while it rests goes into one revision. A
+/// change after a quiet time never waits, and where compiling takes no time there is no rest.
+#[derive(Default)]
+struct Rest {
+    began: Option<Instant>,
+    until: Option<Instant>,
+}
+
+/// Rest after compiling, in times of what it took.
+const REST: u32 = 2;
+/// The longest rest: Istio's debounce time.
+const LONGEST_REST: Duration = Duration::from_millis(100);
+
+// === impl Rest ===
+
+impl Rest {
+    fn take(&mut self) {
+        if let Some(until) = self.until.take() {
+            std::thread::sleep(until.saturating_duration_since(clock::instant()));
+        }
+    }
+
+    fn begin(&mut self) {
+        self.began = Some(clock::instant());
+    }
+
+    fn end(&mut self) {
+        let now = clock::instant();
+        self.until = self.began.take().map(|began| {
+            let took = now.saturating_duration_since(began);
+            now + (took * REST).min(LONGEST_REST)
+        });
+    }
 }
 
 // === impl Edit ===
@@ -230,7 +266,9 @@ impl Publisher {
 
     /// Takes messages until `Stop`. Blocks.
     pub(crate) fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        let mut rest = Rest::default();
         while let Some(message) = messages.blocking_recv() {
+            rest.take();
             let mut waiting = Vec::new();
             let mut partial = true;
             let mut next = Some(message);
@@ -264,6 +302,7 @@ impl Publisher {
             if partial {
                 continue;
             }
+            rest.begin();
             let mut world = self.compile();
             let adopted = self.last_good.adopt(world.problems());
             if !adopted.is_empty() {
@@ -277,6 +316,7 @@ impl Publisher {
                 // Who has gone away does not want to know.
                 let _ = done.send(Arc::clone(&published));
             }
+            rest.end();
             // After the proxies know: the disk takes its time.
             self.last_good.learn(&published.problems);
         }
@@ -298,7 +338,7 @@ impl Publisher {
     fn compile(&mut self) -> World {
         let generation = self.store.generation();
         if generation != self.generation || *self.world.settings() != self.settings {
-            self.world = self.store.world(&self.settings);
+            self.world = self.store.world_after(&self.settings, &self.world);
             self.generation = generation;
         }
         self.world.clone()

@@ -65,7 +65,7 @@ pub(crate) struct ObjectId {
 }
 
 /// What all objects have.
-#[derive(Clone, Debug, Hash)]
+#[derive(Clone, Debug, Hash, PartialEq)]
 pub(crate) struct Meta {
     pub(crate) id: ObjectId,
     pub(crate) labels: Labels,

@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mesh_api::v1::{DiscoveryRequest, DiscoveryResponse, ProxyKind, Rejection};
+use mesh_api::v1::{DiscoveryRequest, DiscoveryResponse, ProxyKind, Rejection, Resource};
 use mesh_api::{InvalidResourceName, ResourceName};
 
-use crate::{Scope, World, translate};
+use crate::translate::{Translation, endpoints_after, translation};
+use crate::world::{History, ServiceId};
+use crate::{Scope, World};
 
 /// Refusals that are remembered.
 const REMEMBERED: usize = 8;
@@ -22,19 +24,36 @@ pub struct Session {
     scope: Scope,
     opened: bool,
     subscriptions: BTreeSet<ResourceName>,
-    /// What the proxy holds, or will once it has our responses: versions by name.
-    held: BTreeMap<ResourceName, String>,
+    /// What the proxy holds, or will once it has our responses.
+    held: BTreeMap<ResourceName, Version>,
     /// Roots to send even if the proxy may hold them: it has just asked.
     asked: BTreeSet<ResourceName>,
     /// Nonce and revision of responses without an answer.
     in_flight: VecDeque<(String, u64)>,
     responses: u64,
-    /// Digest of the World that everything sent so far comes from.
-    digest: Option<String>,
+    /// What everything sent so far comes from; absent if the proxy wants something else now.
+    seen: Option<Seen>,
     sent_revision: u64,
     acked_revision: u64,
     rejected: VecDeque<Rejection>,
 }
+
+/// A World, and what of its endpoints the proxy has.
+#[derive(Debug)]
+struct Seen {
+    digest: String,
+    history: History,
+    services: Vec<ServiceId>,
+    any_workload: bool,
+}
+
+/// New and changed resources, and names of those to drop.
+type Change = (Vec<Resource>, Vec<String>);
+
+/// Version of a resource, as the control plane makes them: 32 hexadecimal digits. What is none,
+/// no resource has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version(Option<u128>);
 
 /// What a proxy must not say. The stream is of no use after it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +91,7 @@ impl Session {
             asked: BTreeSet::new(),
             in_flight: VecDeque::new(),
             responses: 0,
-            digest: None,
+            seen: None,
             sent_revision: 0,
             acked_revision: 0,
             rejected: VecDeque::new(),
@@ -98,8 +117,8 @@ impl Session {
         let known = request
             .known
             .iter()
-            .map(|(name, version)| Ok((name.parse()?, version.clone())));
-        let known: BTreeMap<ResourceName, String> =
+            .map(|(name, version)| Ok((name.parse()?, Version::of(version))));
+        let known: BTreeMap<ResourceName, Version> =
             known.collect::<Result<_, InvalidResourceName>>()?;
         if let Some(ack) = &request.ack {
             self.acknowledged(&ack.nonce, &ack.rejected)?;
@@ -111,14 +130,14 @@ impl Session {
             self.asked.remove(&name);
             // Whether the proxy drops it at once is its own business: asked for again, it is sent
             // again.
-            self.digest = None;
+            self.seen = None;
         }
         for name in subscribe {
             if self.subscriptions.insert(name.clone()) {
                 if !first {
                     self.asked.insert(name);
                 }
-                self.digest = None;
+                self.seen = None;
             }
         }
         Ok(())
@@ -171,13 +190,47 @@ impl Session {
         if !self.opened || self.in_flight.len() >= IN_FLIGHT {
             return None;
         }
-        if self.digest.as_deref() == Some(world.digest()) {
+        if self.holds(world) {
+            if let Some(seen) = &mut self.seen {
+                seen.update(world);
+            }
             self.idle(revision);
             return None;
         }
-        let wanted = translate(world, &self.scope, &self.subscriptions);
+        let change = self.endpoints(world);
+        let (upsert, removed) = match change {
+            Some(change) => change,
+            None => self.everything(world),
+        };
+        self.asked.clear();
+        if self.responses > 0 && upsert.is_empty() && removed.is_empty() {
+            self.idle(revision);
+            return None;
+        }
+        self.responses += 1;
+        let nonce = self.responses.to_string();
+        self.in_flight.push_back((nonce.clone(), revision));
+        self.sent_revision = revision;
+        Some(DiscoveryResponse {
+            nonce,
+            revision,
+            digest: world.digest().to_owned(),
+            upsert,
+            removed,
+        })
+    }
+
+    /// What the proxy needs and does not hold, and what it holds and does not need, by compiling
+    /// all it subscribes to.
+    fn everything(&mut self, world: &World) -> Change {
+        let Translation {
+            resources: wanted,
+            services,
+            any_workload,
+        } = translation(world, &self.scope, &self.subscriptions);
         let changed = |name: &ResourceName, version: &str| {
-            self.asked.contains(name) || self.held.get(name).is_none_or(|held| held != version)
+            let held = self.held.get(name);
+            self.asked.contains(name) || held.is_none_or(|held| !held.is(version))
         };
         let upsert: Vec<_> = wanted
             .iter()
@@ -190,27 +243,61 @@ impl Session {
             .filter(|name| !wanted.contains_key(*name))
             .map(ToString::to_string)
             .collect();
-        self.digest = Some(world.digest().to_owned());
-        self.asked.clear();
-        if self.responses > 0 && upsert.is_empty() && removed.is_empty() {
-            self.idle(revision);
-            return None;
-        }
+        self.seen = Some(Seen {
+            digest: world.digest().to_owned(),
+            history: world.inner().history.clone(),
+            services,
+            any_workload,
+        });
         self.held = wanted
             .into_iter()
-            .map(|(name, resource)| (name, resource.version.clone()))
+            .map(|(name, resource)| (name, Version::of(&resource.version)))
             .collect();
-        self.responses += 1;
-        let nonce = self.responses.to_string();
-        self.in_flight.push_back((nonce.clone(), revision));
-        self.sent_revision = revision;
-        Some(DiscoveryResponse {
-            nonce,
-            revision,
-            digest: world.digest().to_owned(),
-            upsert,
-            removed,
-        })
+        (upsert, removed)
+    }
+
+    /// The same where only endpoints of services changed that the proxy has: mostly so, and then
+    /// a matter of these endpoints alone.
+    fn endpoints(&mut self, world: &World) -> Option<Change> {
+        let seen = self.seen.as_mut()?;
+        let number = seen.history.number;
+        if seen.is_old_for(world, &self.scope) {
+            return None;
+        }
+        let touched: Vec<ServiceId> = seen
+            .services
+            .iter()
+            .copied()
+            .filter(|id| world.inner().service_changed(*id, number))
+            .collect();
+        let endpoints = endpoints_after(world, &self.scope, (&touched, number))?;
+        let mut upsert = Vec::new();
+        for (name, resource) in endpoints.there {
+            let version = Version::of(&resource.version);
+            if self.held.insert(name, version) != Some(version) {
+                upsert.push((*resource).clone());
+            }
+        }
+        let mut removed = Vec::new();
+        for name in endpoints.left {
+            let ResourceName::Workload(uid) = &name else {
+                continue;
+            };
+            if !world.inner().backs_any(uid, &seen.services) && self.held.remove(&name).is_some() {
+                removed.push(name.to_string());
+            }
+        }
+        seen.update(world);
+        Some((upsert, removed))
+    }
+
+    /// Whether all that was sent is what this World would give as well, as far as can be told
+    /// without compiling: it brings nothing new for what the proxy subscribes to, nor for its
+    /// workload.
+    pub fn holds(&self, world: &World) -> bool {
+        self.seen
+            .as_ref()
+            .is_some_and(|seen| seen.holds(world, &self.scope))
     }
 
     /// A revision that changes nothing for this proxy is reached without a word, once all that
@@ -259,5 +346,48 @@ impl Session {
     /// Number of resources that the proxy holds.
     pub fn resources(&self) -> usize {
         self.held.len()
+    }
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn update(&mut self, world: &World) {
+        world.digest().clone_into(&mut self.digest);
+        self.history = world.inner().history.clone();
+    }
+
+    fn holds(&self, world: &World, scope: &Scope) -> bool {
+        if self.digest == world.digest() {
+            return true;
+        }
+        let (inner, number) = (world.inner(), self.history.number);
+        let touched = |id: &ServiceId| inner.service_changed(*id, number);
+        (inner.history.continues(&self.history) && inner.history.unchanged_since(number))
+            || (!self.is_old_for(world, scope) && !self.services.iter().any(touched))
+    }
+
+    /// Whether more may have changed than endpoints of the services.
+    fn is_old_for(&self, world: &World, scope: &Scope) -> bool {
+        let (world, number) = (world.inner(), self.history.number);
+        // Without a workload of its own there may have been one before.
+        let own = world.workload(scope.workload());
+        !world.history.continues(&self.history)
+            || world.history.configured > number
+            || self.any_workload
+            || own.is_none_or(|own| own.since > number)
+    }
+}
+
+// === impl Version ===
+
+impl Version {
+    fn of(text: &str) -> Self {
+        let digits = text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        Self(u128::from_str_radix(text, 16).ok().filter(|_| digits))
+    }
+
+    fn is(self, text: &str) -> bool {
+        self.0.is_some() && self == Self::of(text)
     }
 }

@@ -15,6 +15,8 @@ pub struct MeshSettings {
     pub root_namespace: String,
     /// Suffix of service names: `<name>.<namespace>.svc.<cluster domain>`.
     pub cluster_domain: String,
+    /// Name of the cluster in metrics (Istio: `multiCluster.clusterName`).
+    pub cluster_name: String,
     /// Treatment of undeclared destinations (Istio: `outboundTrafficPolicy.mode`).
     pub outbound_policy: OutboundPolicy,
     /// Roots that proxies trust for their peers, DER.
@@ -64,6 +66,7 @@ impl Default for MeshSettings {
             trust_domain_aliases: Vec::new(),
             root_namespace: "istio-system".to_owned(),
             cluster_domain: "cluster.local".to_owned(),
+            cluster_name: "Kubernetes".to_owned(),
             outbound_policy: OutboundPolicy::AllowAny,
             roots_der: Vec::new(),
             allocate_addresses: true,

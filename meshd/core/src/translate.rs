@@ -2,6 +2,7 @@
 
 mod address;
 mod authorization;
+mod compiled;
 mod gateway;
 mod http;
 mod inbound;
@@ -13,7 +14,6 @@ mod target;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write as _;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,8 +25,10 @@ use sha2::{Digest, Sha256};
 
 use crate::world::{EffectiveRule, Inner, ServiceId, ServiceRecord};
 use crate::yaml::Labels;
-use crate::{Scope, World};
+use crate::{MeshSettings, Scope, World};
 
+pub(crate) use compiled::Compiled;
+use compiled::ForClients;
 pub(crate) use gateway::{Merged, domains, merge};
 
 /// Istio's default conditions for a retry, also used without any VirtualService.
@@ -49,12 +51,30 @@ pub fn translate(
     scope: &Scope,
     roots: &BTreeSet<ResourceName>,
 ) -> BTreeMap<ResourceName, Arc<Resource>> {
+    translation(world, scope, roots).resources
+}
+
+/// What a proxy gets, and what of the endpoints it depends on.
+pub(crate) struct Translation {
+    pub(crate) resources: BTreeMap<ResourceName, Arc<Resource>>,
+    /// Services whose workloads are among the resources.
+    pub(crate) services: Vec<ServiceId>,
+    /// Any workload may change a resource: an address of a workload is among the roots, or may
+    /// become one.
+    pub(crate) any_workload: bool,
+}
+
+pub(crate) fn translation(
+    world: &World,
+    scope: &Scope,
+    roots: &BTreeSet<ResourceName>,
+) -> Translation {
     let view = View::new(world, scope);
     let mut resources = BTreeMap::new();
     let mut hosts: BTreeSet<Hostname> = BTreeSet::new();
+    let mut any_workload = false;
     for root in roots {
         let body = match root {
-            ResourceName::Mesh => Body::Mesh(mesh(world)),
             ResourceName::Inbound if scope.kind() == ProxyKind::Sidecar => {
                 Body::Inbound(view.inbound())
             }
@@ -62,30 +82,79 @@ pub fn translate(
                 view.gateway_root(&mut hosts, &mut resources);
                 continue;
             }
-            ResourceName::Routes { host, port } => table_body(view.routes(host, *port), &mut hosts),
-            ResourceName::Name(host) => Body::NameAddresses(view.name(host)),
-            ResourceName::Address(address) => table_body(view.address(*address), &mut hosts),
+            ResourceName::Mesh
+            | ResourceName::Routes { .. }
+            | ResourceName::Name(_)
+            | ResourceName::Address(_) => {
+                let compiled = view.common_root(root);
+                hosts.extend(compiled.hosts.iter().cloned());
+                any_workload |= compiled.any_workload;
+                resources.insert(root.clone(), Arc::clone(&compiled.resource));
+                continue;
+            }
             _ => continue,
         };
         resources.insert(root.clone(), resource(root, body));
     }
-    view.close_over(&hosts, &mut resources);
-    resources
+    let services = view.close_over(&hosts, &mut resources);
+    Translation {
+        resources,
+        services,
+        any_workload,
+    }
 }
 
-fn table_body(table: RouteTable, hosts: &mut BTreeSet<Hostname>) -> Body {
-    table
-        .http
-        .iter()
-        .for_each(|route| http::hosts_of(route, hosts));
+/// What became of the workloads of some services.
+pub(crate) struct Endpoints {
+    /// Those that are new or others.
+    pub(crate) there: Vec<(ResourceName, Arc<Resource>)>,
+    /// Those that left one of the services, and may be behind another.
+    pub(crate) left: Vec<ResourceName>,
+}
+
+/// What changed behind services after the World of a number; none if that is too long ago.
+pub(crate) fn endpoints_after(
+    world: &World,
+    scope: &Scope,
+    (services, number): (&[ServiceId], u64),
+) -> Option<Endpoints> {
+    let view = View::new(world, scope);
+    let mut endpoints = Endpoints {
+        there: Vec::new(),
+        left: Vec::new(),
+    };
+    for service in services {
+        let service = view.service(*service)?;
+        let left = service.departures.after(number)?;
+        endpoints
+            .left
+            .extend(left.map(|uid| ResourceName::Workload(uid.to_owned())));
+        for id in &service.backends {
+            if let Some(record) = view.world.workloads.get(*id)
+                && record.since > number
+            {
+                let name = ResourceName::Workload(record.uid.clone());
+                let compiled = view.common_workload(record, &name);
+                endpoints.there.push((name, compiled));
+            }
+        }
+    }
+    Some(endpoints)
+}
+
+/// Hosts of the services that a route table names.
+fn hosts_of_table(table: &RouteTable) -> BTreeSet<Hostname> {
+    let mut hosts = BTreeSet::new();
+    for route in &table.http {
+        http::hosts_of(route, &mut hosts);
+    }
     let destinations = table.tls.iter().flat_map(|route| &route.destinations);
     let destinations = destinations.chain(table.tcp.iter().flat_map(|route| &route.destinations));
     hosts.extend(destinations.filter_map(|destination| destination.host.parse().ok()));
-    Body::Routes(table)
+    hosts
 }
 
-fn mesh(world: &World) -> Mesh {
-    let settings = world.settings();
+fn mesh(settings: &MeshSettings) -> Mesh {
     Mesh {
         trust_domain: settings.trust_domain.as_str().to_owned(),
         trust_domain_aliases: settings
@@ -105,9 +174,10 @@ fn resource(name: &ResourceName, body: Body) -> Arc<Resource> {
         body: Some(body),
     };
     let hash: [u8; 32] = Sha256::digest(resource.encode_to_vec()).into();
-    for byte in hash.iter().take(16) {
-        let _ = write!(resource.version, "{byte:02x}");
-    }
+    let [first, _] = hash.as_chunks::<16>().0 else {
+        return Arc::new(resource);
+    };
+    resource.version = format!("{:032x}", u128::from_be_bytes(*first));
     Arc::new(resource)
 }
 
@@ -116,6 +186,8 @@ pub(crate) struct View<'w> {
     world: &'w Inner,
     scope: &'w Scope,
     labels: Arc<Labels>,
+    /// Made before for clients that see the World as this one does.
+    common: Arc<ForClients>,
     rules: RefCell<HashMap<ServiceId, Rc<EffectiveRule<'w>>>>,
 }
 
@@ -123,10 +195,13 @@ pub(crate) struct View<'w> {
 
 impl<'w> View<'w> {
     fn new(world: &'w World, scope: &'w Scope) -> Self {
+        let labels = scope.labels(world);
+        let common = world.inner().compiled.of(scope, &labels);
         Self {
             world: world.inner(),
             scope,
-            labels: scope.labels(world),
+            labels,
+            common,
             rules: RefCell::default(),
         }
     }
@@ -156,12 +231,13 @@ impl<'w> View<'w> {
         rule
     }
 
-    /// Adds the services and the workloads behind them.
+    /// Adds the services and the workloads behind them. Gives the services.
     fn close_over(
         &self,
         hosts: &BTreeSet<Hostname>,
         resources: &mut BTreeMap<ResourceName, Arc<Resource>>,
-    ) {
+    ) -> Vec<ServiceId> {
+        let mut services = Vec::new();
         let mut workloads = BTreeSet::new();
         for host in hosts {
             let Some(id) = self.world.service(host.as_str(), self.namespace()) else {
@@ -171,19 +247,17 @@ impl<'w> View<'w> {
                 continue;
             };
             let name = ResourceName::Service(host.clone());
-            let body = Body::Service(self.compile_service(id, record));
-            resources.insert(name.clone(), resource(&name, body));
+            resources.insert(name.clone(), self.common_service(id, record, &name));
             workloads.extend(record.backends.iter().copied());
+            services.push(id);
         }
         for id in workloads {
-            let Some(record) = self.world.workloads.get(id) else {
-                continue;
-            };
-            let name = ResourceName::Workload(record.uid.clone());
-            resources.insert(
-                name.clone(),
-                resource(&name, Body::Workload(self.compile_workload(record))),
-            );
+            if let Some(record) = self.world.workloads.get(id) {
+                let name = ResourceName::Workload(record.uid.clone());
+                let compiled = self.common_workload(record, &name);
+                resources.insert(name, compiled);
+            }
         }
+        services
     }
 }

@@ -4,6 +4,7 @@ mod addresses;
 mod build;
 mod check;
 mod credentials;
+mod history;
 mod ingress;
 mod objects;
 mod peer_auth;
@@ -16,22 +17,26 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
-use mesh_api::v1::{BackingPort, Node, Origin, Problem, Resolution, ServicePort};
+use mesh_api::v1::{BackingPort, Node, Origin, Problem, Resolution, Resource, ServicePort};
 use mesh_api::{Hostname, SpiffeId, WorkloadName};
 
 use crate::model::{
     AuthorizationPolicy, DestinationRule, ExportTo, GatewayObject, Pod, SecretObject,
     VirtualService,
 };
+use crate::translate::Compiled;
 use crate::yaml::Labels;
 use crate::{MeshSettings, Scope, ScopeError};
 
 pub use ingress::IngressView;
 pub use view::{ServiceView, WorkloadKind, WorkloadView};
 
+pub(crate) use history::{Departures, History};
+pub(crate) use objects::Entries;
 pub(crate) use peer_auth::{Mtls, PeerAuthentications};
 pub(crate) use rules::EffectiveRule;
 
@@ -51,6 +56,9 @@ pub struct World {
 pub(crate) struct Inner {
     pub(crate) settings: MeshSettings,
     pub(crate) digest: String,
+    pub(crate) history: History,
+    /// What is compiled for many proxies alike; shared by Worlds that differ in endpoints only.
+    pub(crate) compiled: Arc<Compiled>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) services: Vec<ServiceRecord>,
     pub(crate) services_by_host: HashMap<Hostname, Vec<ServiceId>>,
@@ -101,11 +109,29 @@ pub(crate) struct ServiceRecord {
     pub(crate) subject_alt_names: Vec<String>,
     pub(crate) origin: Origin,
     pub(crate) backends: Vec<WorkloadId>,
+    /// The World that brought the backends as they are.
+    pub(crate) since: u64,
+    pub(crate) departures: Departures,
 }
 
-/// A workload or another endpoint.
+/// A workload or another endpoint, with the services that it is for.
 #[derive(Debug)]
 pub(crate) struct WorkloadRecord {
+    /// Shared with the Worlds before, as long as nothing of it changes.
+    pub(crate) base: Arc<WorkloadBase>,
+    /// Services that may send it requests.
+    pub(crate) backs: Vec<(ServiceId, Vec<BackingPort>)>,
+    /// Services that it answers for, ready or not: service port and own port of each.
+    pub(crate) fronts: Vec<(ServiceId, Vec<(u32, u32)>)>,
+    /// The World that brought it as it is.
+    pub(crate) since: u64,
+    /// What proxies get of it.
+    pub(crate) compiled: Arc<OnceLock<Arc<Resource>>>,
+}
+
+/// What a workload or another endpoint is, whatever services there are.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WorkloadBase {
     pub(crate) uid: String,
     pub(crate) name: String,
     pub(crate) namespace: String,
@@ -120,12 +146,31 @@ pub(crate) struct WorkloadRecord {
     pub(crate) weight: u32,
     pub(crate) healthy: bool,
     pub(crate) origin: Origin,
-    /// Services that may send it requests.
-    pub(crate) backs: Vec<(ServiceId, Vec<BackingPort>)>,
-    /// Services that it answers for, ready or not: service port and own port of each.
-    pub(crate) fronts: Vec<(ServiceId, Vec<(u32, u32)>)>,
     /// The Pod, if it is one.
     pub(crate) pod: Option<Arc<Pod>>,
+}
+
+// === impl WorkloadRecord ===
+
+impl WorkloadRecord {
+    /// One that no service knows yet.
+    pub(crate) fn new(base: Arc<WorkloadBase>) -> Self {
+        Self {
+            base,
+            backs: Vec::new(),
+            fronts: Vec::new(),
+            since: 0,
+            compiled: Arc::default(),
+        }
+    }
+}
+
+impl Deref for WorkloadRecord {
+    type Target = WorkloadBase;
+
+    fn deref(&self) -> &WorkloadBase {
+        &self.base
+    }
 }
 
 // === impl Inner ===

@@ -148,7 +148,9 @@ impl Conversation {
                 changed = self.published.changed() => {
                     changed.map_err(|_| stopping())?;
                     pushing = true;
-                    self.admit_again()?;
+                    if !self.holds() {
+                        self.admit_again()?;
+                    }
                 }
                 () = self.shared.shutdown.cancelled() => return Err(stopping()),
                 // In steps, since the wall clock may be set.
@@ -212,6 +214,12 @@ impl Conversation {
                 .converged(clock::instant().saturating_duration_since(published));
         }
         Ok(())
+    }
+
+    /// Whether the new world is nothing to this proxy. Most are, where there are many proxies.
+    fn holds(&self) -> bool {
+        let published = self.published.borrow();
+        self.presence.with(|session| session.holds(&published.world))
     }
 
     /// The new world may know the workload by another service account.

@@ -144,6 +144,23 @@ fn rule(node: &Node, index: usize, namespace: &str, r: &mut Report) -> Option<Au
     Some(rule)
 }
 
+/// Checks a value; the path of its field is for the message.
+type Check = fn(&Word, &str, &mut Report);
+
+fn checked(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    check: Check,
+    r: &mut Report,
+) -> Vec<String> {
+    let path = fields.path(name);
+    let words = fields.words(name, r);
+    for (index, word) in words.iter().enumerate() {
+        check(word, &format!("{path}[{index}]"), r);
+    }
+    words.into_iter().map(|word| word.text).collect()
+}
+
 fn read_source(
     mut fields: Fields<'_>,
     index: usize,
@@ -151,12 +168,7 @@ fn read_source(
     r: &mut Report,
 ) -> AuthorizationSource {
     let place = fields.place();
-    let mut list =
-        |name: &'static str, check: fn(&Word, &str, &mut Report), r: &mut Report| -> Vec<String> {
-            let words = fields.words(name, r);
-            words.iter().for_each(|word| check(word, name, r));
-            words.into_iter().map(|word| word.text).collect()
-        };
+    let mut list = |name, check: Check, r: &mut Report| checked(&mut fields, name, check, r);
     let mut source = AuthorizationSource {
         principals: values::principals(list("principals", values::check_pattern, r)),
         not_principals: values::principals(list("notPrincipals", values::check_pattern, r)),
@@ -230,12 +242,7 @@ fn read_source(
 
 fn read_operation(mut fields: Fields<'_>, index: usize, r: &mut Report) -> AuthorizationOperation {
     let place = fields.place();
-    let mut list =
-        |name: &'static str, check: fn(&Word, &str, &mut Report), r: &mut Report| -> Vec<String> {
-            let words = fields.words(name, r);
-            words.iter().for_each(|word| check(word, name, r));
-            words.into_iter().map(|word| word.text).collect()
-        };
+    let mut list = |name, check: Check, r: &mut Report| checked(&mut fields, name, check, r);
     let operation = AuthorizationOperation {
         hosts: list("hosts", values::check_pattern, r),
         not_hosts: list("notHosts", values::check_pattern, r),

@@ -116,8 +116,7 @@ impl Rewriting {
             let warning = format!("{path}: {what} cannot be used; the probe stays");
             return self.warnings.push(warning);
         }
-        let mut target = action.clone();
-        target.insert("port".to_owned(), port);
+        let target = stored(kind, &action, port);
         let mut entry = Map::new();
         entry.insert(kind.to_owned(), target.into());
         if is_probe {
@@ -130,11 +129,9 @@ impl Rewriting {
             "httpGet" => action,
             _ => Map::new(),
         };
-        if get.get("scheme").is_some() {
-            get.insert("scheme".to_owned(), "HTTP".into());
-        }
+        get.insert("scheme".to_owned(), "HTTP".into());
         get.insert("path".to_owned(), path.into());
-        get.insert("port".to_owned(), self.status_port.into());
+        let get = stored("httpGet", &get, self.status_port.into());
         // In place of the old one, so that the order of fields stays.
         let rewritten = std::mem::take(handler);
         handler.extend(rewritten.into_iter().map(|(key, value)| {
@@ -145,6 +142,33 @@ impl Rewriting {
             }
         }));
     }
+}
+
+/// A handler as the API server stores it, which adds defaults before it asks the webhook, and has
+/// an order of fields: so offline injection gives the same.
+fn stored(kind: &str, action: &Map<String, Value>, port: Value) -> Map<String, Value> {
+    let mut action = action.clone();
+    action.insert("port".to_owned(), port);
+    let (fields, default): (&[&str], _) = match kind {
+        "httpGet" => (
+            &["path", "port", "host", "scheme", "httpHeaders"],
+            Some(("scheme", "HTTP")),
+        ),
+        "grpc" => (&["port", "service"], Some(("service", ""))),
+        _ => (&["port", "host"], None),
+    };
+    if let Some((field, value)) = default
+        && action.get(field).is_none_or(Value::is_null)
+    {
+        action.insert(field.to_owned(), value.into());
+    }
+    let ordered = fields.iter().filter_map(|field| {
+        let value = action.remove(*field)?;
+        Some(((*field).to_owned(), value))
+    });
+    let mut stored: Map<String, Value> = ordered.collect();
+    stored.extend(action);
+    stored
 }
 
 /// Whether the proxy can do it: it would not start with a probe that it cannot read.

@@ -21,6 +21,18 @@ pub(crate) struct VirtualService {
     pub(crate) tcp: Vec<L4Rule>,
 }
 
+impl VirtualService {
+    /// The labels of clients that its matches look at.
+    pub(crate) fn source_labels(&self) -> impl Iterator<Item = &Labels> {
+        let http = self.http.iter().flat_map(|rule| &rule.cases);
+        let opaque = self.tls.iter().chain(&self.tcp);
+        let opaque = opaque.flat_map(|rule| &rule.cases);
+        let filters = http.map(|case| &case.filter);
+        let filters = filters.chain(opaque.map(|case| &case.filter));
+        filters.map(|filter| &filter.source_labels)
+    }
+}
+
 /// One of `http`.
 #[derive(Debug)]
 pub(crate) struct HttpRule {

@@ -10,7 +10,7 @@ use super::Meta;
 use crate::yaml::Labels;
 
 /// A Pod.
-#[derive(Debug, Hash)]
+#[derive(Debug, Hash, PartialEq)]
 pub(crate) struct Pod {
     /// Without labels: they stand in [`Self::labels`].
     pub(crate) meta: Meta,

@@ -14,18 +14,19 @@ use crate::world::ServiceId;
 impl View<'_> {
     /// What to do with connections to an address: the service that has it, the headless service
     /// whose workload has it, or what services without an address leave for the port.
-    pub(super) fn address(&self, address: SocketAddr) -> RouteTable {
-        let port = address.port();
-        self.by_service_address(address)
-            .or_else(|| self.by_workload_address(address))
-            .unwrap_or_else(|| self.by_port(port))
+    ///
+    /// Says with it whether another workload could make it another table.
+    pub(super) fn address(&self, address: SocketAddr) -> (RouteTable, bool) {
+        if let Some(table) = self.by_service_address(address) {
+            return (table, false);
+        }
+        let table = self.by_workload_address(address);
+        (table.unwrap_or_else(|| self.by_port(address.port())), true)
     }
 
     fn visible(&self, id: ServiceId) -> bool {
-        self.service(id).is_some_and(|service| {
-            service.export_to.reaches(self.namespace())
-                && self.world.service(service.host.as_str(), self.namespace()) == Some(id)
-        })
+        self.service(id)
+            .is_some_and(|service| service.export_to.reaches(self.namespace()) && self.sees(id))
     }
 
     fn by_service_address(&self, address: SocketAddr) -> Option<RouteTable> {

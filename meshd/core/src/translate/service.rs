@@ -12,8 +12,6 @@ use crate::yaml::Labels;
 
 /// Time to open a connection when nothing says otherwise (Istio: connectTimeout).
 const CONNECT_TIMEOUT_MS: u64 = 10_000;
-/// Metrics name the cluster so when nothing else is known.
-const CLUSTER: &str = "Kubernetes";
 
 // === impl View ===
 
@@ -46,6 +44,14 @@ impl View<'_> {
         }
     }
 
+    /// Whether clients of this namespace mean this service by its host.
+    pub(super) fn sees(&self, id: ServiceId) -> bool {
+        let service = self.service(id);
+        service.is_some_and(|service| {
+            self.world.service(service.host.as_str(), self.namespace()) == Some(id)
+        })
+    }
+
     /// A workload with those of its services that this proxy can see.
     pub(super) fn compile_workload(&self, record: &WorkloadRecord) -> Workload {
         let mut backs: Vec<Backing> = record
@@ -53,8 +59,7 @@ impl View<'_> {
             .iter()
             .filter_map(|(id, ports)| {
                 let service = self.service(*id)?;
-                let seen = self.world.service(service.host.as_str(), self.namespace()) == Some(*id);
-                seen.then(|| Backing {
+                self.sees(*id).then(|| Backing {
                     service: service.host.to_string(),
                     ports: ports.clone(),
                 })
@@ -74,7 +79,7 @@ impl View<'_> {
             labels: (*record.labels).clone(),
             address: record.address.clone(),
             locality: record.locality.clone(),
-            cluster: CLUSTER.to_owned(),
+            cluster: self.world.settings.cluster_name.clone(),
             weight: record.weight,
             health: health.into(),
             backs,

@@ -1,6 +1,6 @@
 //! Objects to a World.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -10,12 +10,15 @@ use mesh_api::Hostname;
 use mesh_api::v1::{BackingPort, MtlsMode, Problem, Resolution, Severity};
 use sha2::{Digest, Sha256};
 
-use super::objects::{self, Objects};
+use super::objects::{self, Entries, Objects};
 use super::services;
-use super::{Inner, Mtls, PeerAuthentications, World, addresses, check, credentials, ingress};
+use super::{
+    History, Inner, Mtls, PeerAuthentications, World, addresses, check, credentials, ingress,
+};
 use crate::ingest::Entry;
 use crate::ingest::MESH;
-use crate::model::Meta;
+use crate::model::{Meta, Object};
+use crate::translate::Compiled;
 use crate::{MeshSettings, names, problem};
 
 /// Label of workloads whose proxy takes the mesh's mutual TLS.
@@ -24,34 +27,37 @@ pub(super) const TLS_MODE: &str = "security.istio.io/tlsMode";
 // === impl World ===
 
 impl World {
-    pub(crate) fn build<'a>(
+    pub(crate) fn build(
         settings: &MeshSettings,
-        entries: impl Iterator<Item = &'a Entry> + Clone,
+        entries: &Entries<'_>,
         mut problems: Vec<Problem>,
+        before: Option<&Self>,
     ) -> Self {
         let mut inner = Inner {
             settings: settings.clone(),
             ..Inner::default()
         };
-        let mut objects = objects::collect(entries.clone(), &mut problems);
+        let mut objects = objects::collect(entries, &mut problems);
         ingress::convert(&mut inner, &mut objects, &mut problems);
         credentials::keep_named(&mut inner, &objects, &mut problems);
         // Secrets that nobody names are nothing to the mesh, their changes neither.
-        inner.digest = digest(
-            settings,
-            entries.filter(|entry| inner.counts(&entry.object)),
-        );
+        let counted = entries.all().filter(|entry| inner.counts(&entry.object));
+        let (whole, configuration) = digests(settings, counted);
+        inner.digest = hexadecimal(&whole);
+        inner.history = History::next(before, configuration);
         for namespace in &objects.namespaces {
             let (name, labels) = (namespace.name().to_owned(), namespace.labels.clone());
             inner.namespaces.insert(name, labels);
         }
-        let linked = services::link(&mut inner, &objects, &mut problems);
+        let linked = services::link(&mut inner, before, &objects, &mut problems);
         inner.allocate(&linked.without_address);
         inner.index_services();
         inner.index_workloads();
         inner.policies(&objects, &mut problems);
         inner.routes(&objects);
         inner.mutual_tls();
+        inner.compiled = Arc::new(Compiled::new(inner.client_labels()));
+        inner.compare(before);
         check::run(&inner, &objects, &linked, &mut problems);
         problem::sort(&mut problems);
         inner.problems = problems;
@@ -61,8 +67,28 @@ impl World {
     }
 }
 
-/// Hash of the settings and of the text of every object in force.
-fn digest<'a>(settings: &MeshSettings, entries: impl Iterator<Item = &'a Entry>) -> String {
+/// Hash of the settings and of the text of every object in force, and the same without what only
+/// tells of endpoints.
+fn digests<'a>(
+    settings: &MeshSettings,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> ([u8; 32], [u8; 32]) {
+    let mut configuration = settings_digest(settings);
+    let mut whole = configuration.clone();
+    for entry in entries {
+        whole.update(entry.digest);
+        let endpoints = matches!(
+            entry.object,
+            Object::Pod(_) | Object::EndpointSlice(_) | Object::Node(_)
+        );
+        if !endpoints {
+            configuration.update(entry.digest);
+        }
+    }
+    (whole.finalize().into(), configuration.finalize().into())
+}
+
+fn settings_digest(settings: &MeshSettings) -> Sha256 {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hash.update(bytes.len().to_be_bytes());
@@ -75,6 +101,7 @@ fn digest<'a>(settings: &MeshSettings, entries: impl Iterator<Item = &'a Entry>)
     }
     part(settings.root_namespace.as_bytes());
     part(settings.cluster_domain.as_bytes());
+    part(settings.cluster_name.as_bytes());
     part(settings.outbound_policy.as_str_name().as_bytes());
     part(&[u8::from(settings.allocate_addresses)]);
     part(settings.ingress.mode.name().as_bytes());
@@ -84,15 +111,14 @@ fn digest<'a>(settings: &MeshSettings, entries: impl Iterator<Item = &'a Entry>)
     for root in &settings.roots_der {
         part(root);
     }
-    for entry in entries {
-        part(&entry.digest);
-    }
-    hash.finalize()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    hash
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 // === impl Inner ===
@@ -218,6 +244,17 @@ impl Inner {
                 rules.entry(host).or_default().push(Arc::clone(rule));
             }
         }
+    }
+
+    /// Labels of clients that anything compiled for them depends on (Istio: `sourceLabels`,
+    /// `workloadSelector`).
+    fn client_labels(&self) -> BTreeSet<String> {
+        let rules = self.destination_rules.values().flat_map(HashMap::values);
+        let selectors = rules.flatten().filter_map(|rule| rule.selector.as_ref());
+        let routes = self.virtual_services.iter();
+        let sources = routes.flat_map(|route| route.source_labels());
+        let labels = selectors.chain(sources).flat_map(|labels| labels.keys());
+        labels.cloned().collect()
     }
 
     /// Which endpoints take mutual TLS: those with a proxy whose port does not disable it, and

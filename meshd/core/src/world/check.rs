@@ -1,6 +1,7 @@
 //! What is wrong between objects. All of it leaves the objects in force.
 
 mod gateways;
+mod one;
 mod policies;
 mod routes;
 

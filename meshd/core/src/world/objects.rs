@@ -32,22 +32,37 @@ pub(super) struct Objects {
     pub(super) ingress_classes: Vec<Arc<IngressClass>>,
 }
 
+/// All entries in order of age.
+pub(crate) struct Entries<'a> {
+    /// Of files. A name may be there more than once.
+    pub(crate) files: Vec<&'a Entry>,
+    /// Of an API server, where each name is there once.
+    pub(crate) objects: Vec<&'a Entry>,
+}
+
+// === impl Entries ===
+
+impl<'a> Entries<'a> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &'a Entry> {
+        self.files.iter().chain(&self.objects).copied()
+    }
+}
+
 /// Sorts the entries by kind. The first of a name stays; a service that a tool derived gives
 /// way to one that somebody wrote.
-pub(super) fn collect<'a>(
-    entries: impl Iterator<Item = &'a Entry>,
-    problems: &mut Vec<Problem>,
-) -> Objects {
-    let mut order: Vec<&Object> = Vec::new();
+pub(super) fn collect(entries: &Entries<'_>, problems: &mut Vec<Problem>) -> Objects {
+    let mut order: Vec<&Object> = Vec::with_capacity(entries.files.len() + entries.objects.len());
     let mut seen: HashMap<&ObjectId, usize> = HashMap::new();
-    for entry in entries {
+    for (place, entry) in entries.all().enumerate() {
         let object = &entry.object;
         if object.meta().id.kind == Kind::ServiceAccount {
             continue;
         }
         let id = &object.meta().id;
-        let Some(&at) = seen.get(id) else {
-            seen.insert(id, order.len());
+        let Some(&at) = seen.get(id).filter(|_| !seen.is_empty()) else {
+            if place < entries.files.len() {
+                seen.insert(id, order.len());
+            }
             order.push(object);
             continue;
         };

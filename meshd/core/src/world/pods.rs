@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mesh_api::SpiffeId;
 
 use super::services::Linker;
-use super::{WorkloadId, WorkloadRecord};
+use super::{WorkloadBase, WorkloadId};
 use crate::model::{KubernetesNode, KubernetesPort, Pod, TargetPort, locality};
 use crate::yaml::Labels;
 
@@ -56,7 +56,8 @@ impl<'o> Linker<'_, 'o> {
     /// Adds pods. What runs nothing any more is none.
     pub(super) fn pods(&mut self, pods: &'o [Arc<Pod>]) {
         for pod in pods.iter().filter(|pod| !pod.finished) {
-            let id = self.push(self.pod_record(pod));
+            let base = self.known_pod(pod).unwrap_or_else(|| self.pod_base(pod));
+            let id = self.push(base);
             self.pods.add(pod.meta.namespace(), &pod.labels, id);
             if !pod.host_network {
                 for address in &pod.addresses {
@@ -67,13 +68,29 @@ impl<'o> Linker<'_, 'o> {
         }
     }
 
-    fn pod_record(&self, pod: &Arc<Pod>) -> WorkloadRecord {
+    fn locality(&self, pod: &Pod) -> String {
+        labelled_locality(&pod.labels).unwrap_or_else(|| self.places.find(&pod.node, ""))
+    }
+
+    /// What the World before had of a pod that did not change, nor its place.
+    fn known_pod(&self, pod: &Arc<Pod>) -> Option<Arc<WorkloadBase>> {
+        let before = self.before?;
+        if before.settings.trust_domain != self.inner.settings.trust_domain {
+            return None;
+        }
+        let id = before.workloads_by_uid.get(&pod.meta.full_name())?;
+        let base = &before.workloads.get(*id)?.base;
+        let same = base.pod.as_ref().is_some_and(|held| Arc::ptr_eq(held, pod));
+        (same && base.locality == self.locality(pod)).then(|| Arc::clone(base))
+    }
+
+    fn pod_base(&self, pod: &Arc<Pod>) -> Arc<WorkloadBase> {
         let namespace = pod.meta.namespace();
         let domain = &self.inner.settings.trust_domain;
         let identity = SpiffeId::new(domain, namespace, &pod.service_account)
             .map(|id| id.as_str().to_owned())
             .unwrap_or_default();
-        WorkloadRecord {
+        Arc::new(WorkloadBase {
             uid: pod.meta.full_name(),
             name: pod.workload.clone(),
             namespace: namespace.to_owned(),
@@ -87,16 +104,13 @@ impl<'o> Linker<'_, 'o> {
                 .unwrap_or_default(),
             // Those of its containers stand in the Pod.
             ports: BTreeMap::new(),
-            locality: labelled_locality(&pod.labels)
-                .unwrap_or_else(|| self.places.find(&pod.node, "")),
+            locality: self.locality(pod),
             weight: 1,
             // Whether a service counts on it is the service's: it backs it or not.
             healthy: true,
             origin: pod.meta.origin.clone(),
-            backs: Vec::new(),
-            fronts: Vec::new(),
             pod: Some(Arc::clone(pod)),
-        }
+        })
     }
 
     /// The pod of a uid.
@@ -120,24 +134,12 @@ impl<'o> Linker<'_, 'o> {
         if let Some(known) = self.inner.workloads_by_uid.get(&uid) {
             return *known;
         }
-        let record = WorkloadRecord {
+        let base = WorkloadBase {
             uid,
             address,
-            name: record.name.clone(),
-            namespace: record.namespace.clone(),
-            service_account: record.service_account.clone(),
-            identity: record.identity.clone(),
-            labels: Arc::clone(&record.labels),
-            ports: BTreeMap::new(),
-            locality: record.locality.clone(),
-            weight: record.weight,
-            healthy: record.healthy,
-            origin: record.origin.clone(),
-            backs: Vec::new(),
-            fronts: Vec::new(),
-            pod: record.pod.clone(),
+            ..WorkloadBase::clone(&record.base)
         };
-        self.push(record)
+        self.push(base)
     }
 }
 

@@ -11,7 +11,9 @@ use super::build::{backing, fits};
 use super::objects::Objects;
 use super::pods::{Places, pod_ports};
 use super::selection::Selection;
-use super::{Inner, ServiceId, ServiceRecord, WorkloadId, WorkloadRecord};
+use super::{
+    Departures, Inner, ServiceId, ServiceRecord, WorkloadBase, WorkloadId, WorkloadRecord, World,
+};
 use crate::model::{
     Endpoint, EndpointSlice, EntryPort, KubernetesPort, KubernetesService, Meta, ServiceEntry,
     TargetPort, WorkloadEntry,
@@ -22,6 +24,8 @@ use crate::{names, problem};
 /// Fills services and workloads of a World.
 pub(super) struct Linker<'w, 'o> {
     pub(super) inner: &'w mut Inner,
+    /// The World before, whose records serve again where nothing changed.
+    pub(super) before: Option<&'w Inner>,
     problems: &'w mut Vec<Problem>,
     pub(super) places: Places<'o>,
     pub(super) pods: Selection<'o>,
@@ -53,11 +57,13 @@ pub(super) fn allocation_key(host: &Hostname, namespace: &str) -> String {
 /// Links services and workloads.
 pub(super) fn link<'o>(
     inner: &mut Inner,
+    before: Option<&World>,
     objects: &'o Objects,
     problems: &mut Vec<Problem>,
 ) -> Linked<'o> {
     let mut linker = Linker {
         inner,
+        before: before.map(World::inner),
         problems,
         places: Places::new(&objects.nodes),
         pods: Selection::default(),
@@ -93,8 +99,9 @@ impl<'o> Linker<'_, 'o> {
             }
             let id = self.workload(meta, &entry.endpoint, meta.full_name(), meta.name());
             if let Some(record) = self.inner.workloads.get_mut(id) {
-                record.origin = meta.origin.clone();
-                record.healthy = !entry.unhealthy;
+                let base = Arc::make_mut(&mut record.base);
+                base.origin = meta.origin.clone();
+                base.healthy = !entry.unhealthy;
             }
             self.entries
                 .add(meta.namespace(), &entry.endpoint.labels, id);
@@ -102,8 +109,9 @@ impl<'o> Linker<'_, 'o> {
     }
 
     /// Adds a workload.
-    pub(super) fn push(&mut self, record: WorkloadRecord) -> WorkloadId {
+    pub(super) fn push(&mut self, base: impl Into<Arc<WorkloadBase>>) -> WorkloadId {
         let id = self.inner.workloads.len();
+        let record = WorkloadRecord::new(base.into());
         self.inner
             .workloads_by_uid
             .entry(record.uid.clone())
@@ -143,7 +151,7 @@ impl<'o> Linker<'_, 'o> {
                 format!("serviceAccount: `{account}` is no name; the workload has no identity");
             self.warn(endpoint.origin.clone(), message, "IST0133");
         }
-        self.push(WorkloadRecord {
+        self.push(WorkloadBase {
             uid,
             name: name.to_owned(),
             namespace: meta.namespace().to_owned(),
@@ -156,8 +164,6 @@ impl<'o> Linker<'_, 'o> {
             weight: endpoint.weight,
             healthy: true,
             origin: endpoint.origin.clone(),
-            backs: Vec::new(),
-            fronts: Vec::new(),
             pod: None,
         })
     }
@@ -416,6 +422,8 @@ fn kubernetes_record(service: &KubernetesService, host: Hostname) -> ServiceReco
         subject_alt_names: Vec::new(),
         origin: service.meta.origin.clone(),
         backends: Vec::new(),
+        since: 0,
+        departures: Departures::default(),
     }
 }
 
@@ -439,6 +447,8 @@ fn entry_record(entry: &ServiceEntry, host: Hostname, origin: Origin) -> Service
         subject_alt_names: entry.subject_alt_names.clone(),
         origin,
         backends: Vec::new(),
+        since: 0,
+        departures: Departures::default(),
     }
 }
 

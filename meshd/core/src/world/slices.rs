@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use mesh_api::v1::BackingPort;
 
@@ -34,7 +35,7 @@ struct Answer {
 // === impl Linker ===
 
 impl<'o> Linker<'_, 'o> {
-    pub(super) fn index_slices(&mut self, slices: &'o [std::sync::Arc<EndpointSlice>]) {
+    pub(super) fn index_slices(&mut self, slices: &'o [Arc<EndpointSlice>]) {
         for slice in slices.iter().filter(|slice| !slice.service.is_empty()) {
             let service = (slice.meta.namespace(), slice.service.as_str());
             self.slices.entry(service).or_default().push(slice);
@@ -83,8 +84,8 @@ impl<'o> Linker<'_, 'o> {
             };
             let locality = self.places.find("", &found.endpoint.zone);
             if let Some(record) = self.inner.workloads.get_mut(workload) {
-                if record.locality.is_empty() {
-                    record.locality = locality;
+                if record.locality.is_empty() && !locality.is_empty() {
+                    Arc::make_mut(&mut record.base).locality = locality;
                 }
                 record.backs.push((id, ports));
             }

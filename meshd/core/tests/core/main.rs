@@ -12,6 +12,7 @@ mod endpoints;
 mod gateway_tls;
 mod gateways;
 mod golden;
+mod history;
 mod host_names;
 mod ingress;
 mod mesh;

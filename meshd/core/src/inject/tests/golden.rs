@@ -403,3 +403,37 @@ fn metrics_of_the_application() {
     let off = json!({"prometheus.istio.io/merge-metrics": "false", "prometheus.io/port": "9"});
     assert_eq!(merged(off), (None, json!("9")));
 }
+
+/// What the API server adds before it asks the webhook makes no difference.
+#[test]
+fn gives_the_same_with_and_without_defaults() {
+    let pod = |http: &Value, grpc: &Value| {
+        json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "labels": {"app": "a"}},
+            "spec": {"containers": [{
+                "name": "app", "image": "a",
+                "ports": [{"name": "web", "containerPort": 80}],
+                "livenessProbe": {"httpGet": http}, "readinessProbe": {"grpc": grpc},
+            }]},
+        })
+    };
+    let written = pod(
+        &json!({"port": "web", "path": "/live", "httpHeaders": [{"name": "a", "value": "b"}]}),
+        &json!({"port": 9090}),
+    );
+    let stored = pod(
+        &json!({"path": "/live", "port": "web", "scheme": "HTTP", "httpHeaders": [{"name": "a", "value": "b"}]}),
+        &json!({"port": 9090, "service": ""}),
+    );
+    let [written, stored] = [written, stored].map(|mut pod| {
+        inject(
+            &mut pod,
+            &InjectSettings::default(),
+            &InjectContext::default(),
+        )
+        .unwrap();
+        pod
+    });
+    // As text: also the order of fields.
+    assert_eq!(written.to_string(), stored.to_string());
+}
