@@ -1,4 +1,4 @@
-//! The `meshctl` binary under test.
+//! The binaries under test.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -23,36 +23,40 @@ pub struct Running {
 ///
 /// # Panics
 /// If it does not build: no whole-mesh test can say anything then.
-#[expect(clippy::expect_used, clippy::panic, reason = "a test harness")]
 pub fn meshctl() -> PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let mut command = Command::new(env!("CARGO"));
-        command
-            .args([
-                "build",
-                "--locked",
-                "-p",
-                "meshctl",
-                "--bin",
-                "meshctl",
-                "--message-format=json-render-diagnostics",
-            ])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .stderr(Stdio::inherit());
-        if !cfg!(debug_assertions) {
-            command.arg("--release");
-        }
-        let output = command.output().expect("cargo runs");
-        assert!(output.status.success(), "meshctl does not build");
-        String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-            .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
-            .next_back()
-            .unwrap_or_else(|| panic!("cargo built no meshctl"))
-    })
-    .clone()
+    PATH.get_or_init(|| built("meshctl")).clone()
+}
+
+/// Builds `meshd` in this profile and gives its path.
+///
+/// # Panics
+/// If it does not build.
+pub fn meshd() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| built("meshd")).clone()
+}
+
+/// The binary of a package that is called like it.
+#[expect(clippy::expect_used, clippy::panic, reason = "a test harness")]
+fn built(name: &str) -> PathBuf {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["build", "--locked", "-p", name, "--bin", name])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .stderr(Stdio::inherit());
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let output = command.output().expect("cargo runs");
+    assert!(output.status.success(), "{name} does not build");
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+        .next_back()
+        .unwrap_or_else(|| panic!("cargo built no {name}"))
 }
 
 // === impl Running ===
