@@ -16,6 +16,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "grpc")]
+mod codec;
 mod credential;
 mod hostname;
 mod resource_name;

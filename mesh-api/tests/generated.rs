@@ -71,6 +71,7 @@ fn generate(out: &Path) {
         .out_dir(out)
         .btree_map(".")
         .skip_debug([CREDENTIAL])
+        .codec_path("crate::codec::SmallBuffers")
         .client_mod_attribute(".", "#[cfg(feature = \"grpc\")]")
         .server_mod_attribute(".", "#[cfg(feature = \"grpc\")]")
         .emit_rerun_if_changed(false)

@@ -20,9 +20,12 @@ use crate::listen::{Listener, Socket};
 pub struct IncomingOptions {
     /// Time for one handshake: 10 s.
     pub handshake_timeout: Duration,
-    /// Handshakes at the same time: 512. One more ends the oldest: an honest one takes
-    /// milliseconds, so the oldest is one that does not want to end.
+    /// Handshakes at the same time: 512. More connections wait in the backlog of the listener:
+    /// when thousands of proxies come back at once, a handshake that is dropped is work lost.
     pub max_handshakes: usize,
+    /// How long the oldest handshake may keep others waiting before it is ended: 1 s. An honest
+    /// one takes milliseconds.
+    pub patience: Duration,
 }
 
 /// Accepts connections and their TLS handshakes, each in a task of its own that ends with this
@@ -33,8 +36,8 @@ pub struct Incoming {
     tls: ServerTls,
     options: IncomingOptions,
     handshakes: JoinSet<Option<TlsConnection>>,
-    // Oldest first. May hold some that are done.
-    ages: VecDeque<AbortHandle>,
+    // Oldest first, with the end of the patience for each. May hold some that are done.
+    ages: VecDeque<(Pin<Box<Sleep>>, AbortHandle)>,
     // After the operating system had no more descriptors.
     pause: Option<Pin<Box<Sleep>>>,
 }
@@ -46,6 +49,7 @@ impl Default for IncomingOptions {
         Self {
             handshake_timeout: Duration::from_secs(10),
             max_handshakes: 512,
+            patience: Duration::from_secs(1),
         }
     }
 }
@@ -82,14 +86,30 @@ impl Incoming {
                 }
             }
         };
-        self.ages.retain(|handle| !handle.is_finished());
-        if self.ages.len() >= self.options.max_handshakes.max(1)
-            && let Some(oldest) = self.ages.pop_front()
+        let patience = Box::pin(sleep(self.options.patience));
+        self.ages.push_back((patience, self.handshakes.spawn(task)));
+    }
+
+    /// Whether another handshake may begin. If not, the end of one or of the patience with the
+    /// oldest wakes the task.
+    fn has_room(&mut self, context: &mut Context<'_>) -> bool {
+        let most = self.options.max_handshakes.max(1);
+        if self.ages.len() < most {
+            return true;
+        }
+        self.ages.retain(|(_, handle)| !handle.is_finished());
+        if self.ages.len() < most {
+            return true;
+        }
+        let over = self.ages.front_mut();
+        if over.is_some_and(|(patience, _)| patience.as_mut().poll(context).is_ready())
+            && let Some((_, oldest)) = self.ages.pop_front()
         {
             tracing::warn!("too many TLS handshakes at the same time; the oldest is ended");
             oldest.abort();
+            return true;
         }
-        self.ages.push_back(self.handshakes.spawn(task));
+        false
     }
 
     /// Takes all connections that wait.
@@ -100,6 +120,9 @@ impl Incoming {
                     return;
                 }
                 self.pause = None;
+            }
+            if !self.has_room(context) {
+                return;
             }
             match self.listener.poll_accept(context) {
                 Poll::Pending => return,

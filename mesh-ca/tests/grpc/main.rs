@@ -406,6 +406,7 @@ async fn bad_clients_disturb_nobody_and_certificates_are_swapped() {
     let options = IncomingOptions {
         handshake_timeout: DEADLINE * 10,
         max_handshakes: 3,
+        patience: Duration::from_millis(10),
     };
     let mut incoming = Incoming::new(listener, tls.clone(), options);
     let accepting = tokio::spawn(async move {
@@ -455,6 +456,7 @@ async fn a_handshake_has_a_time_limit() {
     let options = IncomingOptions {
         handshake_timeout: Duration::from_millis(50),
         max_handshakes: 8,
+        ..IncomingOptions::default()
     };
     let mut incoming = Incoming::new(listener, tls, options);
     let accepting = tokio::spawn(async move {
