@@ -310,12 +310,12 @@ impl Writer<'_> {
         self.write(name, help, MetricType::Gauge, &samples)
     }
 
-    /// A counter with one label.
-    pub(crate) fn counter_of(
+    /// A counter with labels, all samples with the same.
+    pub(crate) fn counter_of<const N: usize>(
         &mut self,
         name: &str,
         help: &str,
-        samples: &[([(&str, &str); 1], u64)],
+        samples: &[([(&str, &str); N], u64)],
     ) -> fmt::Result {
         let mut encoder = self
             .0

@@ -1,10 +1,14 @@
 //! The way to the API server.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+
+use super::requests::{ApiRequests, Counted};
 
 /// How long connecting to the API server may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -90,13 +94,24 @@ impl ClusterAccess {
     /// # Errors
     /// If no cluster is known, or its credentials cannot be used.
     pub async fn connect(&self) -> Result<Client, ClusterError> {
+        self.connect_counted(&Arc::default()).await
+    }
+
+    /// As [`Self::connect`]; what is asked of the server is counted in `requests`.
+    pub(crate) async fn connect_counted(
+        &self,
+        requests: &Arc<ApiRequests>,
+    ) -> Result<Client, ClusterError> {
         let mut config = self.config().await?;
         config.connect_timeout = Some(CONNECT);
         let server = config.cluster_url.to_string();
-        Client::try_from(config).map_err(|error| ClusterError::Setup {
+        let builder = ClientBuilder::try_from(config).map_err(|error| ClusterError::Setup {
             server,
             reason: words(&error),
-        })
+        })?;
+        // The outermost layer: it sees paths as they are below the server's address.
+        let counted = tower::layer::layer_fn(|service| Counted::new(service, Arc::clone(requests)));
+        Ok(builder.with_layer(&counted).build())
     }
 
     async fn config(&self) -> Result<Config, ClusterError> {

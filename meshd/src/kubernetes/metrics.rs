@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::requests::ApiRequests;
 use super::webhook::WebhookMetrics;
 use crate::metrics::Writer;
 
@@ -17,6 +18,7 @@ pub(crate) struct ClusterMetrics {
     leads: AtomicBool,
     written: AtomicU64,
     unwritten: AtomicU64,
+    requests: Arc<ApiRequests>,
     /// What the webhooks count.
     pub(crate) webhook: Arc<WebhookMetrics>,
 }
@@ -32,6 +34,14 @@ struct KindMetrics {
 // === impl ClusterMetrics ===
 
 impl ClusterMetrics {
+    /// All zero, with what a client counts.
+    pub(crate) fn new(requests: Arc<ApiRequests>) -> Self {
+        Self {
+            requests,
+            ..Self::default()
+        }
+    }
+
     /// How many objects of a kind one of its watches knows.
     pub(crate) fn objects(&self, watch: usize, kind: &'static str, count: usize) {
         let mut kinds = lock(&self.kinds);
@@ -71,6 +81,7 @@ impl ClusterMetrics {
     /// Writes all of it.
     pub(crate) fn encode(&self, writer: &mut Writer<'_>) -> fmt::Result {
         self.webhook.encode(writer)?;
+        self.requests.encode(writer)?;
         {
             let kinds = lock(&self.kinds);
             let by_kind = |value: fn(&KindMetrics) -> u64| -> Vec<([(&str, &str); 1], u64)> {

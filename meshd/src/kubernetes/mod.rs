@@ -8,6 +8,7 @@ mod leader;
 mod mesh_config;
 mod metrics;
 mod quarantine;
+mod requests;
 mod source;
 mod status;
 mod version;
@@ -25,8 +26,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::leader::Candidate;
+use self::requests::ApiRequests;
 use self::source::{CatchUp, Progress, Source};
-use self::status::{StatusWriter, Subjects};
+use self::status::{IngressWriter, StatusWriter, Subjects};
 use crate::last_good::Quarantine;
 use crate::publish::{ConfigHandle, Published};
 
@@ -73,6 +75,8 @@ pub struct KubernetesSettings {
 #[derive(Clone)]
 pub(crate) struct Cluster {
     pub(crate) client: Client,
+    /// What the client asks.
+    pub(crate) requests: Arc<ApiRequests>,
     pub(crate) settings: Arc<KubernetesSettings>,
     /// Mesh-wide settings where no ConfigMap says otherwise.
     pub(crate) mesh: MeshSettings,
@@ -111,21 +115,26 @@ pub(crate) fn start(
     chores: &mut JoinSet<()>,
     last_words: &mut JoinSet<()>,
 ) -> ClusterHandle {
-    let metrics = Arc::new(ClusterMetrics::default());
+    let metrics = Arc::new(ClusterMetrics::new(Arc::clone(&cluster.requests)));
     let (candidate, leadership) = Candidate::new(cluster, Arc::clone(&metrics));
     last_words.spawn(candidate.run(links.shutdown.clone()));
-    let inputs = cluster.settings.write_status.then(|| {
-        let published = links.published.clone();
-        let leadership = leadership.clone();
-        let (writer, inputs) =
-            StatusWriter::new(cluster, published, leadership, Arc::clone(&metrics));
-        chores.spawn(writer.run());
-        inputs
-    });
+    let (subjects, ingress_writer) = match cluster.settings.write_status {
+        true => {
+            let (published, leads) = (links.published.clone(), leadership.clone());
+            let (writer, inputs) =
+                StatusWriter::new(cluster, published, leads, Arc::clone(&metrics));
+            chores.spawn(writer.run());
+            let (published, leads) = (links.published.clone(), leadership.clone());
+            let (writer, ingresses) =
+                IngressWriter::new(cluster, published, leads, Arc::clone(&metrics));
+            (Subjects::new(inputs, ingresses), Some(writer))
+        }
+        false => (Subjects::unwritten(), None),
+    };
     let (catch_up, progress) = Source::start(
         cluster,
         links.config.clone(),
-        Subjects::new(inputs),
+        subjects,
         Arc::clone(&metrics),
         chores,
     );
@@ -143,6 +152,9 @@ pub(crate) fn start(
         progress,
         catch_up,
     };
+    if let Some(writer) = ingress_writer {
+        chores.spawn(writer.run(handle.clone()));
+    }
     let scribe = quarantine::Scribe::new(cluster, links.quarantine, leadership.watch());
     chores.spawn(scribe.run(handle.clone()));
     handle
@@ -245,10 +257,12 @@ impl Cluster {
         settings: &KubernetesSettings,
         mesh: &mut MeshSettings,
     ) -> Result<Self, ClusterError> {
-        let client = settings.access.connect().await?;
+        let requests = Arc::default();
+        let client = settings.access.connect_counted(&requests).await?;
         mesh_config::MeshConfig::first(&client, settings, mesh).await?;
         Ok(Self {
             client,
+            requests,
             settings: Arc::new(settings.clone()),
             mesh: mesh.clone(),
         })

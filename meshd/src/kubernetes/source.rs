@@ -243,6 +243,7 @@ impl Source {
             Role::Needed | Role::Useful => {}
         }
         let key = ObjectKey::of(&object);
+        self.subjects.received(&key, &object);
         let subject = kind.is_istio().then(|| Subject::of(&object));
         let kept = prune(kind.kind, object);
         let fingerprint = kept.as_ref().map(|object| {

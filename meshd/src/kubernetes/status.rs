@@ -2,8 +2,11 @@
 //!
 //! Every replica follows what is to be said; only the leader writes it. Istio's objects have one
 //! condition of ours, `Accepted`. What other controllers have written stays: where they own the
-//! same field, nothing is written.
+//! same field, nothing is written. Ingresses that the mesh serves show where its gateways are
+//! reached.
 
+mod ingress;
+mod ingress_writer;
 mod verdict;
 mod writer;
 
@@ -13,6 +16,9 @@ use meshd_core::ObjectKey;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use self::ingress::Fact;
+pub(crate) use self::ingress_writer::IngressWriter;
+use self::ingress_writer::Seen;
 pub(crate) use self::verdict::Written;
 pub(crate) use self::writer::StatusWriter;
 
@@ -39,6 +45,7 @@ pub(crate) enum Input {
 #[derive(Debug)]
 pub(crate) struct Subjects {
     inputs: Option<mpsc::UnboundedSender<Input>>,
+    ingresses: Option<mpsc::UnboundedSender<Seen>>,
     unpublished: BTreeMap<ObjectKey, Subject>,
 }
 
@@ -72,10 +79,33 @@ impl Subject {
 // === impl Subjects ===
 
 impl Subjects {
-    pub(crate) fn new(inputs: Option<mpsc::UnboundedSender<Input>>) -> Self {
+    /// Told on to the writers of Istio's objects and of Ingresses.
+    pub(crate) fn new(
+        inputs: mpsc::UnboundedSender<Input>,
+        ingresses: mpsc::UnboundedSender<Seen>,
+    ) -> Self {
         Self {
-            inputs,
+            inputs: Some(inputs),
+            ingresses: Some(ingresses),
             unpublished: BTreeMap::new(),
+        }
+    }
+
+    /// Told to nobody.
+    pub(crate) fn unwritten() -> Self {
+        Self {
+            inputs: None,
+            ingresses: None,
+            unpublished: BTreeMap::new(),
+        }
+    }
+
+    /// An object comes from the API server, whole.
+    pub(crate) fn received(&self, key: &ObjectKey, object: &Value) {
+        if self.ingresses.is_some()
+            && let Some(fact) = Fact::of(key, object)
+        {
+            tell(self.ingresses.as_ref(), (key.clone(), Some(fact)));
         }
     }
 
@@ -98,6 +128,7 @@ impl Subjects {
     /// An object is gone.
     pub(crate) fn gone(&mut self, key: ObjectKey) {
         self.unpublished.remove(&key);
+        tell(self.ingresses.as_ref(), (key.clone(), None));
         tell(self.inputs.as_ref(), Input::Gone(key));
     }
 
@@ -121,8 +152,8 @@ impl Batch {
     }
 }
 
-/// The writer ends with the control plane.
-fn tell(inputs: Option<&mpsc::UnboundedSender<Input>>, input: Input) {
+/// A writer ends with the control plane.
+fn tell<T>(inputs: Option<&mpsc::UnboundedSender<T>>, input: T) {
     if let Some(inputs) = inputs {
         let _ = inputs.send(input);
     }

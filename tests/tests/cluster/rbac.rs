@@ -1,10 +1,14 @@
-//! What the account of meshd may do, as it was installed: all that the code does, and nothing
-//! else.
+//! What the account of meshd may do, as it was installed: all that it asks of the API server, and
+//! nothing else. meshd counts what it asks; the test lets it do everything once.
 
+mod everything;
+
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::fmt;
 
-use anyhow::{Context, ensure};
-use k8s_openapi::api::authorization::v1::{SelfSubjectAccessReview, SelfSubjectRulesReview};
+use anyhow::{Context, bail, ensure};
+use k8s_openapi::api::authorization::v1::SelfSubjectRulesReview;
 use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
@@ -12,200 +16,41 @@ use serde_json::json;
 
 use crate::place::{self, Place};
 
-const LOOK: &[&str] = &["list", "watch"];
-const PATCH: &[&str] = &["patch"];
-
-/// What meshd does: group, resources, name of the only objects (none: all), verbs.
-type Needs = (
-    &'static str,
-    &'static [&'static str],
-    Option<&'static str>,
-    &'static [&'static str],
-);
-
-/// In every namespace.
-const EVERYWHERE: &[Needs] = &[
-    (
-        "",
-        &["pods", "services", "nodes", "namespaces", "secrets"],
-        None,
-        LOOK,
-    ),
-    ("discovery.k8s.io", &["endpointslices"], None, LOOK),
-    ("networking.istio.io", NETWORKING, None, LOOK),
-    ("security.istio.io", SECURITY, None, LOOK),
-    ("telemetry.istio.io", &["telemetries"], None, LOOK),
-    (
-        "extensions.istio.io",
-        &["trafficextensions", "wasmplugins"],
-        None,
-        LOOK,
-    ),
-    (
-        "networking.k8s.io",
-        &["ingresses", "ingressclasses"],
-        None,
-        LOOK,
-    ),
-    (
-        "apiextensions.k8s.io",
-        &["customresourcedefinitions"],
-        None,
-        LOOK,
-    ),
-    (
-        "authentication.k8s.io",
-        &["tokenreviews"],
-        None,
-        &["create"],
-    ),
-    (
-        "",
-        &["configmaps"],
-        Some("mesh-ca-root-cert"),
-        &["list", "watch", "patch"],
-    ),
-    ("", &["configmaps"], None, &["create"]),
-    ("admissionregistration.k8s.io", WEBHOOKS, None, LOOK),
-    (
-        "admissionregistration.k8s.io",
-        &["mutatingwebhookconfigurations"],
-        Some("mesh-sidecar-injector"),
-        PATCH,
-    ),
-    (
-        "admissionregistration.k8s.io",
-        &["validatingwebhookconfigurations"],
-        Some("mesh-validator"),
-        PATCH,
-    ),
-    // Only if the revision has this tag, which `meshctl install` gives it.
-    (
-        "admissionregistration.k8s.io",
-        WEBHOOKS,
-        Some("mesh-revision-tag-default"),
-        PATCH,
-    ),
-];
-/// In its own namespace besides.
-const AT_HOME: &[Needs] = &[
-    ("", &["secrets"], Some("mesh-ca"), &["get", "update"]),
-    ("", &["secrets"], Some("cacerts"), &["get"]),
-    ("", &["secrets"], None, &["create"]),
-    ("", &["configmaps"], Some("mesh"), &["get", "list", "watch"]),
-    (
-        "",
-        &["configmaps"],
-        Some("istio"),
-        &["get", "list", "watch"],
-    ),
-    (
-        "",
-        &["configmaps"],
-        Some("istio-mesh"),
-        &["get", "list", "watch"],
-    ),
-    (
-        "",
-        &["configmaps"],
-        Some("mesh-last-good"),
-        &["get", "list", "watch", "patch"],
-    ),
-    (
-        "coordination.k8s.io",
-        &["leases"],
-        Some("mesh-leader"),
-        &["get", "list", "watch", "update"],
-    ),
-    ("coordination.k8s.io", &["leases"], None, &["create"]),
-];
-const NETWORKING: &[&str] = &[
-    "destinationrules",
-    "envoyfilters",
-    "gateways",
-    "proxyconfigs",
-    "serviceentries",
-    "sidecars",
-    "virtualservices",
-    "workloadentries",
-    "workloadgroups",
-];
-const SECURITY: &[&str] = &[
-    "authorizationpolicies",
-    "peerauthentications",
-    "requestauthentications",
-];
-const WEBHOOKS: &[&str] = &[
-    "mutatingwebhookconfigurations",
-    "validatingwebhookconfigurations",
-];
-/// Groups whose objects get conditions.
-const WITH_STATUS: [&str; 4] = [
-    "networking.istio.io",
-    "security.istio.io",
-    "telemetry.istio.io",
-    "extensions.istio.io",
+/// Port of metrics.
+const METRICS: u16 = 15014;
+/// The counter of requests.
+const REQUESTS: &str = "mesh_kubernetes_requests_total{";
+/// What may be created outside of the own namespace under any name: the roots of every namespace,
+/// what tells of objects in quarantine, and questions, which are not stored.
+const MAKES_ANYWHERE: [(&str, &str); 3] = [
+    ("", "configmaps"),
+    ("events.k8s.io", "events"),
+    ("authentication.k8s.io", "tokenreviews"),
 ];
 
-/// What would give it the cluster, or another's secrets: group, resource, verb.
-const NEVER: &[(&str, &str, &str)] = &[
-    ("", "secrets", "get"),
-    ("", "secrets", "update"),
-    ("", "secrets", "patch"),
-    ("", "secrets", "delete"),
-    ("", "pods", "create"),
-    ("", "pods", "update"),
-    ("", "pods", "patch"),
-    ("", "pods", "delete"),
-    ("", "pods/exec", "create"),
-    ("", "pods/attach", "create"),
-    ("", "pods/portforward", "create"),
-    ("", "pods/ephemeralcontainers", "update"),
-    ("", "nodes", "update"),
-    ("", "nodes", "patch"),
-    ("", "nodes/proxy", "get"),
-    ("", "namespaces", "create"),
-    ("", "namespaces", "delete"),
-    ("", "services", "update"),
-    ("", "configmaps", "delete"),
-    ("", "configmaps", "get"),
-    ("", "serviceaccounts/token", "create"),
-    ("", "users", "impersonate"),
-    ("", "serviceaccounts", "impersonate"),
-    ("apps", "deployments", "create"),
-    ("apps", "deployments", "patch"),
-    ("apps", "daemonsets", "create"),
-    ("batch", "jobs", "create"),
-    ("rbac.authorization.k8s.io", "clusterroles", "escalate"),
-    ("rbac.authorization.k8s.io", "clusterroles", "bind"),
-    ("rbac.authorization.k8s.io", "roles", "escalate"),
-    ("rbac.authorization.k8s.io", "clusterrolebindings", "create"),
-    ("rbac.authorization.k8s.io", "rolebindings", "create"),
-    (
-        "apiextensions.k8s.io",
-        "customresourcedefinitions",
-        "create",
-    ),
-    ("apiextensions.k8s.io", "customresourcedefinitions", "patch"),
-    (
-        "certificates.k8s.io",
-        "certificatesigningrequests/approval",
-        "update",
-    ),
-    (
-        "admissionregistration.k8s.io",
-        "mutatingwebhookconfigurations",
-        "create",
-    ),
-    (
-        "admissionregistration.k8s.io",
-        "mutatingwebhookconfigurations",
-        "patch",
-    ),
-    ("networking.istio.io", "virtualservices", "patch"),
-    ("networking.istio.io", "virtualservices", "delete"),
-    ("security.istio.io", "authorizationpolicies", "patch"),
-];
+/// Something to do with a kind of objects.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Permission {
+    verb: String,
+    group: String,
+    resource: String,
+}
+
+/// A permission as it was given: for some names only, or for all if there is none.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Grant {
+    permission: Permission,
+    names: BTreeSet<String>,
+}
+
+/// What was asked, as meshd counts it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Asked {
+    permission: Permission,
+    /// About one namespace, or about all.
+    namespaced: bool,
+    code: String,
+}
 
 #[test]
 fn the_account_of_meshd_may_do_what_it_does_and_no_more() -> anyhow::Result<()> {
@@ -214,50 +59,120 @@ fn the_account_of_meshd_may_do_what_it_does_and_no_more() -> anyhow::Result<()> 
 
 async fn rbac(place: &Place) -> anyhow::Result<()> {
     let home = place.cluster.mesh_namespace();
-    let meshd = account(home, "meshd").await?;
-    let nobody = account(&place.namespace, "default").await?;
-    let mut problems = Vec::new();
-    let mut counts = Vec::new();
-    for (namespace, at_home) in [(place.namespace.as_str(), false), (home, true)] {
-        let granted = rules(&meshd, namespace).await?;
-        let anybody = rules(&nobody, namespace).await?;
-        let granted = granted
-            .difference(&anybody)
-            .cloned()
-            .collect::<BTreeSet<_>>();
-        let mut needed = permissions(EVERYWHERE);
-        if at_home {
-            needed.extend(permissions(AT_HOME));
-        }
-        let excess = granted
-            .difference(&needed)
-            .map(|one| format!("{namespace}: not needed: {one}"));
-        problems.extend(excess);
-        let lacking = needed
-            .difference(&granted)
-            .map(|one| format!("{namespace}: missing: {one}"));
-        problems.extend(lacking);
-        counts.push(format!("{} in {namespace}", granted.len()));
-    }
-    for namespace in [place.namespace.as_str(), "kube-system", home] {
-        for what in NEVER {
-            if allowed(&meshd, namespace, what).await? {
-                let (group, resource, verb) = what;
-                problems.push(format!("{namespace}: may {verb} {resource}.{group}"));
-            }
-        }
-    }
+    let at_home = granted(place, home).await?;
+    let elsewhere = granted(place, &place.namespace).await?;
+    let excess = unbounded(&at_home, &elsewhere);
     ensure!(
-        problems.is_empty(),
-        "the roles of meshd are wrong:\n{}",
-        problems.join("\n")
+        excess.is_empty(),
+        "these permissions should be limited to names:\n{}",
+        excess.join("\n")
     );
+    let used = everything::with_all_kinds(place, async |istio| {
+        everything::happens(place, istio).await?;
+        let last = RefCell::new(Vec::new());
+        let same = place
+            .poll(
+                "meshd asks for all that it may, and for no more",
+                async || {
+                    let used = asked(place).await?;
+                    *last.borrow_mut() = differences(&used, &at_home, &elsewhere);
+                    Ok(last.borrow().is_empty().then_some(used))
+                },
+            )
+            .await;
+        same.with_context(|| last.borrow().join("\n"))
+    })
+    .await?;
     println!(
-        "rbac: permissions {}, exactly those needed; {} forbidden ones refused in three namespaces",
-        counts.join(", "),
-        NEVER.len()
+        "rbac: {} permissions at home and {} elsewhere, all used, none missing; {} kinds of requests",
+        permissions(&at_home).len(),
+        permissions(&elsewhere).len(),
+        used.len()
     );
     Ok(())
+}
+
+/// What differs between what is granted and what is asked.
+fn differences(
+    used: &BTreeSet<Asked>,
+    at_home: &BTreeSet<Grant>,
+    elsewhere: &BTreeSet<Grant>,
+) -> Vec<String> {
+    let (home, anywhere) = (permissions(at_home), permissions(elsewhere));
+    let needed: BTreeSet<Permission> = used.iter().flat_map(Asked::needs).collect();
+    let of_all: BTreeSet<Permission> = used
+        .iter()
+        .filter(|asked| !asked.namespaced)
+        .flat_map(Asked::needs)
+        .collect();
+    let mut found = Vec::new();
+    found.extend(
+        home.difference(&needed)
+            .map(|one| format!("granted and not used: {one}")),
+    );
+    found.extend(
+        needed
+            .difference(&home)
+            .map(|one| format!("asked and not granted: {one}")),
+    );
+    found.extend(
+        of_all
+            .difference(&anywhere)
+            .map(|one| format!("asked of all namespaces and not granted there: {one}")),
+    );
+    // What is read of one namespace only needs no ClusterRole.
+    let reads = |one: &&Permission| matches!(one.verb.as_str(), "get" | "list" | "watch");
+    found.extend(
+        anywhere
+            .difference(&of_all)
+            .filter(reads)
+            .map(|one| format!("granted for all namespaces and not used there: {one}")),
+    );
+    let refused = used
+        .iter()
+        .filter(|asked| asked.is_refused() && !answered(used, asked));
+    found.extend(
+        refused.map(|asked| format!("refused with status {}: {}", asked.code, asked.permission)),
+    );
+    found
+}
+
+/// Whether the same was not refused another time. A server that starts refuses what it does not
+/// know the roles of yet, and a namespace that ends takes nothing new.
+fn answered(used: &BTreeSet<Asked>, refused: &Asked) -> bool {
+    used.iter().any(|asked| {
+        asked.permission == refused.permission
+            && asked.namespaced == refused.namespaced
+            && asked.code.starts_with('2')
+    })
+}
+
+/// Permissions for all names that could do harm to what is not the mesh's.
+fn unbounded(at_home: &BTreeSet<Grant>, elsewhere: &BTreeSet<Grant>) -> Vec<String> {
+    let harmless = |permission: &Permission, home: bool| {
+        let kind = (permission.group.as_str(), permission.resource.as_str());
+        match permission.verb.as_str() {
+            "list" | "watch" => true,
+            "create" => home || MAKES_ANYWHERE.contains(&kind),
+            // How often an event was seen.
+            "patch" => permission.resource.ends_with("/status") || kind == MAKES_ANYWHERE[1],
+            _ => false,
+        }
+    };
+    [(at_home, true), (elsewhere, false)]
+        .into_iter()
+        .flat_map(|(grants, home)| {
+            grants
+                .iter()
+                .filter(move |grant| grant.names.is_empty() && !harmless(&grant.permission, home))
+                .map(|grant| grant.permission.to_string())
+        })
+        .collect()
+}
+
+fn permissions(grants: &BTreeSet<Grant>) -> BTreeSet<Permission> {
+    let permissions = grants.iter().map(|grant| grant.permission.clone());
+    permissions.collect()
 }
 
 /// A client that acts as a service account.
@@ -273,8 +188,16 @@ async fn account(namespace: &str, name: &str) -> anyhow::Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-/// All that it may do in a namespace, as `verb resource.group [name]`.
-async fn rules(client: &Client, namespace: &str) -> anyhow::Result<BTreeSet<String>> {
+/// What meshd was given in a namespace, besides what everybody has.
+async fn granted(place: &Place, namespace: &str) -> anyhow::Result<BTreeSet<Grant>> {
+    let meshd = account(place.cluster.mesh_namespace(), "meshd").await?;
+    let nobody = account(&place.namespace, "default").await?;
+    let all = rules(&meshd, namespace).await?;
+    let of_everybody = rules(&nobody, namespace).await?;
+    Ok(all.difference(&of_everybody).cloned().collect())
+}
+
+async fn rules(client: &Client, namespace: &str) -> anyhow::Result<BTreeSet<Grant>> {
     let api: Api<SelfSubjectRulesReview> = Api::all(client.clone());
     let asked = serde_json::from_value(json!({"spec": {"namespace": namespace}}))?;
     let review = api.create(&PostParams::default(), &asked).await?;
@@ -282,17 +205,14 @@ async fn rules(client: &Client, namespace: &str) -> anyhow::Result<BTreeSet<Stri
     ensure!(!status.incomplete, "the API server does not tell all rules");
     let mut all = BTreeSet::new();
     for rule in status.resource_rules {
-        let names = match rule.resource_names {
-            Some(names) if !names.is_empty() => names.into_iter().map(Some).collect(),
-            _ => vec![None],
-        };
+        let names: BTreeSet<String> = rule.resource_names.into_iter().flatten().collect();
         for group in rule.api_groups.iter().flatten() {
             for resource in rule.resources.iter().flatten() {
-                for name in &names {
-                    let verbs = rule.verbs.iter();
-                    all.extend(
-                        verbs.map(|verb| permission(group, resource, name.as_deref(), verb)),
-                    );
+                for verb in &rule.verbs {
+                    all.insert(Grant {
+                        permission: Permission::new(verb, group, resource),
+                        names: names.clone(),
+                    });
                 }
             }
         }
@@ -300,48 +220,97 @@ async fn rules(client: &Client, namespace: &str) -> anyhow::Result<BTreeSet<Stri
     Ok(all)
 }
 
-fn permissions(needs: &[Needs]) -> BTreeSet<String> {
+/// What all replicas have asked since they started.
+async fn asked(place: &Place) -> anyhow::Result<BTreeSet<Asked>> {
+    let home = place.cluster.mesh_namespace();
+    let pods = place.cluster.list_pods(Some(home), "app=meshd").await?;
+    ensure!(!pods.is_empty(), "no meshd runs in {home}");
     let mut all = BTreeSet::new();
-    for (group, resources, name, verbs) in needs {
-        for resource in *resources {
-            for verb in *verbs {
-                all.insert(permission(group, resource, *name, verb));
-            }
-            if WITH_STATUS.contains(group) {
-                all.insert(permission(
-                    group,
-                    &format!("{resource}/status"),
-                    None,
-                    "patch",
-                ));
+    for pod in pods {
+        let path = format!(
+            "/api/v1/namespaces/{home}/pods/{}:{METRICS}/proxy/metrics",
+            pod.name
+        );
+        let request = http::Request::get(path).body(Vec::new())?;
+        let text = place.cluster.client().request_text(request).await?;
+        for line in text.lines() {
+            if let Some(line) = line.strip_prefix(REQUESTS) {
+                all.extend(Asked::parse(line)?);
             }
         }
     }
-    all
+    Ok(all)
 }
 
-fn permission(group: &str, resource: &str, name: Option<&str>, verb: &str) -> String {
-    let group = if group.is_empty() { "core" } else { group };
-    match name {
-        Some(name) => format!("{verb} {resource}.{group} {name}"),
-        None => format!("{verb} {resource}.{group}"),
+// === impl Permission ===
+
+impl Permission {
+    fn new(verb: &str, group: &str, resource: &str) -> Self {
+        Self {
+            verb: verb.to_owned(),
+            group: group.to_owned(),
+            resource: resource.to_owned(),
+        }
     }
 }
 
-async fn allowed(
-    client: &Client,
-    namespace: &str,
-    (group, resource, verb): &(&str, &str, &str),
-) -> anyhow::Result<bool> {
-    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-    let asked = serde_json::from_value(json!({"spec": {"resourceAttributes": {
-        "namespace": namespace,
-        "group": group,
-        "resource": resource,
-        "subresource": subresource,
-        "verb": verb,
-    }}}))?;
-    let api: Api<SelfSubjectAccessReview> = Api::all(client.clone());
-    let review = api.create(&PostParams::default(), &asked).await?;
-    Ok(review.status.is_some_and(|status| status.allowed))
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            verb,
+            group,
+            resource,
+        } = self;
+        match group.as_str() {
+            "" => write!(f, "{verb} {resource}"),
+            group => write!(f, "{verb} {resource}.{group}"),
+        }
+    }
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// From labels, `verb="get",…} 5`; nothing if it was about no resource.
+    fn parse(line: &str) -> anyhow::Result<Option<Self>> {
+        let label = |name: &str| {
+            let (_, rest) = line.split_once(&format!("{name}=\""))?;
+            Some(rest.split_once('"')?.0.to_owned())
+        };
+        let (Some(verb), Some(group), Some(resource), Some(scope), Some(code)) = (
+            label("verb"),
+            label("group"),
+            label("resource"),
+            label("scope"),
+            label("code"),
+        ) else {
+            bail!("{REQUESTS}{line}: a label is missing");
+        };
+        Ok((!resource.is_empty()).then_some(Self {
+            permission: Permission {
+                verb,
+                group,
+                resource,
+            },
+            namespaced: scope == "namespace",
+            code,
+        }))
+    }
+
+    /// What it takes: who patches what is not there creates it, by server-side apply.
+    fn needs(&self) -> impl Iterator<Item = Permission> + use<> {
+        let creates = self.permission.verb == "patch" && self.code == "201";
+        let created = Permission {
+            verb: "create".to_owned(),
+            ..self.permission.clone()
+        };
+        [self.permission.clone()]
+            .into_iter()
+            .chain(creates.then_some(created))
+    }
+
+    /// Whether it was refused for lack of a right.
+    fn is_refused(&self) -> bool {
+        matches!(self.code.as_str(), "401" | "403")
+    }
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Patch, PatchParams};
-use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, Client, ResourceExt as _};
@@ -89,8 +88,9 @@ pub(super) async fn keep(
 
 async fn distribute(target: &Target, authority: &Authority) {
     let Target { client, name } = target;
-    let metadata = Api::<PartialObjectMeta<Namespace>>::all(client.clone());
-    let namespaces = watcher(metadata, Config::default())
+    // Whole objects, not metadata alone: an error in the answer to that comes on several lines, of
+    // which kube takes each for an error of its own, with a longer pause after each.
+    let namespaces = watcher(Api::<Namespace>::all(client.clone()), Config::default())
         .default_backoff()
         .filter_map(|event| {
             let change = event.map(|event| {

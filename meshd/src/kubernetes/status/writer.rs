@@ -27,11 +27,11 @@ use crate::kubernetes::{Cluster, MANAGER};
 use crate::publish::Published;
 
 /// Between two writes: at most 40 each second, so that a change of everything is no storm.
-const PACE: Duration = Duration::from_millis(25);
+pub(super) const PACE: Duration = Duration::from_millis(25);
 /// After a write that failed for the moment.
-const RETRY: Duration = Duration::from_secs(2);
+pub(super) const RETRY: Duration = Duration::from_secs(2);
 /// How long one answer may take.
-const ANSWER: Duration = Duration::from_secs(10);
+pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// Longest note of an event.
 const NOTE: usize = 1000;
 

@@ -74,6 +74,7 @@ impl Running {
             ..KubernetesSettings::default()
         };
         let cluster = Cluster {
+            requests: Arc::default(),
             client: client.clone(),
             settings: Arc::new(settings),
             mesh: MeshSettings::default(),

@@ -74,7 +74,7 @@ async fn inject(
 
 async fn validate(State(webhooks): State<Webhooks>, headers: HeaderMap, body: Bytes) -> Response {
     answer(&headers, &body, |request| {
-        let verdict = validation::review(request, webhooks.injector.published().world.settings());
+        let verdict = validation::review(request, &webhooks.injector.published().world);
         webhooks.metrics.count_validation(verdict.refusal.is_none());
         verdict
     })

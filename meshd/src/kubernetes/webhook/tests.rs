@@ -328,7 +328,12 @@ async fn validates_as_analyze_does() {
     }));
     let reviewed = running.validate(good.clone(), Value::Null).await;
     assert!(reviewed.allowed, "{}", reviewed.message);
-    assert_eq!(reviewed.warnings, [""; 0], "references are free");
+    let missing = "Referenced host not found: \"nobody-yet\"";
+    assert!(
+        reviewed.warnings.len() == 1 && reviewed.warnings[0].contains(missing),
+        "{:?}",
+        reviewed.warnings
+    );
 
     let bad = virtual_service(json!({
         "hosts": ["reviews"], "https": [],
@@ -366,6 +371,79 @@ async fn validates_as_analyze_does() {
     nameless["metadata"] = json!({"generateName": "a-"});
     let reviewed = running.validate(nameless, Value::Null).await;
     assert!(reviewed.allowed, "{}", reviewed.message);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn warns_of_what_is_not_there_as_analyze_does() {
+    let meta = |name: &str| json!({"name": name, "namespace": "shop"});
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": meta("reviews"),
+        "spec": {"selector": {"app": "reviews"}, "ports": [{"name": "http", "port": 80}]},
+    });
+    let rule = json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": meta("reviews"),
+        "spec": {"host": "reviews", "subsets": [{"name": "v1", "labels": {"version": "v1"}}]},
+    });
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "reviews-1", "namespace": "shop", "labels": {"app": "reviews", "version": "v1"}},
+        "spec": {"containers": []}, "status": {"phase": "Running", "podIP": "10.0.0.1"},
+    });
+    let mut older = virtual_service(json!({
+        "hosts": ["shared"], "http": [{"route": [{"destination": {"host": "reviews"}}]}],
+    }));
+    older["metadata"] = meta("older");
+    let present = [service, rule, pod, older];
+    let running = Running::start(&present).await;
+    let to = |subset: &str, port: u16| json!({"destination": {"host": "reviews", "subset": subset, "port": {"number": port}}});
+    let cases = [
+        virtual_service(json!({"hosts": ["reviews"], "http": [{"route": [to("v1", 80)]}]})),
+        virtual_service(json!({"hosts": ["reviews"], "http": [{"route": [to("v2", 81)]}]})),
+        virtual_service(
+            json!({"hosts": ["shared"], "gateways": ["mesh", "edge"], "http": [{"route": [to("v1", 80)]}]}),
+        ),
+        json!({
+            "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": meta("other"),
+            "spec": {"host": "reviews", "subsets": [{"name": "v3", "labels": {"version": "v3"}}]},
+        }),
+        json!({
+            "apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": meta("edge"),
+            "spec": {"selector": {"istio": "nobody"}, "servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]},
+        }),
+        json!({
+            "apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": meta("none"),
+            "spec": {"selector": {"matchLabels": {"app": "nobody"}}, "rules": [{}]},
+        }),
+        json!({
+            "apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": meta("some"),
+            "spec": {"selector": {"matchLabels": {"app": "reviews"}}, "rules": [{}]},
+        }),
+    ];
+    let mut counts = Vec::new();
+    for object in cases {
+        let mut store = Store::new();
+        present
+            .iter()
+            .chain([&object])
+            .for_each(|object| store.set_object(object));
+        let world = store.world(&MeshSettings::default());
+        let all: Vec<String> = world
+            .problems()
+            .iter()
+            .filter(|problem| problem.severity() == mesh_api::v1::Severity::Warning)
+            .filter(|problem| {
+                let origin = problem.origin.as_ref().unwrap();
+                object["kind"] == *origin.kind && object["metadata"]["name"] == *origin.name
+            })
+            .map(|problem| format!("{} [{}]", problem.message, problem.code))
+            .collect();
+        let reviewed = running.validate(object, Value::Null).await;
+        assert!(reviewed.allowed, "{}", reviewed.message);
+        assert_eq!(reviewed.warnings, all);
+        counts.push(all.len());
+    }
+    assert_eq!(counts, [0, 2, 2, 1, 1, 1, 0]);
     running.stop().await;
 }
 

@@ -1,23 +1,38 @@
-//! `/validate`: configuration is compiled before it is stored, by the compiler itself.
+//! `/validate`: configuration is compiled before it is stored, by the compiler itself, and looked
+//! at beside what is in force.
 
 use mesh_api::v1::{Problem, Severity};
-use meshd_core::{MeshSettings, Store};
+use meshd_core::{Store, World};
 use serde_json::Value;
 
 use super::review::{Request, Verdict};
 
-/// Findings about what is not there. Here nothing is there but the object: the order in which
-/// objects are created is free. Who wants to know asks `meshctl analyze`, or reads the status.
+/// Findings about what is not there. Where only the object is compiled, nothing else is.
 const REFERENCES: [&str; 7] = [
     "IST0101", "IST0112", "IST0127", "IST0132", "IST0167", "IST0173", "IST0174",
 ];
 
-/// Compiles an object. Errors refuse it, warnings go to its author.
-pub(super) fn review(request: &Request, settings: &MeshSettings) -> Verdict {
+/// Warnings of one answer: people read them in a terminal, and the API server cuts off at 4 KiB.
+const MOST: usize = 10;
+
+/// Compiles an object. Errors refuse it, warnings go to its author: also those about what it
+/// refers to, which may come yet, for the order in which objects are created is free.
+pub(super) fn review(request: &Request, world: &World) -> Verdict {
+    let mut verdict = compile(request, world);
+    if verdict.warnings.len() > MOST {
+        let more = verdict.warnings.split_off(MOST).len();
+        verdict
+            .warnings
+            .push(format!("and {more} more; `meshctl analyze` names all"));
+    }
+    verdict
+}
+
+fn compile(request: &Request, current: &World) -> Verdict {
     let object = named(&request.object, &request.namespace);
     let mut store = Store::new();
     store.set_object(&object);
-    let world = store.world(settings);
+    let world = store.world(current.settings());
     let of = |severity: Severity| -> Vec<String> {
         let problems = world.problems().iter();
         problems
@@ -29,6 +44,11 @@ pub(super) fn review(request: &Request, settings: &MeshSettings) -> Verdict {
     };
     let (errors, mut warnings) = (of(Severity::Error), of(Severity::Warning));
     if errors.is_empty() {
+        let findings = current.findings_of(&object);
+        let shown = findings
+            .iter()
+            .filter(|found| found.severity() == Severity::Warning);
+        warnings.extend(shown.map(words));
         return Verdict {
             warnings,
             ..Verdict::default()
