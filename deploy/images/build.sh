@@ -27,6 +27,9 @@ Options:
   --runtime-base IMAGE, --init-base IMAGE, --rust-image IMAGE, --debian-image IMAGE
                     bases. local: made of this machine's own files, where no image can be pulled
                     (--init-base local is the default with --prebuilt and --compile)
+  --cargo-config FILE
+                    cargo configuration for compiling in a container, where crates come from a
+                    mirror: a build secret, which stays out of the images
   --docker PATH     docker's command line [default: $DOCKER, or docker]
 
 Without pulling anything: --prebuilt or --compile.
@@ -40,7 +43,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 prebuilt="" compile="" profile=dist hub=mesh.local tag="" only="" load=none kind_name=mesh
 ctr_address=${CONTAINERD_ADDRESS:-/run/containerd/containerd.sock}
-runtime_base="" init_base="" rust_image="" debian_image="" docker=${DOCKER:-}
+runtime_base="" init_base="" rust_image="" debian_image="" cargo_config="" docker=${DOCKER:-}
 all=(meshd mesh-proxy mesh-init meshctl
     bookinfo-productpage-v1 bookinfo-details-v1 bookinfo-ratings-v1
     bookinfo-reviews-v1 bookinfo-reviews-v2 bookinfo-reviews-v3)
@@ -50,7 +53,7 @@ while [ $# -gt 0 ]; do
         -h | --help) usage; exit 0 ;;
         --compile) compile=1; shift; continue ;;
         --prebuilt | --profile | --hub | --tag | --only | --load | --kind-name | --ctr | \
-            --runtime-base | --init-base | --rust-image | --debian-image | --docker)
+            --runtime-base | --init-base | --rust-image | --debian-image | --cargo-config | --docker)
             [ $# -ge 2 ] || fail "$1 needs a value" ;;
         *) fail "unknown option $1; see --help" ;;
     esac
@@ -67,6 +70,7 @@ while [ $# -gt 0 ]; do
         --init-base) init_base=$2 ;;
         --rust-image) rust_image=$2 ;;
         --debian-image) debian_image=$2 ;;
+        --cargo-config) cargo_config=$2 ;;
         --docker) docker=$2 ;;
     esac
     shift 2
@@ -113,6 +117,12 @@ fi
 
 context=$root
 arguments=()
+if [ -n "$cargo_config" ]; then
+    [ -r "$cargo_config" ] || fail "cannot read $cargo_config"
+    arguments+=(--secret "id=cargo-config,src=$cargo_config")
+fi
+# Compiling takes many minutes: show that it goes on.
+[ -z "$prebuilt" ] || arguments+=(--quiet)
 if [ -n "$prebuilt" ]; then
     context=$work/context
     mkdir "$context"
@@ -170,7 +180,7 @@ names=()
 for target in "${targets[@]}"; do
     name=$hub/$target:$tag
     say "building $name"
-    "$docker" build -q -f "$root/deploy/Dockerfile" --target "$target" -t "$name" \
+    "$docker" build -f "$root/deploy/Dockerfile" --target "$target" -t "$name" \
         "${arguments[@]}" "$context" >/dev/null
     names+=("$name")
 done

@@ -28,9 +28,10 @@ done
 if [ -n "$kind" ]; then
     exec kind delete cluster --name "$name"
 fi
+meshctl=${MESHCTL:-$(command -v meshctl)} || fail "no meshctl: put it into the PATH, or name it in \$MESHCTL"
 kubectl delete -n "$namespace" --ignore-not-found -f "$root/samples/bookinfo/platform/kube/bookinfo.yaml"
 # Its kinds may be gone already.
 kubectl delete -n "$namespace" --ignore-not-found -f "$root/samples/bookinfo/config/base" || true
-kubectl label namespace "$namespace" istio.io/rev- >/dev/null
-meshctl=${MESHCTL:-$(command -v meshctl)} || fail "no meshctl: put it into the PATH, or name it in \$MESHCTL"
+# The namespace may be gone, too.
+kubectl label namespace "$namespace" istio.io/rev- >/dev/null || true
 "$meshctl" uninstall --yes ${purge[@]+"${purge[@]}"}

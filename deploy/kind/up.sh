@@ -23,9 +23,11 @@ Options:
   --compile           compile with cargo on this machine, not in a container
   --hub HUB, --tag TAG  of the images [default: mesh.local, the version]
   --namespace NAME    namespace of Bookinfo [default: default]
+  --bookinfo FILE     other manifests of Bookinfo, such as Istio's own; only the names of the
+                      images in them are changed, to the mesh's
   --set KEY=VALUE     a value for meshctl install; may be repeated
 
-Needs docker, kubectl, and kind unless --no-kind. What is not built from source here is pulled.
+Needs docker, kubectl, curl, and kind unless --no-kind. What is not built from source here is pulled.
 TEXT
 }
 
@@ -34,6 +36,7 @@ say() { printf '\n== %s\n' "$*" >&2; }
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 name=mesh port=8080 kind=1 load="" build=1 hub=mesh.local tag="" namespace=default
+bookinfo=$root/samples/bookinfo/platform/kube/bookinfo.yaml
 image_options=() install_options=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -41,7 +44,7 @@ while [ $# -gt 0 ]; do
         --no-kind) kind=""; shift; continue ;;
         --no-build) build=""; shift; continue ;;
         --compile) image_options+=(--compile); shift; continue ;;
-        --name | --port | --kubeconfig | --load | --ctr | --prebuilt | --hub | --tag | --namespace | --set)
+        --name | --port | --kubeconfig | --load | --ctr | --prebuilt | --hub | --tag | --namespace | --bookinfo | --set)
             [ $# -ge 2 ] || fail "$1 needs a value" ;;
         *) fail "unknown option $1; see --help" ;;
     esac
@@ -55,12 +58,14 @@ while [ $# -gt 0 ]; do
         --hub) hub=$2 ;;
         --tag) tag=$2 ;;
         --namespace) namespace=$2 ;;
+        --bookinfo) bookinfo=$2 ;;
         --set) install_options+=(--set "$2") ;;
     esac
     shift 2
 done
 [ -n "$tag" ] || tag=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$root/Cargo.toml")
 if [ -z "$load" ]; then if [ -n "$kind" ]; then load=kind; else load=none; fi; fi
+[ -r "$bookinfo" ] || fail "cannot read $bookinfo"
 command -v kubectl >/dev/null || fail "kubectl is not installed: https://kubernetes.io/docs/tasks/tools"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -81,6 +86,8 @@ nodes:
 YAML
         kind create cluster --name "$name" --config "$work/kind.yaml" --wait 120s
     fi
+    # The user's kubeconfig gets the context too, if the cluster was there and it did not.
+    kind export kubeconfig --name "$name"
     kind get kubeconfig --name "$name" >"$work/kubeconfig"
     export KUBECONFIG=$work/kubeconfig
 fi
@@ -122,8 +129,9 @@ printf '%s\n' \
 say "applying Bookinfo in namespace $namespace"
 kubectl get namespace "$namespace" >/dev/null 2>&1 || kubectl create namespace "$namespace"
 kubectl label namespace "$namespace" --overwrite istio.io/rev=mesh
-sed "s|image: mesh.local/\(bookinfo-[a-z0-9-]*\):.*|image: $hub/\1:$tag|" \
-    "$root/samples/bookinfo/platform/kube/bookinfo.yaml" | kubectl apply -n "$namespace" -f -
+# mesh.local/bookinfo-details-v1:..., or Istio's .../examples-bookinfo-details-v1:...
+sed "s|image: .*/[a-z-]*\(bookinfo-[a-z0-9-]*\):.*|image: $hub/\1:$tag|" "$bookinfo" \
+    | kubectl apply -n "$namespace" -f -
 kubectl apply -n "$namespace" -f "$root/samples/bookinfo/config/base"
 for deployment in productpage-v1 details-v1 ratings-v1 reviews-v1 reviews-v2 reviews-v3; do
     kubectl rollout status -n "$namespace" "deployment/$deployment" --timeout=180s
@@ -142,7 +150,6 @@ for _ in $(seq 60); do
         printf 'Bookinfo: %s\n' "$url"
         if [ -n "$kind" ]; then
             printf 'kubectl and meshctl: --context kind-%s\n' "$name"
-            kind export kubeconfig --name "$name" >/dev/null 2>&1 || true
         fi
         exit 0
     fi

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::InstallError;
 use super::apply::Progress;
 use super::plan::label;
+use crate::clock;
 use crate::cluster::{Cluster, ObjectRef};
 
 /// How often to look.
@@ -111,9 +112,6 @@ impl GetsReady for Deployments<'_> {
             Some(namespace),
         ))?;
         let readiness = rollout(&deployment);
-        let Readiness::Waiting(progress) = readiness else {
-            return Ok(readiness);
-        };
         let labels = deployment
             .spec
             .and_then(|spec| spec.selector.match_labels)
@@ -130,6 +128,9 @@ impl GetsReady for Deployments<'_> {
             .await
             .map_err(self.cluster.failed("list", "pods", Some(namespace)))?
             .items;
+        let Readiness::Waiting(progress) = readiness else {
+            return Ok(farewell(&pods, clock::unix_seconds()));
+        };
         // The newest are those that are waited for.
         pods.sort_by_key(|pod| std::cmp::Reverse(pod.creation_timestamp()));
         let reason = pods.iter().find_map(trouble);
@@ -178,6 +179,23 @@ fn rollout(deployment: &Deployment) -> Readiness {
         text = format!("{text}, {} old ones stopping", total - updated);
     }
     Readiness::Waiting(text)
+}
+
+/// Whether the old pods have ended. Until then the API server still asks them on the connections
+/// that it has: a webhook of before would put its sidecar into pods that are restarted now. A pod
+/// that has outlived its grace period is on a node that is gone.
+fn farewell(pods: &[Pod], now: i64) -> Readiness {
+    let ends = |pod: &&Pod| {
+        let status = pod.status.as_ref();
+        let phase = status.and_then(|status| status.phase.as_deref());
+        let until = pod.metadata.deletion_timestamp.as_ref();
+        !matches!(phase, Some("Failed" | "Succeeded"))
+            && until.is_some_and(|until| now <= until.0.as_second())
+    };
+    match pods.iter().filter(ends).count() {
+        0 => Readiness::Ready,
+        count => Readiness::Waiting(format!("all new pods ready, {count} old ones ending")),
+    }
 }
 
 /// Why a pod is not ready, if it is not.
@@ -340,6 +358,21 @@ mod tests {
             let want = want.map_or(Readiness::Ready, |text| Readiness::Waiting(text.to_owned()));
             assert_eq!(rollout(&deployment(&status)), want, "{status}");
         }
+    }
+
+    #[test]
+    fn old_pods_are_waited_for_until_their_grace_is_over() {
+        let pod = |metadata: Value, phase: &str| -> Pod {
+            serde_json::from_value(json!({"metadata": metadata, "status": {"phase": phase}}))
+                .unwrap()
+        };
+        let ending = json!({"deletionTimestamp": "1970-01-01T00:01:40Z"});
+        let pods = |phase| [pod(json!({}), "Running"), pod(ending.clone(), phase)];
+        let waiting = Readiness::Waiting("all new pods ready, 1 old ones ending".to_owned());
+        assert_eq!(farewell(&pods("Running"), 99), waiting);
+        assert_eq!(farewell(&pods("Running"), 101), Readiness::Ready);
+        assert_eq!(farewell(&pods("Succeeded"), 99), Readiness::Ready);
+        assert_eq!(farewell(&[], 0), Readiness::Ready);
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub struct Command {
     #[arg(long, env = "HOST", default_value = "127.0.0.1")]
     pub host: String,
 
-    /// The name this workload gives itself in its answers [default: SERVICE-VERSION].
+    /// The name this workload gives itself in its answers [default: in Kubernetes the pod's name,
+    /// elsewhere SERVICE-VERSION].
     #[arg(long, env = "POD_NAME")]
     pub pod_name: Option<String>,
 }

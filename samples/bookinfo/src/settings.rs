@@ -142,7 +142,11 @@ impl Settings {
             host,
             pod_name,
         } = command;
-        let pod_name = pod_name.unwrap_or_else(|| format!("{service}-{version}"));
+        // In a pod HOSTNAME is its name; Istio's manifests give no other.
+        let in_pod = env.contains_key("KUBERNETES_SERVICE_HOST");
+        let pod_name = pod_name
+            .or_else(|| env.get("HOSTNAME").filter(|_| in_pod).cloned())
+            .unwrap_or_else(|| format!("{service}-{version}"));
         for label in [&version, &pod_name] {
             if label.is_empty() || HeaderValue::from_str(label).is_err() {
                 return Err(SettingsError::Label(label.clone()));
@@ -359,5 +363,16 @@ mod tests {
         let settings = Settings::new(command(Service::Reviews, "v3"), &env(&[])).unwrap();
         assert_eq!(settings.pod_name, "reviews-v3");
         assert_eq!(settings.cluster_name, None);
+
+        let name = |variables: &[(&str, &str)]| {
+            let command = command(Service::Reviews, "v3");
+            Settings::new(command, &env(variables)).unwrap().pod_name
+        };
+        assert_eq!(name(&[("HOSTNAME", "laptop")]), "reviews-v3");
+        let in_pod = ("KUBERNETES_SERVICE_HOST", "10.96.0.1");
+        assert_eq!(
+            name(&[("HOSTNAME", "reviews-v3-7c9f"), in_pod]),
+            "reviews-v3-7c9f"
+        );
     }
 }

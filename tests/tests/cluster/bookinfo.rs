@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::{Value, json};
 
 use crate::load::Load;
-use crate::place::Place;
+use crate::place::{Place, setting};
 
 /// Pages that take every service to make.
 pub(crate) const PAGES: [&str; 3] = [
@@ -15,13 +15,20 @@ pub(crate) const PAGES: [&str; 3] = [
     "/api/v1/products/0/ratings",
 ];
 
+/// The sample's manifests, or others with its workloads: Istio's own.
+fn manifests() -> String {
+    setting(
+        "MESH_TEST_BOOKINFO",
+        "samples/bookinfo/platform/kube/bookinfo.yaml",
+    )
+}
+
 // === impl Place ===
 
 impl Place {
     /// Its Services and Deployments, as published; ready when this returns.
     pub(crate) async fn bookinfo(&self) -> anyhow::Result<()> {
-        self.apply_file("samples/bookinfo/platform/kube/bookinfo.yaml", |_| {})
-            .await?;
+        self.apply_file(&manifests(), |_| {}).await?;
         self.deployments_ready().await
     }
 
@@ -34,8 +41,7 @@ impl Place {
                 spec.insert("replicas".to_owned(), json!(2));
             }
         };
-        self.apply_file("samples/bookinfo/platform/kube/bookinfo.yaml", two)
-            .await?;
+        self.apply_file(&manifests(), two).await?;
         let host = format!("{}.example", self.namespace);
         self.apply_file("samples/bookinfo/config/base", |object| {
             only_for(object, &host);

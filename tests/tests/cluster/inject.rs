@@ -115,10 +115,7 @@ fn pod(place: &Place, name: &str, annotations: &Value) -> Value {
                 "name": "app",
                 "image": details_image(),
                 "ports": [{"name": "http", "containerPort": 9080}],
-                // With the scheme, as the API server adds it before it asks the webhook.
-                "readinessProbe": {
-                    "httpGet": {"path": "/health", "port": "http", "scheme": "HTTP"},
-                },
+                "readinessProbe": {"httpGet": {"path": "/health", "port": "http"}},
             }],
         },
     })

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::Api;
+use kube::api::{DeleteParams, PostParams};
 use meshctl::cluster::PodInfo;
+use serde_json::json;
 
 use crate::bookinfo::PAGES;
 use crate::load::{CLIENTS, Load};
@@ -20,6 +22,8 @@ const AFTER: u64 = 120;
 /// What kube-proxy may take on a node to send nothing more to a pod that is gone.
 const NODE: Duration = Duration::from_secs(3);
 const RESTART_API_SERVER: &str = "MESH_TEST_RESTART_API_SERVER";
+const RESTART_NODE_PROXY: &str = "MESH_TEST_RESTART_NODE_PROXY";
+const KILL_CONTAINER: &str = "MESH_TEST_KILL_CONTAINER";
 
 #[test]
 fn what_is_killed_takes_only_its_own_requests_along() -> anyhow::Result<()> {
@@ -42,15 +46,28 @@ async fn kills(place: &Place) -> anyhow::Result<()> {
         ("meshd killed", meshd(place, load()).await),
         ("a gateway killed", gateway(place, load()).await),
     ];
-    match std::env::var(RESTART_API_SERVER) {
-        Ok(restart) => {
-            let outcome = api_server(place, load(), &restart).await;
-            outcomes.push(("the API server restarted", outcome));
+    if let Some(kill) = told(
+        KILL_CONTAINER,
+        "for kind: docker exec mesh-control-plane ctr -n k8s.io task kill -s SIGKILL $CONTAINER",
+    ) {
+        for deployment in ["details-v1", "productpage-v1"] {
+            let outcome = sidecar_container(place, load(), deployment, &kill).await;
+            outcomes.push(("the container of a sidecar killed", outcome));
         }
-        Err(_) => println!(
-            "NOT TESTED the API server restarted: set {RESTART_API_SERVER} to a command that restarts \
-             it and returns, for kind: docker exec mesh-control-plane sh -c 'kill -9 $(pidof kube-apiserver)'"
-        ),
+    }
+    if let Some(restart) = told(
+        RESTART_NODE_PROXY,
+        "for kind: docker exec mesh-control-plane sh -c 'kill -9 $(pidof kube-proxy)'",
+    ) {
+        let outcome = node_proxy(place, load(), &restart).await;
+        outcomes.push(("the node's proxy killed", outcome));
+    }
+    if let Some(restart) = told(
+        RESTART_API_SERVER,
+        "for kind: docker exec mesh-control-plane sh -c 'kill -9 $(pidof kube-apiserver)'",
+    ) {
+        let outcome = api_server(place, load(), &restart).await;
+        outcomes.push(("the API server restarted", outcome));
     }
     for (what, outcome) in outcomes {
         match outcome {
@@ -63,6 +80,15 @@ async fn kills(place: &Place) -> anyhow::Result<()> {
     }
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
+}
+
+/// A command from outside of the cluster that its user has to give.
+fn told(variable: &str, example: &str) -> Option<String> {
+    let command = std::env::var(variable).ok();
+    if command.is_none() {
+        println!("NOT TESTED: set {variable} to a command, {example}");
+    }
+    command
 }
 
 /// With its grace period, as in every rollout and eviction: nothing may fail.
@@ -84,14 +110,14 @@ async fn application(place: &Place, mut load: Load) -> anyhow::Result<()> {
 async fn sidecar(place: &Place, mut load: Load) -> anyhow::Result<()> {
     load.more(BEFORE).await?;
     let pod = place.pod_of("details-v1").await?;
-    let before = restarts(place, &pod).await?;
+    let (before, _) = proxy_of(place, &pod).await?;
     let began = Instant::now();
     place
         .call(&pod, &["-X", "POST", "http://127.0.0.1:15020/quitquitquit"])
         .await?;
     place
         .poll("the restart of the sidecar", async || {
-            let again = restarts(place, &pod).await? > before;
+            let again = proxy_of(place, &pod).await?.0 > before;
             let pods = place.pods_of("details-v1").await?;
             let ready = pods.iter().any(|one| one.name == pod.name);
             Ok((again && ready).then_some(()))
@@ -100,6 +126,58 @@ async fn sidecar(place: &Place, mut load: Load) -> anyhow::Result<()> {
     load.more(AFTER).await?;
     let report = load.stop(began).await?;
     report.at_most("a sidecar ended and restarted", CLIENTS)
+}
+
+/// The same without a chance to say good-bye: what was in flight there fails, and nothing after.
+async fn sidecar_container(
+    place: &Place,
+    mut load: Load,
+    deployment: &str,
+    kill: &str,
+) -> anyhow::Result<()> {
+    load.more(BEFORE).await?;
+    let pod = place.pod_of(deployment).await?;
+    let (before, id) = proxy_of(place, &pod).await?;
+    let began = Instant::now();
+    shell(place, kill, Some(&id)).await?;
+    let killed = Instant::now();
+    place
+        .poll("the restart of the sidecar", async || {
+            let again = proxy_of(place, &pod).await?.0 > before;
+            let pods = place.pods_of(deployment).await?;
+            let ready = pods.iter().any(|one| one.name == pod.name);
+            Ok((again && ready).then_some(()))
+        })
+        .await?;
+    load.more(AFTER).await?;
+    let mut report = load.stop(began).await?;
+    let title = format!("the sidecar's container in {} killed", pod.name);
+    report.at_most(&title, CLIENTS)?;
+    report.failures.retain(|failure| failure.sent > killed);
+    report.none_failed(&format!("{title}, without what was in flight"))
+}
+
+/// The rules that it has made stay; what it would have made comes when it is back. Meanwhile an
+/// application pod is replaced: the mesh does not need it to find the new one.
+async fn node_proxy(place: &Place, mut load: Load, restart: &str) -> anyhow::Result<()> {
+    load.more(BEFORE).await?;
+    let began = Instant::now();
+    shell(place, restart, None).await?;
+    let pod = place.pod_of("details-v1").await?;
+    place.end(&pod, false).await?;
+    replaced(place, &pod, "details-v1").await?;
+    load.more(AFTER).await?;
+    load.stop(began)
+        .await?
+        .none_failed("the node's proxy killed, then an application pod deleted")
+}
+
+async fn shell(place: &Place, script: &str, container: Option<&str>) -> anyhow::Result<()> {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    command.envs(container.map(|id| ("CONTAINER", id)));
+    place::succeeded(place.run(command, place::LIMIT).await?)?;
+    Ok(())
 }
 
 /// All replicas at once and without grace: proxies go on with what they have.
@@ -178,9 +256,7 @@ async fn kill_gateway(place: &Place, mut load: Load, name: &str) -> anyhow::Resu
 async fn api_server(place: &Place, mut load: Load, restart: &str) -> anyhow::Result<()> {
     load.more(BEFORE).await?;
     let began = Instant::now();
-    let mut command = Command::new("sh");
-    command.args(["-c", restart]);
-    place::succeeded(place.run(command, place::LIMIT).await?)?;
+    shell(place, restart, None).await?;
     place
         .poll("the return of the API server", async || {
             Ok(place.cluster.server_version().await.ok())
@@ -193,10 +269,27 @@ async fn api_server(place: &Place, mut load: Load, restart: &str) -> anyhow::Res
         )
         .await?;
     place.settle().await?;
+    roots_of_new_namespace(place).await?;
     load.more(AFTER).await?;
     load.stop(began)
         .await?
         .none_failed("the API server restarted")
+}
+
+/// The leader goes on with what it writes: without roots no pod starts in a new namespace.
+async fn roots_of_new_namespace(place: &Place) -> anyhow::Result<()> {
+    let name = format!("{}-later", place.namespace);
+    let namespaces: Api<Namespace> = Api::all(place.cluster.client().clone());
+    let wanted: Namespace = serde_json::from_value(json!({"metadata": {"name": name}}))?;
+    namespaces.create(&PostParams::default(), &wanted).await?;
+    let maps: Api<ConfigMap> = Api::namespaced(place.cluster.client().clone(), &name);
+    let there = |map: Option<&ConfigMap>| map.is_some();
+    let found = place.until(maps, "mesh-ca-root-cert", "in a new namespace", there);
+    let found = found.await;
+    namespaces
+        .delete(&name, &DeleteParams::background())
+        .await?;
+    found
 }
 
 async fn mesh_pods(place: &Place, selector: &str) -> anyhow::Result<Vec<PodInfo>> {
@@ -227,12 +320,16 @@ async fn replaced(place: &Place, pod: &PodInfo, deployment: &str) -> anyhow::Res
         .await
 }
 
-/// How often the proxy of a pod has been restarted.
-async fn restarts(place: &Place, pod: &PodInfo) -> anyhow::Result<i32> {
+/// How often the proxy of a pod has been restarted, and the id of its container.
+async fn proxy_of(place: &Place, pod: &PodInfo) -> anyhow::Result<(i32, String)> {
     let pod = place.cluster.pods(&pod.namespace).get(&pod.name).await?;
     let status = pod.status.context("the pod has no status")?;
     let all = status.init_container_statuses.into_iter().flatten();
     let mut all = all.chain(status.container_statuses.into_iter().flatten());
     let proxy = all.find(|container| container.name == meshctl::cluster::PROXY_CONTAINER);
-    Ok(proxy.context("the pod has no proxy")?.restart_count)
+    let proxy = proxy.context("the pod has no proxy")?;
+    let id = proxy.container_id.unwrap_or_default();
+    // As `containerd://ID`.
+    let id = id.rsplit('/').next().unwrap_or_default().to_owned();
+    Ok((proxy.restart_count, id))
 }

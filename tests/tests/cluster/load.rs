@@ -22,8 +22,8 @@ pub(crate) const CLIENTS: usize = 4;
 /// Pause between the beginnings of two requests of a client.
 const PACE: Duration = Duration::from_millis(100);
 const CONNECT: Duration = Duration::from_secs(5);
-/// What the sample's page says, with a 200, instead of what it could not get.
-const APOLOGY: &str = "Sorry, product";
+/// What the sample's pages say, with a 200, instead of what they could not get.
+const APOLOGIES: [&str; 2] = ["Sorry, product", "Ratings service is currently unavailable"];
 
 /// Clients outside of the mesh, each request on a connection of its own.
 pub(crate) struct Load {
@@ -82,7 +82,7 @@ impl Load {
                         failures.push(Failure {
                             sent,
                             answered,
-                            what: format!("{path}: {what}"),
+                            what: format!("{path} after {} ms: {what}", sent.elapsed().as_millis()),
                         });
                     }
                     let took = sent.elapsed();
@@ -115,7 +115,7 @@ impl Load {
         Ok(())
     }
 
-    /// Ends it.
+    /// Ends it. `began` is what times are told from.
     pub(crate) async fn stop(self, began: Instant) -> anyhow::Result<Report> {
         self.stop.store(true, Ordering::Relaxed);
         let mut failures = Vec::new();
@@ -185,7 +185,11 @@ async fn one(to: SocketAddr, host: &str, path: &str) -> Result<(), (bool, String
         .await
         .map_err(|error| nothing(format!("{error:#}")))?;
     let body = String::from_utf8_lossy(&answer.body);
-    if answer.status == http::StatusCode::OK && !body.contains(APOLOGY) {
+    let apology = APOLOGIES.iter().find(|apology| body.contains(**apology));
+    if let Some(apology) = apology {
+        return Err((true, format!("{} {apology}", answer.status)));
+    }
+    if answer.status == http::StatusCode::OK {
         return Ok(());
     }
     let reason = answer.headers.get("x-mesh-reason");

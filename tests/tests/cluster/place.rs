@@ -22,10 +22,9 @@ use tokio::time::timeout;
 /// How long a state may take to come about, with images on the node.
 pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 /// Revision of the control plane.
-const REVISION: &str = "mesh";
-/// Registry and version in the sample's files.
-const SAMPLE_HUB: &str = "mesh.local/bookinfo-";
-const SAMPLE_TAG: &str = ":0.1.0";
+pub(crate) const REVISION: &str = "mesh";
+/// What the names of the sample's images have before the service's.
+const SAMPLE: &str = "bookinfo-";
 /// Identities in the sample's files, which are for the namespace `default`.
 const SAMPLE_IDENTITIES: &str = "cluster.local/ns/default/";
 
@@ -78,26 +77,37 @@ pub(crate) fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-fn setting(name: &str, default: &str) -> String {
+/// A variable of the environment, or what holds without it.
+pub(crate) fn setting(name: &str, default: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| default.to_owned())
 }
 
-/// A text of the sample with the images under test.
+/// A text of the sample with the images under test, whatever registry and version it names.
 fn with_images(text: &str) -> String {
-    let hub = setting("MESH_TEST_HUB", "mesh.local");
-    let tag = setting("MESH_TEST_TAG", env!("CARGO_PKG_VERSION"));
     let line = |line: &str| {
-        let (before, image) = line.split_once(SAMPLE_HUB)?;
-        let (name, after) = image.split_once(SAMPLE_TAG)?;
-        Some(format!("{before}{hub}/bookinfo-{name}:{tag}{after}"))
+        let (before, image) = line.split_once("image: ")?;
+        if !before.trim().is_empty() {
+            return None;
+        }
+        let (_, name) = image.rsplit_once('/')?;
+        let (_, name) = name.split_once(SAMPLE)?;
+        let (name, _) = name.split_once(':')?;
+        Some(format!("{before}image: {}", sample_image(name)))
     };
     let line = |text: &str| line(text).unwrap_or_else(|| text.to_owned());
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// Image of a workload of the sample.
+fn sample_image(name: &str) -> String {
+    let hub = setting("MESH_TEST_HUB", "mesh.local");
+    let tag = setting("MESH_TEST_TAG", env!("CARGO_PKG_VERSION"));
+    format!("{hub}/{SAMPLE}{name}:{tag}")
+}
+
 /// Image of an application that answers on port 9080, and can be told to call others.
 pub(crate) fn details_image() -> String {
-    with_images(&format!("{SAMPLE_HUB}details-v1{SAMPLE_TAG}"))
+    sample_image("details-v1")
 }
 
 // === impl Place ===
