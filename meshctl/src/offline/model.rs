@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mesh_api::v1::{DiscoveryResponse, Node, ProxyKind, Resource};
 use mesh_api::{InvalidSpiffeId, InvalidWorkloadName, ResourceName, SpiffeId};
 use mesh_proxy_core::{ClientInfo, Snapshot};
-use meshd_core::{ScopeError, WorkloadView, World, translate};
+use meshd_core::{ScopeError, WorkloadKind, WorkloadView, World, translate};
 
 /// A compiled configuration that one can ask as if proxies ran it.
 #[derive(Debug)]
@@ -129,7 +129,12 @@ impl Model {
         kind: ProxyKind,
         mut roots: BTreeSet<ResourceName>,
     ) -> Result<(Snapshot, ClientInfo), ModelError> {
-        let name = format!("{}/{}", workload.namespace, workload.name);
+        // A proxy names its own pod, not the Deployment; an endpoint without an object has a name
+        // only.
+        let name = match workload.kind {
+            WorkloadKind::Pod | WorkloadKind::Entry => workload.uid.clone(),
+            WorkloadKind::Endpoint => format!("{}/{}", workload.namespace, workload.name),
+        };
         if workload.identity.is_empty() {
             return Err(ModelError::NoIdentity { workload: name });
         }
@@ -171,5 +176,36 @@ impl Model {
             cluster: String::new(),
         };
         Ok((applied.snapshot, client))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meshd_core::{MeshSettings, Store};
+
+    use super::*;
+
+    #[test]
+    fn stands_for_the_pod_and_not_for_its_deployment() {
+        let mut store = Store::new();
+        store.set_file(
+            "pod.yaml",
+            "
+apiVersion: v1
+kind: Pod
+metadata:
+  name: web-5d9-x2x
+  namespace: shop
+  labels: { app: web, service.istio.io/canonical-name: web }
+  ownerReferences: [{ kind: ReplicaSet, name: web-5d9, controller: true }]
+spec: { serviceAccountName: web, containers: [] }
+status: { phase: Running, podIP: 10.0.0.1 }
+",
+        );
+        let model = Model::new(store.world(&MeshSettings::default()));
+        let pod = model.workload("shop/web-5d9-x2x").unwrap();
+        let roots = BTreeSet::new();
+        let (_, client) = model.snapshot(&pod, ProxyKind::Sidecar, roots).unwrap();
+        assert_eq!(client.workload.to_string(), "shop/web-5d9-x2x");
     }
 }

@@ -12,6 +12,9 @@ use mesh_proxy_core::labels::PeerLabels;
 use meshd_core::{MeshSettings, Store, translate};
 use prost::Message;
 
+/// Longer ones are mutated too slowly.
+const LARGEST: usize = 8 * 1024;
+
 /// Inputs of one target by name.
 type Seeds = BTreeMap<String, Vec<u8>>;
 
@@ -48,7 +51,7 @@ pub(crate) fn write(corpus: &Path) {
         fs::create_dir_all(&folder).unwrap();
         for (name, bytes) in seeds {
             assert!(
-                bytes.len() < 8 * 1024,
+                bytes.len() < LARGEST,
                 "{target}/{name} has {} bytes",
                 bytes.len()
             );
@@ -282,9 +285,34 @@ fn yaml(root: &Path) -> Seeds {
     for entry in fs::read_dir(root.join("meshd/core/testdata")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        seeds.insert(name, fs::read(path.join("input.yaml")).unwrap());
+        let text = fs::read_to_string(path.join("input.yaml")).unwrap();
+        match text.len() < LARGEST {
+            true => drop(seeds.insert(name, text.into())),
+            false => seeds.extend(parts(&name, &text)),
+        }
     }
     seeds
+}
+
+/// A long file as several, each of whole objects.
+fn parts(name: &str, text: &str) -> Seeds {
+    const MARK: &str = "\n---\n";
+    let mut parts = vec![String::new()];
+    for document in text.split(MARK) {
+        let last = parts.last_mut().unwrap();
+        if last.is_empty() {
+            last.push_str(document);
+        } else if last.len() + MARK.len() + document.len() < LARGEST / 2 {
+            last.push_str(MARK);
+            last.push_str(document);
+        } else {
+            parts.push(document.to_owned());
+        }
+    }
+    let numbered = parts.into_iter().enumerate();
+    numbered
+        .map(|(number, part)| (format!("{name}-{number}"), part.into_bytes()))
+        .collect()
 }
 
 fn mesh_files(root: &Path) -> Seeds {
