@@ -4,10 +4,14 @@
 //! A response brings the proxy to one revision, whole. What the proxy refuses it is not sent
 //! again until it changes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod held;
+
+use std::collections::{BTreeSet, VecDeque};
 
 use mesh_api::v1::{DiscoveryRequest, DiscoveryResponse, ProxyKind, Rejection, Resource};
 use mesh_api::{InvalidResourceName, ResourceName};
+
+use held::Held;
 
 use crate::translate::{Translation, endpoints_after, translation};
 use crate::world::{History, ServiceId};
@@ -25,7 +29,7 @@ pub struct Session {
     opened: bool,
     subscriptions: BTreeSet<ResourceName>,
     /// What the proxy holds, or will once it has our responses.
-    held: BTreeMap<ResourceName, Version>,
+    held: Held,
     /// Roots to send even if the proxy may hold them: it has just asked.
     asked: BTreeSet<ResourceName>,
     /// Nonce and revision of responses without an answer.
@@ -49,11 +53,6 @@ struct Seen {
 
 /// New and changed resources, and names of those to drop.
 type Change = (Vec<Resource>, Vec<String>);
-
-/// Version of a resource, as the control plane makes them: 32 hexadecimal digits. What is none,
-/// no resource has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Version(Option<u128>);
 
 /// What a proxy must not say. The stream is of no use after it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,7 +86,7 @@ impl Session {
             scope,
             opened: false,
             subscriptions: BTreeSet::new(),
-            held: BTreeMap::new(),
+            held: Held::default(),
             asked: BTreeSet::new(),
             in_flight: VecDeque::new(),
             responses: 0,
@@ -114,17 +113,16 @@ impl Session {
         }
         let subscribe = self.roots(&request.subscribe)?;
         let unsubscribe = self.roots(&request.unsubscribe)?;
-        let known = request
-            .known
-            .iter()
-            .map(|(name, version)| Ok((name.parse()?, Version::of(version))));
-        let known: BTreeMap<ResourceName, Version> =
-            known.collect::<Result<_, InvalidResourceName>>()?;
+        for name in request.known.keys() {
+            name.parse::<ResourceName>()?;
+        }
         if let Some(ack) = &request.ack {
             self.acknowledged(&ack.nonce, &ack.rejected)?;
         }
         let first = !std::mem::replace(&mut self.opened, true);
-        self.held.extend(known);
+        let known = request.known.iter();
+        self.held
+            .extend(known.map(|(name, version)| (name.clone(), version.clone())));
         for name in unsubscribe {
             self.subscriptions.remove(&name);
             self.asked.remove(&name);
@@ -228,31 +226,19 @@ impl Session {
             services,
             any_workload,
         } = translation(world, &self.scope, &self.subscriptions);
-        let changed = |name: &ResourceName, version: &str| {
-            let held = self.held.get(name);
-            self.asked.contains(name) || held.is_none_or(|held| !held.is(version))
-        };
         let upsert: Vec<_> = wanted
             .iter()
-            .filter(|(name, resource)| changed(name, &resource.version))
+            .filter(|(name, resource)| self.asked.contains(*name) || !self.held.has(resource))
             .map(|(_, resource)| (**resource).clone())
             .collect();
-        let removed: Vec<String> = self
-            .held
-            .keys()
-            .filter(|name| !wanted.contains_key(*name))
-            .map(ToString::to_string)
-            .collect();
+        let before = std::mem::replace(&mut self.held, Held::of(wanted.values()));
+        let removed = before.missing_in(&self.held);
         self.seen = Some(Seen {
             digest: world.digest().to_owned(),
             history: world.inner().history.clone(),
             services,
             any_workload,
         });
-        self.held = wanted
-            .into_iter()
-            .map(|(name, resource)| (name, Version::of(&resource.version)))
-            .collect();
         (upsert, removed)
     }
 
@@ -272,19 +258,16 @@ impl Session {
             .collect();
         let endpoints = endpoints_after(world, &self.scope, (&touched, number))?;
         let mut upsert = Vec::new();
-        for (name, resource) in endpoints.there {
-            let version = Version::of(&resource.version);
-            if self.held.insert(name, version) != Some(version) {
+        for resource in endpoints.there {
+            if self.held.insert(&resource) {
                 upsert.push((*resource).clone());
             }
         }
         let mut removed = Vec::new();
-        for name in endpoints.left {
-            let ResourceName::Workload(uid) = &name else {
-                continue;
-            };
-            if !world.inner().backs_any(uid, &seen.services) && self.held.remove(&name).is_some() {
-                removed.push(name.to_string());
+        for uid in endpoints.left {
+            let name = ResourceName::Workload(uid.to_owned()).to_string();
+            if !world.inner().backs_any(uid, &seen.services) && self.held.remove(&name) {
+                removed.push(name);
             }
         }
         seen.update(world);
@@ -376,18 +359,5 @@ impl Seen {
             || world.history.configured > number
             || self.any_workload
             || own.is_none_or(|own| own.since > number)
-    }
-}
-
-// === impl Version ===
-
-impl Version {
-    fn of(text: &str) -> Self {
-        let digits = text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
-        Self(u128::from_str_radix(text, 16).ok().filter(|_| digits))
-    }
-
-    fn is(self, text: &str) -> bool {
-        self.0.is_some() && self == Self::of(text)
     }
 }

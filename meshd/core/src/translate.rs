@@ -105,19 +105,19 @@ pub(crate) fn translation(
 }
 
 /// What became of the workloads of some services.
-pub(crate) struct Endpoints {
+pub(crate) struct Endpoints<'w> {
     /// Those that are new or others.
-    pub(crate) there: Vec<(ResourceName, Arc<Resource>)>,
-    /// Those that left one of the services, and may be behind another.
-    pub(crate) left: Vec<ResourceName>,
+    pub(crate) there: Vec<Arc<Resource>>,
+    /// Uids of those that left one of the services, and may be behind another.
+    pub(crate) left: Vec<&'w str>,
 }
 
 /// What changed behind services after the World of a number; none if that is too long ago.
-pub(crate) fn endpoints_after(
-    world: &World,
-    scope: &Scope,
+pub(crate) fn endpoints_after<'w>(
+    world: &'w World,
+    scope: &'w Scope,
     (services, number): (&[ServiceId], u64),
-) -> Option<Endpoints> {
+) -> Option<Endpoints<'w>> {
     let view = View::new(world, scope);
     let mut endpoints = Endpoints {
         there: Vec::new(),
@@ -126,16 +126,13 @@ pub(crate) fn endpoints_after(
     for service in services {
         let service = view.service(*service)?;
         let left = service.departures.after(number)?;
-        endpoints
-            .left
-            .extend(left.map(|uid| ResourceName::Workload(uid.to_owned())));
+        endpoints.left.extend(left);
         for id in &service.backends {
             if let Some(record) = view.world.workloads.get(*id)
                 && record.since > number
             {
                 let name = ResourceName::Workload(record.uid.clone());
-                let compiled = view.common_workload(record, &name);
-                endpoints.there.push((name, compiled));
+                endpoints.there.push(view.common_workload(record, &name));
             }
         }
     }
