@@ -219,7 +219,8 @@ impl Conversation {
     /// Whether the new world is nothing to this proxy. Most are, where there are many proxies.
     fn holds(&self) -> bool {
         let published = self.published.borrow();
-        self.presence.with(|session| session.holds(&published.world))
+        self.presence
+            .with(|session| session.holds(&published.world))
     }
 
     /// The new world may know the workload by another service account.
