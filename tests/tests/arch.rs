@@ -58,6 +58,13 @@ const BANNED_TEXT_IN_PURE: [&str; 10] = [
     "RwLock",
     "std::thread",
 ];
+/// What a file of a pure crate may use all the same, with why.
+const ALLOWED_IN_PURE: [(&str, &str, &str); 1] = [(
+    "meshd/core/src/translate/compiled.rs",
+    "Mutex",
+    "keeps results of pure functions for whoever asks next: what is seen from outside does not \
+     depend on it",
+)];
 /// One cryptographic provider, and none of the libraries that bring another.
 const BANNED_ANYWHERE: [&str; 5] = ["ring", "openssl", "openssl-sys", "native-tls", "serde_yaml"];
 
@@ -198,8 +205,11 @@ fn pure_crates_stay_pure() {
                 .filter(|line| !line.trim_start().starts_with("//"))
             {
                 for banned in BANNED_TEXT_IN_PURE {
+                    let allowed = ALLOWED_IN_PURE
+                        .iter()
+                        .any(|(path, text, _)| file.ends_with(path) && banned == *text);
                     assert!(
-                        !line.contains(banned),
+                        allowed || !line.contains(banned),
                         "{}: `{banned}` in a pure crate: {line}",
                         file.display()
                     );
