@@ -10,8 +10,15 @@ use crate::place::{self, Place, succeeded};
 
 const RENDER: Duration = Duration::from_secs(60);
 
+/// A name, the values set, and how many objects of some kinds there are then.
+type Case = (
+    &'static str,
+    &'static [&'static str],
+    &'static [(&'static str, usize)],
+);
+
 /// Values, and how many objects of the kinds that depend on them there are then.
-const CASES: [(&str, &[&str], &[(&str, usize)]); 5] = [
+const CASES: [Case; 5] = [
     (
         "defaults",
         &[],

@@ -44,7 +44,7 @@ struct Versions {
 }
 
 async fn in_place(place: &Place) -> anyhow::Result<()> {
-    let versions = Versions::find(place).await?;
+    let versions = Box::pin(Versions::find(place)).await?;
     let (to, host) = place.bookinfo_of_two().await?;
     let mut failed = Vec::new();
     for (from, tag) in [
@@ -67,7 +67,7 @@ async fn in_place(place: &Place) -> anyhow::Result<()> {
 }
 
 async fn canary(place: &Place) -> anyhow::Result<()> {
-    let versions = Versions::find(place).await?;
+    let versions = Box::pin(Versions::find(place)).await?;
     let (to, host) = place.bookinfo_of_two().await?;
     let load = Load::start(to, &host, &PAGES);
     let title = format!("canary upgrade to {}, by label", versions.second);
