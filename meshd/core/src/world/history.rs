@@ -196,3 +196,33 @@ impl WorkloadRecord {
             && self.fronts == other.fronts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(departures: &Departures, world: u64) -> Option<Vec<&str>> {
+        departures.after(world).map(Iterator::collect)
+    }
+
+    #[test]
+    fn departures_are_told_in_part_never() {
+        let mut departures = Departures::default();
+        departures.add(1, "a");
+        departures.add(3, "b");
+        departures.add(3, "c");
+        assert_eq!(after(&departures, 0), Some(vec!["c", "b", "a"]));
+        assert_eq!(after(&departures, 1), Some(vec!["c", "b"]));
+        assert_eq!(after(&departures, 3), Some(vec![]));
+        for _ in 0..REMEMBERED - 2 {
+            departures.add(4, "d");
+        }
+        // `a` is forgotten: who has seen nothing since before it left has to look at everything.
+        assert_eq!(after(&departures, 0), None);
+        assert_eq!(after(&departures, 1).unwrap().len(), REMEMBERED);
+        departures.add(5, "e");
+        // Of those that left with 3 only one is forgotten; that is enough.
+        assert_eq!(after(&departures, 2), None);
+        assert_eq!(after(&departures, 3).unwrap().len(), REMEMBERED - 1);
+    }
+}

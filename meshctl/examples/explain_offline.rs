@@ -1,7 +1,7 @@
 //! Compiles configuration files and explains a request, without any running mesh.
 //!
 //! ```sh
-//! cargo run -p meshctl --example explain -- mesh.yaml istio/ productpage-v1 http://reviews:9080/reviews/0
+//! cargo run -p meshctl --example explain_offline -- mesh.yaml istio/ productpage-v1 http://reviews:9080/reviews/0
 //! ```
 //! Without arguments it takes the Bookinfo sample.
 
