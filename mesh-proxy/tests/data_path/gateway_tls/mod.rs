@@ -143,6 +143,14 @@ fn https(names: &[&str], credential: &str, to: &str) -> TlsServer {
     }
 }
 
+/// `a.example.com` ends at the gateway, and the app answers.
+fn a_example_com(app: &App, leaf: &Leaf) -> Config {
+    Config::default()
+        .service(service("app", 80, Protocol::Http).plain(app.address))
+        .credential(credential("cert", leaf, &[]))
+        .listener(listener(vec![https(&["a.example.com"], "cert", "app")]))
+}
+
 fn to(host: &str, port: u16) -> Vec<TcpRoute> {
     vec![TcpRoute {
         destinations: vec![Destination {

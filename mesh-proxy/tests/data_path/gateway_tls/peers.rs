@@ -96,10 +96,7 @@ async fn curl_speaks_both_versions_of_http() {
     let outside = Authority::new();
     let leaf = outside.server(&["a.example.com"]);
     let port = vacant();
-    let config = Config::default()
-        .service(service("app", 80, Protocol::Http).plain(app.address))
-        .credential(credential("cert", &leaf, &[]))
-        .listener(listener(vec![https(&["a.example.com"], "cert", "app")]));
+    let config = a_example_com(&app, &leaf);
     let _gateway = at(proxy(config), &port);
     drop(tcp(port.address).await);
     let directory = TempDir::new().unwrap();

@@ -72,10 +72,7 @@ async fn http2_is_agreed_on() {
     let outside = Authority::new();
     let leaf = outside.server(&["a.example.com"]);
     let port = vacant();
-    let config = Config::default()
-        .service(service("app", 80, Protocol::Http).plain(app.address))
-        .credential(credential("cert", &leaf, &[]))
-        .listener(listener(vec![https(&["a.example.com"], "cert", "app")]));
+    let config = a_example_com(&app, &leaf);
     let _gateway = at(proxy(config), &port);
     let stream = connect(port.address, "a.example.com", &outside.client(h2, None))
         .await

@@ -9,10 +9,7 @@ async fn tls_is_passed_through_by_name() {
     // A gateway of its own is the server that ends TLS.
     let app = App::echo("behind").await;
     let inner_port = vacant();
-    let inner = Config::default()
-        .service(service("app", 80, Protocol::Http).plain(app.address))
-        .credential(credential("cert", &leaf, &[]))
-        .listener(listener(vec![https(&["a.example.com"], "cert", "app")]));
+    let inner = a_example_com(&app, &leaf);
     let _inner = at(proxy(inner), &inner_port);
     drop(tcp(inner_port.address).await);
     let port = vacant();

@@ -13,14 +13,16 @@ use crate::gateways::{
 };
 use crate::mesh::{gateway, good, problems, resources, sidecar, world};
 
+/// A Gateway `gw` for `a.example.com` with this `tls`.
+fn gateway_of_a(tls: &str) -> String {
+    gateway_object("gw", &https(443, "a.example.com", tls))
+}
+
 #[test]
 fn trap_45_secrets_of_the_gateways_own_namespace() {
     let base = [
         WORKLOAD.to_owned(),
-        gateway_object(
-            "gw",
-            &https(443, "a.example.com", "mode: SIMPLE, credentialName: cert"),
-        ),
+        gateway_of_a("mode: SIMPLE, credentialName: cert"),
     ]
     .concat();
     // In the namespace of the Gateway object it is of no use.
@@ -61,10 +63,7 @@ fn credentials_go_to_nobody_else() {
             pair("edge", "cert"),
             pair("edge", "unnamed"),
             pair("default", "cert"),
-            gateway_object(
-                "gw",
-                &https(443, "a.example.com", "mode: SIMPLE, credentialName: cert"),
-            ),
+            gateway_of_a("mode: SIMPLE, credentialName: cert"),
         ]
         .concat(),
     );
@@ -141,10 +140,7 @@ fn what_is_wrong_with_a_secret() {
         let world = world(
             &[
                 WORKLOAD.to_owned(),
-                gateway_object(
-                    "gw",
-                    &https(443, "a.example.com", "mode: SIMPLE, credentialName: cert"),
-                ),
+                gateway_of_a("mode: SIMPLE, credentialName: cert"),
                 secret("edge", "cert", data),
             ]
             .concat(),
@@ -188,14 +184,7 @@ fn all_forms_of_keys_are_taken() {
         let world = good(
             &[
                 WORKLOAD.to_owned(),
-                gateway_object(
-                    "gw",
-                    &https(
-                        443,
-                        "a.example.com",
-                        "mode: SIMPLE, credentialName: 'kubernetes://cert'",
-                    ),
-                ),
+                gateway_of_a("mode: SIMPLE, credentialName: 'kubernetes://cert'"),
                 // Istio's generic names win, and a chain may be longer.
                 secret(
                     "edge",
@@ -241,10 +230,7 @@ fn nothing_tells_a_key() {
     let text = [
         WORKLOAD.to_owned(),
         pair("edge", "cert"),
-        gateway_object(
-            "gw",
-            &https(443, "a.example.com", "mode: SIMPLE, credentialName: cert"),
-        ),
+        gateway_of_a("mode: SIMPLE, credentialName: cert"),
     ]
     .concat();
     let mut store = Store::new();
@@ -287,10 +273,7 @@ fn a_bad_secret_leaves_the_last_good_one() {
     let text = |data: &[(&str, &str)]| {
         [
             WORKLOAD.to_owned(),
-            gateway_object(
-                "gw",
-                &https(443, "a.example.com", "mode: SIMPLE, credentialName: cert"),
-            ),
+            gateway_of_a("mode: SIMPLE, credentialName: cert"),
             secret("edge", "cert", data),
         ]
         .concat()
@@ -326,16 +309,9 @@ fn roots_for_clients() {
     let base = |mode: &str| {
         [
             WORKLOAD.to_owned(),
-            gateway_object(
-                "gw",
-                &https(
-                    443,
-                    "a.example.com",
-                    &format!(
-                        "mode: {mode}, credentialName: cert, subjectAltNames: [client.example.com]"
-                    ),
-                ),
-            ),
+            gateway_of_a(&format!(
+                "mode: {mode}, credentialName: cert, subjectAltNames: [client.example.com]"
+            )),
         ]
         .concat()
     };
