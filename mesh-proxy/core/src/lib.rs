@@ -27,6 +27,7 @@ pub mod detect;
 pub mod dns;
 pub mod explain;
 pub mod filter;
+pub mod http2;
 pub mod ir;
 pub mod labels;
 pub mod plan;
