@@ -1644,6 +1644,639 @@ impl<'de> serde::Deserialize<'de> for ClientTlsMode {
         deserializer.deserialize_any(GeneratedVisitor)
     }
 }
+impl serde::Serialize for ConnectionPool {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.max_connections != 0 {
+            len += 1;
+        }
+        if self.max_pending_requests != 0 {
+            len += 1;
+        }
+        if self.max_requests != 0 {
+            len += 1;
+        }
+        if self.max_retries != 0 {
+            len += 1;
+        }
+        if self.max_requests_per_connection != 0 {
+            len += 1;
+        }
+        if self.max_concurrent_streams != 0 {
+            len += 1;
+        }
+        if self.max_connection_duration_ms != 0 {
+            len += 1;
+        }
+        if self.tcp_idle_timeout_ms != 0 {
+            len += 1;
+        }
+        if self.tcp_idle_forever {
+            len += 1;
+        }
+        if self.http_idle_timeout_ms != 0 {
+            len += 1;
+        }
+        if self.tcp_keepalive.is_some() {
+            len += 1;
+        }
+        if self.http2_keepalive.is_some() {
+            len += 1;
+        }
+        if self.upgrade_to_http2 {
+            len += 1;
+        }
+        if self.use_client_protocol {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.ConnectionPool", len)?;
+        if self.max_connections != 0 {
+            struct_ser.serialize_field("max_connections", &self.max_connections)?;
+        }
+        if self.max_pending_requests != 0 {
+            struct_ser.serialize_field("max_pending_requests", &self.max_pending_requests)?;
+        }
+        if self.max_requests != 0 {
+            struct_ser.serialize_field("max_requests", &self.max_requests)?;
+        }
+        if self.max_retries != 0 {
+            struct_ser.serialize_field("max_retries", &self.max_retries)?;
+        }
+        if self.max_requests_per_connection != 0 {
+            struct_ser.serialize_field("max_requests_per_connection", &self.max_requests_per_connection)?;
+        }
+        if self.max_concurrent_streams != 0 {
+            struct_ser.serialize_field("max_concurrent_streams", &self.max_concurrent_streams)?;
+        }
+        if self.max_connection_duration_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("max_connection_duration_ms", ToString::to_string(&self.max_connection_duration_ms).as_str())?;
+        }
+        if self.tcp_idle_timeout_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("tcp_idle_timeout_ms", ToString::to_string(&self.tcp_idle_timeout_ms).as_str())?;
+        }
+        if self.tcp_idle_forever {
+            struct_ser.serialize_field("tcp_idle_forever", &self.tcp_idle_forever)?;
+        }
+        if self.http_idle_timeout_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("http_idle_timeout_ms", ToString::to_string(&self.http_idle_timeout_ms).as_str())?;
+        }
+        if let Some(v) = self.tcp_keepalive.as_ref() {
+            struct_ser.serialize_field("tcp_keepalive", v)?;
+        }
+        if let Some(v) = self.http2_keepalive.as_ref() {
+            struct_ser.serialize_field("http2_keepalive", v)?;
+        }
+        if self.upgrade_to_http2 {
+            struct_ser.serialize_field("upgrade_to_http2", &self.upgrade_to_http2)?;
+        }
+        if self.use_client_protocol {
+            struct_ser.serialize_field("use_client_protocol", &self.use_client_protocol)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ConnectionPool {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "max_connections",
+            "maxConnections",
+            "max_pending_requests",
+            "maxPendingRequests",
+            "max_requests",
+            "maxRequests",
+            "max_retries",
+            "maxRetries",
+            "max_requests_per_connection",
+            "maxRequestsPerConnection",
+            "max_concurrent_streams",
+            "maxConcurrentStreams",
+            "max_connection_duration_ms",
+            "maxConnectionDurationMs",
+            "tcp_idle_timeout_ms",
+            "tcpIdleTimeoutMs",
+            "tcp_idle_forever",
+            "tcpIdleForever",
+            "http_idle_timeout_ms",
+            "httpIdleTimeoutMs",
+            "tcp_keepalive",
+            "tcpKeepalive",
+            "http2_keepalive",
+            "http2Keepalive",
+            "upgrade_to_http2",
+            "upgradeToHttp2",
+            "use_client_protocol",
+            "useClientProtocol",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            MaxConnections,
+            MaxPendingRequests,
+            MaxRequests,
+            MaxRetries,
+            MaxRequestsPerConnection,
+            MaxConcurrentStreams,
+            MaxConnectionDurationMs,
+            TcpIdleTimeoutMs,
+            TcpIdleForever,
+            HttpIdleTimeoutMs,
+            TcpKeepalive,
+            Http2Keepalive,
+            UpgradeToHttp2,
+            UseClientProtocol,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "maxConnections" | "max_connections" => Ok(GeneratedField::MaxConnections),
+                            "maxPendingRequests" | "max_pending_requests" => Ok(GeneratedField::MaxPendingRequests),
+                            "maxRequests" | "max_requests" => Ok(GeneratedField::MaxRequests),
+                            "maxRetries" | "max_retries" => Ok(GeneratedField::MaxRetries),
+                            "maxRequestsPerConnection" | "max_requests_per_connection" => Ok(GeneratedField::MaxRequestsPerConnection),
+                            "maxConcurrentStreams" | "max_concurrent_streams" => Ok(GeneratedField::MaxConcurrentStreams),
+                            "maxConnectionDurationMs" | "max_connection_duration_ms" => Ok(GeneratedField::MaxConnectionDurationMs),
+                            "tcpIdleTimeoutMs" | "tcp_idle_timeout_ms" => Ok(GeneratedField::TcpIdleTimeoutMs),
+                            "tcpIdleForever" | "tcp_idle_forever" => Ok(GeneratedField::TcpIdleForever),
+                            "httpIdleTimeoutMs" | "http_idle_timeout_ms" => Ok(GeneratedField::HttpIdleTimeoutMs),
+                            "tcpKeepalive" | "tcp_keepalive" => Ok(GeneratedField::TcpKeepalive),
+                            "http2Keepalive" | "http2_keepalive" => Ok(GeneratedField::Http2Keepalive),
+                            "upgradeToHttp2" | "upgrade_to_http2" => Ok(GeneratedField::UpgradeToHttp2),
+                            "useClientProtocol" | "use_client_protocol" => Ok(GeneratedField::UseClientProtocol),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ConnectionPool;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.ConnectionPool")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<ConnectionPool, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut max_connections__ = None;
+                let mut max_pending_requests__ = None;
+                let mut max_requests__ = None;
+                let mut max_retries__ = None;
+                let mut max_requests_per_connection__ = None;
+                let mut max_concurrent_streams__ = None;
+                let mut max_connection_duration_ms__ = None;
+                let mut tcp_idle_timeout_ms__ = None;
+                let mut tcp_idle_forever__ = None;
+                let mut http_idle_timeout_ms__ = None;
+                let mut tcp_keepalive__ = None;
+                let mut http2_keepalive__ = None;
+                let mut upgrade_to_http2__ = None;
+                let mut use_client_protocol__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::MaxConnections => {
+                            if max_connections__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("maxConnections"));
+                            }
+                            max_connections__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::MaxPendingRequests => {
+                            if max_pending_requests__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("maxPendingRequests"));
+                            }
+                            max_pending_requests__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::MaxRequests => {
+                            if max_requests__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("maxRequests"));
+                            }
+                            max_requests__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::MaxRetries => {
+                            if max_retries__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("maxRetries"));
+                            }
+                            max_retries__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::MaxRequestsPerConnection => {
+                            if max_requests_per_connection__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("maxRequestsPerConnection"));
+                            }
+                            max_requests_per_connection__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::MaxConcurrentStreams => {
+                            if max_concurrent_streams__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("maxConcurrentStreams"));
+                            }
+                            max_concurrent_streams__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::MaxConnectionDurationMs => {
+                            if max_connection_duration_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("maxConnectionDurationMs"));
+                            }
+                            max_connection_duration_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::TcpIdleTimeoutMs => {
+                            if tcp_idle_timeout_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tcpIdleTimeoutMs"));
+                            }
+                            tcp_idle_timeout_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::TcpIdleForever => {
+                            if tcp_idle_forever__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tcpIdleForever"));
+                            }
+                            tcp_idle_forever__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::HttpIdleTimeoutMs => {
+                            if http_idle_timeout_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("httpIdleTimeoutMs"));
+                            }
+                            http_idle_timeout_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::TcpKeepalive => {
+                            if tcp_keepalive__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tcpKeepalive"));
+                            }
+                            tcp_keepalive__ = map_.next_value()?;
+                        }
+                        GeneratedField::Http2Keepalive => {
+                            if http2_keepalive__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("http2Keepalive"));
+                            }
+                            http2_keepalive__ = map_.next_value()?;
+                        }
+                        GeneratedField::UpgradeToHttp2 => {
+                            if upgrade_to_http2__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("upgradeToHttp2"));
+                            }
+                            upgrade_to_http2__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::UseClientProtocol => {
+                            if use_client_protocol__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("useClientProtocol"));
+                            }
+                            use_client_protocol__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(ConnectionPool {
+                    max_connections: max_connections__.unwrap_or_default(),
+                    max_pending_requests: max_pending_requests__.unwrap_or_default(),
+                    max_requests: max_requests__.unwrap_or_default(),
+                    max_retries: max_retries__.unwrap_or_default(),
+                    max_requests_per_connection: max_requests_per_connection__.unwrap_or_default(),
+                    max_concurrent_streams: max_concurrent_streams__.unwrap_or_default(),
+                    max_connection_duration_ms: max_connection_duration_ms__.unwrap_or_default(),
+                    tcp_idle_timeout_ms: tcp_idle_timeout_ms__.unwrap_or_default(),
+                    tcp_idle_forever: tcp_idle_forever__.unwrap_or_default(),
+                    http_idle_timeout_ms: http_idle_timeout_ms__.unwrap_or_default(),
+                    tcp_keepalive: tcp_keepalive__,
+                    http2_keepalive: http2_keepalive__,
+                    upgrade_to_http2: upgrade_to_http2__.unwrap_or_default(),
+                    use_client_protocol: use_client_protocol__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.ConnectionPool", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ConsistentHash {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.maglev_table_size != 0 {
+            len += 1;
+        }
+        if self.minimum_ring_size != 0 {
+            len += 1;
+        }
+        if self.key.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.ConsistentHash", len)?;
+        if self.maglev_table_size != 0 {
+            struct_ser.serialize_field("maglev_table_size", &self.maglev_table_size)?;
+        }
+        if self.minimum_ring_size != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("minimum_ring_size", ToString::to_string(&self.minimum_ring_size).as_str())?;
+        }
+        if let Some(v) = self.key.as_ref() {
+            match v {
+                consistent_hash::Key::Header(v) => {
+                    struct_ser.serialize_field("header", v)?;
+                }
+                consistent_hash::Key::Cookie(v) => {
+                    struct_ser.serialize_field("cookie", v)?;
+                }
+                consistent_hash::Key::SourceIp(v) => {
+                    struct_ser.serialize_field("source_ip", v)?;
+                }
+                consistent_hash::Key::Query(v) => {
+                    struct_ser.serialize_field("query", v)?;
+                }
+            }
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ConsistentHash {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "maglev_table_size",
+            "maglevTableSize",
+            "minimum_ring_size",
+            "minimumRingSize",
+            "header",
+            "cookie",
+            "source_ip",
+            "sourceIp",
+            "query",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            MaglevTableSize,
+            MinimumRingSize,
+            Header,
+            Cookie,
+            SourceIp,
+            Query,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "maglevTableSize" | "maglev_table_size" => Ok(GeneratedField::MaglevTableSize),
+                            "minimumRingSize" | "minimum_ring_size" => Ok(GeneratedField::MinimumRingSize),
+                            "header" => Ok(GeneratedField::Header),
+                            "cookie" => Ok(GeneratedField::Cookie),
+                            "sourceIp" | "source_ip" => Ok(GeneratedField::SourceIp),
+                            "query" => Ok(GeneratedField::Query),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ConsistentHash;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.ConsistentHash")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<ConsistentHash, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut maglev_table_size__ = None;
+                let mut minimum_ring_size__ = None;
+                let mut key__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::MaglevTableSize => {
+                            if maglev_table_size__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("maglevTableSize"));
+                            }
+                            maglev_table_size__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::MinimumRingSize => {
+                            if minimum_ring_size__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("minimumRingSize"));
+                            }
+                            minimum_ring_size__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Header => {
+                            if key__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("header"));
+                            }
+                            key__ = map_.next_value::<::std::option::Option<_>>()?.map(consistent_hash::Key::Header);
+                        }
+                        GeneratedField::Cookie => {
+                            if key__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("cookie"));
+                            }
+                            key__ = map_.next_value::<::std::option::Option<_>>()?.map(consistent_hash::Key::Cookie)
+;
+                        }
+                        GeneratedField::SourceIp => {
+                            if key__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("sourceIp"));
+                            }
+                            key__ = map_.next_value::<::std::option::Option<_>>()?.map(consistent_hash::Key::SourceIp);
+                        }
+                        GeneratedField::Query => {
+                            if key__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("query"));
+                            }
+                            key__ = map_.next_value::<::std::option::Option<_>>()?.map(consistent_hash::Key::Query);
+                        }
+                    }
+                }
+                Ok(ConsistentHash {
+                    maglev_table_size: maglev_table_size__.unwrap_or_default(),
+                    minimum_ring_size: minimum_ring_size__.unwrap_or_default(),
+                    key: key__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.ConsistentHash", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for CookieAttribute {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.value.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.CookieAttribute", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.value.is_empty() {
+            struct_ser.serialize_field("value", &self.value)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for CookieAttribute {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "value",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Value,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "value" => Ok(GeneratedField::Value),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = CookieAttribute;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.CookieAttribute")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<CookieAttribute, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut value__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Value => {
+                            if value__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("value"));
+                            }
+                            value__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(CookieAttribute {
+                    name: name__.unwrap_or_default(),
+                    value: value__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.CookieAttribute", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for Cors {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -3181,6 +3814,9 @@ impl serde::Serialize for Gateway {
         if !self.policies.is_empty() {
             len += 1;
         }
+        if self.place.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.Gateway", len)?;
         if !self.workload.is_empty() {
             struct_ser.serialize_field("workload", &self.workload)?;
@@ -3190,6 +3826,9 @@ impl serde::Serialize for Gateway {
         }
         if !self.policies.is_empty() {
             struct_ser.serialize_field("policies", &self.policies)?;
+        }
+        if let Some(v) = self.place.as_ref() {
+            struct_ser.serialize_field("place", v)?;
         }
         struct_ser.end()
     }
@@ -3204,6 +3843,7 @@ impl<'de> serde::Deserialize<'de> for Gateway {
             "workload",
             "listeners",
             "policies",
+            "place",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -3211,6 +3851,7 @@ impl<'de> serde::Deserialize<'de> for Gateway {
             Workload,
             Listeners,
             Policies,
+            Place,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -3235,6 +3876,7 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                             "workload" => Ok(GeneratedField::Workload),
                             "listeners" => Ok(GeneratedField::Listeners),
                             "policies" => Ok(GeneratedField::Policies),
+                            "place" => Ok(GeneratedField::Place),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -3257,6 +3899,7 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                 let mut workload__ = None;
                 let mut listeners__ = None;
                 let mut policies__ = None;
+                let mut place__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Workload => {
@@ -3277,12 +3920,19 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                             }
                             policies__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Place => {
+                            if place__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("place"));
+                            }
+                            place__ = map_.next_value()?;
+                        }
                     }
                 }
                 Ok(Gateway {
                     workload: workload__.unwrap_or_default(),
                     listeners: listeners__.unwrap_or_default(),
                     policies: policies__.unwrap_or_default(),
+                    place: place__,
                 })
             }
         }
@@ -3633,6 +4283,170 @@ impl<'de> serde::Deserialize<'de> for GatewayListener {
         deserializer.deserialize_struct("mesh.v1.GatewayListener", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for HashCookie {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.path.is_empty() {
+            len += 1;
+        }
+        if self.generate {
+            len += 1;
+        }
+        if self.ttl_seconds != 0 {
+            len += 1;
+        }
+        if !self.attributes.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.HashCookie", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.path.is_empty() {
+            struct_ser.serialize_field("path", &self.path)?;
+        }
+        if self.generate {
+            struct_ser.serialize_field("generate", &self.generate)?;
+        }
+        if self.ttl_seconds != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("ttl_seconds", ToString::to_string(&self.ttl_seconds).as_str())?;
+        }
+        if !self.attributes.is_empty() {
+            struct_ser.serialize_field("attributes", &self.attributes)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for HashCookie {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "path",
+            "generate",
+            "ttl_seconds",
+            "ttlSeconds",
+            "attributes",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Path,
+            Generate,
+            TtlSeconds,
+            Attributes,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "path" => Ok(GeneratedField::Path),
+                            "generate" => Ok(GeneratedField::Generate),
+                            "ttlSeconds" | "ttl_seconds" => Ok(GeneratedField::TtlSeconds),
+                            "attributes" => Ok(GeneratedField::Attributes),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = HashCookie;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.HashCookie")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<HashCookie, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut path__ = None;
+                let mut generate__ = None;
+                let mut ttl_seconds__ = None;
+                let mut attributes__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Path => {
+                            if path__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("path"));
+                            }
+                            path__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Generate => {
+                            if generate__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("generate"));
+                            }
+                            generate__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::TtlSeconds => {
+                            if ttl_seconds__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("ttlSeconds"));
+                            }
+                            ttl_seconds__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Attributes => {
+                            if attributes__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("attributes"));
+                            }
+                            attributes__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(HashCookie {
+                    name: name__.unwrap_or_default(),
+                    path: path__.unwrap_or_default(),
+                    generate: generate__.unwrap_or_default(),
+                    ttl_seconds: ttl_seconds__.unwrap_or_default(),
+                    attributes: attributes__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.HashCookie", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for HeaderEdits {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -3813,6 +4627,124 @@ impl<'de> serde::Deserialize<'de> for Health {
             }
         }
         deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Http2Keepalive {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.interval_ms != 0 {
+            len += 1;
+        }
+        if self.timeout_ms != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Http2Keepalive", len)?;
+        if self.interval_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("interval_ms", ToString::to_string(&self.interval_ms).as_str())?;
+        }
+        if self.timeout_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("timeout_ms", ToString::to_string(&self.timeout_ms).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Http2Keepalive {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "interval_ms",
+            "intervalMs",
+            "timeout_ms",
+            "timeoutMs",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            IntervalMs,
+            TimeoutMs,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "intervalMs" | "interval_ms" => Ok(GeneratedField::IntervalMs),
+                            "timeoutMs" | "timeout_ms" => Ok(GeneratedField::TimeoutMs),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Http2Keepalive;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Http2Keepalive")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Http2Keepalive, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut interval_ms__ = None;
+                let mut timeout_ms__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::IntervalMs => {
+                            if interval_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("intervalMs"));
+                            }
+                            interval_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::TimeoutMs => {
+                            if timeout_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("timeoutMs"));
+                            }
+                            timeout_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(Http2Keepalive {
+                    interval_ms: interval_ms__.unwrap_or_default(),
+                    timeout_ms: timeout_ms__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Http2Keepalive", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for HttpMatch {
@@ -4328,6 +5260,9 @@ impl serde::Serialize for Inbound {
         if !self.labels.is_empty() {
             len += 1;
         }
+        if self.place.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.Inbound", len)?;
         if !self.workload.is_empty() {
             struct_ser.serialize_field("workload", &self.workload)?;
@@ -4352,6 +5287,9 @@ impl serde::Serialize for Inbound {
         if !self.labels.is_empty() {
             struct_ser.serialize_field("labels", &self.labels)?;
         }
+        if let Some(v) = self.place.as_ref() {
+            struct_ser.serialize_field("place", v)?;
+        }
         struct_ser.end()
     }
 }
@@ -4371,6 +5309,7 @@ impl<'de> serde::Deserialize<'de> for Inbound {
             "mtlsOrigin",
             "policies",
             "labels",
+            "place",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -4382,6 +5321,7 @@ impl<'de> serde::Deserialize<'de> for Inbound {
             MtlsOrigin,
             Policies,
             Labels,
+            Place,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -4410,6 +5350,7 @@ impl<'de> serde::Deserialize<'de> for Inbound {
                             "mtlsOrigin" | "mtls_origin" => Ok(GeneratedField::MtlsOrigin),
                             "policies" => Ok(GeneratedField::Policies),
                             "labels" => Ok(GeneratedField::Labels),
+                            "place" => Ok(GeneratedField::Place),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -4436,6 +5377,7 @@ impl<'de> serde::Deserialize<'de> for Inbound {
                 let mut mtls_origin__ = None;
                 let mut policies__ = None;
                 let mut labels__ = None;
+                let mut place__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Workload => {
@@ -4482,6 +5424,12 @@ impl<'de> serde::Deserialize<'de> for Inbound {
                                 map_.next_value::<std::collections::BTreeMap<_, _>>()?
                             );
                         }
+                        GeneratedField::Place => {
+                            if place__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("place"));
+                            }
+                            place__ = map_.next_value()?;
+                        }
                     }
                 }
                 Ok(Inbound {
@@ -4492,6 +5440,7 @@ impl<'de> serde::Deserialize<'de> for Inbound {
                     mtls_origin: mtls_origin__,
                     policies: policies__.unwrap_or_default(),
                     labels: labels__.unwrap_or_default(),
+                    place: place__,
                 })
             }
         }
@@ -4872,6 +5821,350 @@ impl<'de> serde::Deserialize<'de> for LoadBalancer {
             }
         }
         deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for LocalityBalancing {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.distribute.is_empty() {
+            len += 1;
+        }
+        if !self.failover.is_empty() {
+            len += 1;
+        }
+        if !self.failover_priority.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.LocalityBalancing", len)?;
+        if !self.distribute.is_empty() {
+            struct_ser.serialize_field("distribute", &self.distribute)?;
+        }
+        if !self.failover.is_empty() {
+            struct_ser.serialize_field("failover", &self.failover)?;
+        }
+        if !self.failover_priority.is_empty() {
+            struct_ser.serialize_field("failover_priority", &self.failover_priority)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for LocalityBalancing {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "distribute",
+            "failover",
+            "failover_priority",
+            "failoverPriority",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Distribute,
+            Failover,
+            FailoverPriority,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "distribute" => Ok(GeneratedField::Distribute),
+                            "failover" => Ok(GeneratedField::Failover),
+                            "failoverPriority" | "failover_priority" => Ok(GeneratedField::FailoverPriority),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = LocalityBalancing;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.LocalityBalancing")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<LocalityBalancing, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut distribute__ = None;
+                let mut failover__ = None;
+                let mut failover_priority__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Distribute => {
+                            if distribute__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("distribute"));
+                            }
+                            distribute__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Failover => {
+                            if failover__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("failover"));
+                            }
+                            failover__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::FailoverPriority => {
+                            if failover_priority__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("failoverPriority"));
+                            }
+                            failover_priority__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(LocalityBalancing {
+                    distribute: distribute__.unwrap_or_default(),
+                    failover: failover__.unwrap_or_default(),
+                    failover_priority: failover_priority__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.LocalityBalancing", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for LocalityShare {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.locality.is_empty() {
+            len += 1;
+        }
+        if self.percent != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.LocalityShare", len)?;
+        if !self.locality.is_empty() {
+            struct_ser.serialize_field("locality", &self.locality)?;
+        }
+        if self.percent != 0 {
+            struct_ser.serialize_field("percent", &self.percent)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for LocalityShare {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "locality",
+            "percent",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Locality,
+            Percent,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "locality" => Ok(GeneratedField::Locality),
+                            "percent" => Ok(GeneratedField::Percent),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = LocalityShare;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.LocalityShare")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<LocalityShare, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut locality__ = None;
+                let mut percent__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Locality => {
+                            if locality__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("locality"));
+                            }
+                            locality__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Percent => {
+                            if percent__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("percent"));
+                            }
+                            percent__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(LocalityShare {
+                    locality: locality__.unwrap_or_default(),
+                    percent: percent__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.LocalityShare", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for LocalityShares {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.from.is_empty() {
+            len += 1;
+        }
+        if !self.to.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.LocalityShares", len)?;
+        if !self.from.is_empty() {
+            struct_ser.serialize_field("from", &self.from)?;
+        }
+        if !self.to.is_empty() {
+            struct_ser.serialize_field("to", &self.to)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for LocalityShares {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "from",
+            "to",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            From,
+            To,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "from" => Ok(GeneratedField::From),
+                            "to" => Ok(GeneratedField::To),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = LocalityShares;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.LocalityShares")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<LocalityShares, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut from__ = None;
+                let mut to__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::From => {
+                            if from__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("from"));
+                            }
+                            from__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::To => {
+                            if to__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("to"));
+                            }
+                            to__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(LocalityShares {
+                    from: from__.unwrap_or_default(),
+                    to: to__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.LocalityShares", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for Mesh {
@@ -5825,6 +7118,386 @@ impl<'de> serde::Deserialize<'de> for OutboundPolicy {
         deserializer.deserialize_any(GeneratedVisitor)
     }
 }
+impl serde::Serialize for OutlierDetection {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.consecutive_5xx != 0 {
+            len += 1;
+        }
+        if self.consecutive_gateway != 0 {
+            len += 1;
+        }
+        if self.consecutive_local != 0 {
+            len += 1;
+        }
+        if self.split_local {
+            len += 1;
+        }
+        if self.interval_ms != 0 {
+            len += 1;
+        }
+        if self.base_ejection_ms != 0 {
+            len += 1;
+        }
+        if self.max_ejection_percent != 0 {
+            len += 1;
+        }
+        if self.min_health_percent != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.OutlierDetection", len)?;
+        if self.consecutive_5xx != 0 {
+            struct_ser.serialize_field("consecutive_5xx", &self.consecutive_5xx)?;
+        }
+        if self.consecutive_gateway != 0 {
+            struct_ser.serialize_field("consecutive_gateway", &self.consecutive_gateway)?;
+        }
+        if self.consecutive_local != 0 {
+            struct_ser.serialize_field("consecutive_local", &self.consecutive_local)?;
+        }
+        if self.split_local {
+            struct_ser.serialize_field("split_local", &self.split_local)?;
+        }
+        if self.interval_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("interval_ms", ToString::to_string(&self.interval_ms).as_str())?;
+        }
+        if self.base_ejection_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("base_ejection_ms", ToString::to_string(&self.base_ejection_ms).as_str())?;
+        }
+        if self.max_ejection_percent != 0 {
+            struct_ser.serialize_field("max_ejection_percent", &self.max_ejection_percent)?;
+        }
+        if self.min_health_percent != 0 {
+            struct_ser.serialize_field("min_health_percent", &self.min_health_percent)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for OutlierDetection {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "consecutive_5xx",
+            "consecutive5xx",
+            "consecutive_gateway",
+            "consecutiveGateway",
+            "consecutive_local",
+            "consecutiveLocal",
+            "split_local",
+            "splitLocal",
+            "interval_ms",
+            "intervalMs",
+            "base_ejection_ms",
+            "baseEjectionMs",
+            "max_ejection_percent",
+            "maxEjectionPercent",
+            "min_health_percent",
+            "minHealthPercent",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Consecutive5xx,
+            ConsecutiveGateway,
+            ConsecutiveLocal,
+            SplitLocal,
+            IntervalMs,
+            BaseEjectionMs,
+            MaxEjectionPercent,
+            MinHealthPercent,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "consecutive5xx" | "consecutive_5xx" => Ok(GeneratedField::Consecutive5xx),
+                            "consecutiveGateway" | "consecutive_gateway" => Ok(GeneratedField::ConsecutiveGateway),
+                            "consecutiveLocal" | "consecutive_local" => Ok(GeneratedField::ConsecutiveLocal),
+                            "splitLocal" | "split_local" => Ok(GeneratedField::SplitLocal),
+                            "intervalMs" | "interval_ms" => Ok(GeneratedField::IntervalMs),
+                            "baseEjectionMs" | "base_ejection_ms" => Ok(GeneratedField::BaseEjectionMs),
+                            "maxEjectionPercent" | "max_ejection_percent" => Ok(GeneratedField::MaxEjectionPercent),
+                            "minHealthPercent" | "min_health_percent" => Ok(GeneratedField::MinHealthPercent),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = OutlierDetection;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.OutlierDetection")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<OutlierDetection, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut consecutive_5xx__ = None;
+                let mut consecutive_gateway__ = None;
+                let mut consecutive_local__ = None;
+                let mut split_local__ = None;
+                let mut interval_ms__ = None;
+                let mut base_ejection_ms__ = None;
+                let mut max_ejection_percent__ = None;
+                let mut min_health_percent__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Consecutive5xx => {
+                            if consecutive_5xx__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("consecutive5xx"));
+                            }
+                            consecutive_5xx__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::ConsecutiveGateway => {
+                            if consecutive_gateway__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("consecutiveGateway"));
+                            }
+                            consecutive_gateway__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::ConsecutiveLocal => {
+                            if consecutive_local__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("consecutiveLocal"));
+                            }
+                            consecutive_local__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::SplitLocal => {
+                            if split_local__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("splitLocal"));
+                            }
+                            split_local__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::IntervalMs => {
+                            if interval_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("intervalMs"));
+                            }
+                            interval_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::BaseEjectionMs => {
+                            if base_ejection_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("baseEjectionMs"));
+                            }
+                            base_ejection_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::MaxEjectionPercent => {
+                            if max_ejection_percent__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("maxEjectionPercent"));
+                            }
+                            max_ejection_percent__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::MinHealthPercent => {
+                            if min_health_percent__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("minHealthPercent"));
+                            }
+                            min_health_percent__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(OutlierDetection {
+                    consecutive_5xx: consecutive_5xx__.unwrap_or_default(),
+                    consecutive_gateway: consecutive_gateway__.unwrap_or_default(),
+                    consecutive_local: consecutive_local__.unwrap_or_default(),
+                    split_local: split_local__.unwrap_or_default(),
+                    interval_ms: interval_ms__.unwrap_or_default(),
+                    base_ejection_ms: base_ejection_ms__.unwrap_or_default(),
+                    max_ejection_percent: max_ejection_percent__.unwrap_or_default(),
+                    min_health_percent: min_health_percent__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.OutlierDetection", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Place {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.locality.is_empty() {
+            len += 1;
+        }
+        if !self.node.is_empty() {
+            len += 1;
+        }
+        if !self.labels.is_empty() {
+            len += 1;
+        }
+        if !self.cluster.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Place", len)?;
+        if !self.locality.is_empty() {
+            struct_ser.serialize_field("locality", &self.locality)?;
+        }
+        if !self.node.is_empty() {
+            struct_ser.serialize_field("node", &self.node)?;
+        }
+        if !self.labels.is_empty() {
+            struct_ser.serialize_field("labels", &self.labels)?;
+        }
+        if !self.cluster.is_empty() {
+            struct_ser.serialize_field("cluster", &self.cluster)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Place {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "locality",
+            "node",
+            "labels",
+            "cluster",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Locality,
+            Node,
+            Labels,
+            Cluster,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "locality" => Ok(GeneratedField::Locality),
+                            "node" => Ok(GeneratedField::Node),
+                            "labels" => Ok(GeneratedField::Labels),
+                            "cluster" => Ok(GeneratedField::Cluster),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Place;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Place")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Place, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut locality__ = None;
+                let mut node__ = None;
+                let mut labels__ = None;
+                let mut cluster__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Locality => {
+                            if locality__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("locality"));
+                            }
+                            locality__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Node => {
+                            if node__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("node"));
+                            }
+                            node__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Labels => {
+                            if labels__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("labels"));
+                            }
+                            labels__ = Some(
+                                map_.next_value::<std::collections::BTreeMap<_, _>>()?
+                            );
+                        }
+                        GeneratedField::Cluster => {
+                            if cluster__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("cluster"));
+                            }
+                            cluster__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Place {
+                    locality: locality__.unwrap_or_default(),
+                    node: node__.unwrap_or_default(),
+                    labels: labels__.unwrap_or_default(),
+                    cluster: cluster__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Place", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for PortPolicy {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -6095,6 +7768,80 @@ impl<'de> serde::Deserialize<'de> for ProxyKind {
         deserializer.deserialize_any(GeneratedVisitor)
     }
 }
+impl serde::Serialize for ProxyProtocol {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "PROXY_PROTOCOL_UNSPECIFIED",
+            Self::V1 => "PROXY_PROTOCOL_V1",
+            Self::V2 => "PROXY_PROTOCOL_V2",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for ProxyProtocol {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "PROXY_PROTOCOL_UNSPECIFIED",
+            "PROXY_PROTOCOL_V1",
+            "PROXY_PROTOCOL_V2",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = ProxyProtocol;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "PROXY_PROTOCOL_UNSPECIFIED" => Ok(ProxyProtocol::Unspecified),
+                    "PROXY_PROTOCOL_V1" => Ok(ProxyProtocol::V1),
+                    "PROXY_PROTOCOL_V2" => Ok(ProxyProtocol::V2),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
 impl serde::Serialize for Redirect {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -6292,6 +8039,114 @@ impl<'de> serde::Deserialize<'de> for Redirect {
             }
         }
         deserializer.deserialize_struct("mesh.v1.Redirect", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for RegionFailover {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.from.is_empty() {
+            len += 1;
+        }
+        if !self.to.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.RegionFailover", len)?;
+        if !self.from.is_empty() {
+            struct_ser.serialize_field("from", &self.from)?;
+        }
+        if !self.to.is_empty() {
+            struct_ser.serialize_field("to", &self.to)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for RegionFailover {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "from",
+            "to",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            From,
+            To,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "from" => Ok(GeneratedField::From),
+                            "to" => Ok(GeneratedField::To),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = RegionFailover;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.RegionFailover")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<RegionFailover, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut from__ = None;
+                let mut to__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::From => {
+                            if from__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("from"));
+                            }
+                            from__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::To => {
+                            if to__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("to"));
+                            }
+                            to__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(RegionFailover {
+                    from: from__.unwrap_or_default(),
+                    to: to__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.RegionFailover", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for Registration {
@@ -6543,6 +8398,8 @@ impl serde::Serialize for Resolution {
             Self::Static => "RESOLUTION_STATIC",
             Self::Dns => "RESOLUTION_DNS",
             Self::None => "RESOLUTION_NONE",
+            Self::DnsRoundRobin => "RESOLUTION_DNS_ROUND_ROBIN",
+            Self::DynamicDns => "RESOLUTION_DYNAMIC_DNS",
         };
         serializer.serialize_str(variant)
     }
@@ -6558,6 +8415,8 @@ impl<'de> serde::Deserialize<'de> for Resolution {
             "RESOLUTION_STATIC",
             "RESOLUTION_DNS",
             "RESOLUTION_NONE",
+            "RESOLUTION_DNS_ROUND_ROBIN",
+            "RESOLUTION_DYNAMIC_DNS",
         ];
 
         struct GeneratedVisitor;
@@ -6602,6 +8461,8 @@ impl<'de> serde::Deserialize<'de> for Resolution {
                     "RESOLUTION_STATIC" => Ok(Resolution::Static),
                     "RESOLUTION_DNS" => Ok(Resolution::Dns),
                     "RESOLUTION_NONE" => Ok(Resolution::None),
+                    "RESOLUTION_DNS_ROUND_ROBIN" => Ok(Resolution::DnsRoundRobin),
+                    "RESOLUTION_DYNAMIC_DNS" => Ok(Resolution::DynamicDns),
                     _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
                 }
             }
@@ -7062,6 +8923,119 @@ impl<'de> serde::Deserialize<'de> for Retry {
             }
         }
         deserializer.deserialize_struct("mesh.v1.Retry", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for RetryBudget {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.percent != 0. {
+            len += 1;
+        }
+        if self.min_retry_concurrency != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.RetryBudget", len)?;
+        if self.percent != 0. {
+            struct_ser.serialize_field("percent", &self.percent)?;
+        }
+        if self.min_retry_concurrency != 0 {
+            struct_ser.serialize_field("min_retry_concurrency", &self.min_retry_concurrency)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for RetryBudget {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "percent",
+            "min_retry_concurrency",
+            "minRetryConcurrency",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Percent,
+            MinRetryConcurrency,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "percent" => Ok(GeneratedField::Percent),
+                            "minRetryConcurrency" | "min_retry_concurrency" => Ok(GeneratedField::MinRetryConcurrency),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = RetryBudget;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.RetryBudget")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<RetryBudget, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut percent__ = None;
+                let mut min_retry_concurrency__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Percent => {
+                            if percent__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("percent"));
+                            }
+                            percent__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::MinRetryConcurrency => {
+                            if min_retry_concurrency__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("minRetryConcurrency"));
+                            }
+                            min_retry_concurrency__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(RetryBudget {
+                    percent: percent__.unwrap_or_default(),
+                    min_retry_concurrency: min_retry_concurrency__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.RetryBudget", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for Rewrite {
@@ -8574,6 +10548,139 @@ impl<'de> serde::Deserialize<'de> for Subset {
         deserializer.deserialize_struct("mesh.v1.Subset", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for TcpKeepalive {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.probes != 0 {
+            len += 1;
+        }
+        if self.time_seconds != 0 {
+            len += 1;
+        }
+        if self.interval_seconds != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.TcpKeepalive", len)?;
+        if self.probes != 0 {
+            struct_ser.serialize_field("probes", &self.probes)?;
+        }
+        if self.time_seconds != 0 {
+            struct_ser.serialize_field("time_seconds", &self.time_seconds)?;
+        }
+        if self.interval_seconds != 0 {
+            struct_ser.serialize_field("interval_seconds", &self.interval_seconds)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for TcpKeepalive {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "probes",
+            "time_seconds",
+            "timeSeconds",
+            "interval_seconds",
+            "intervalSeconds",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Probes,
+            TimeSeconds,
+            IntervalSeconds,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "probes" => Ok(GeneratedField::Probes),
+                            "timeSeconds" | "time_seconds" => Ok(GeneratedField::TimeSeconds),
+                            "intervalSeconds" | "interval_seconds" => Ok(GeneratedField::IntervalSeconds),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = TcpKeepalive;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.TcpKeepalive")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<TcpKeepalive, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut probes__ = None;
+                let mut time_seconds__ = None;
+                let mut interval_seconds__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Probes => {
+                            if probes__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("probes"));
+                            }
+                            probes__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::TimeSeconds => {
+                            if time_seconds__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("timeSeconds"));
+                            }
+                            time_seconds__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::IntervalSeconds => {
+                            if interval_seconds__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("intervalSeconds"));
+                            }
+                            interval_seconds__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(TcpKeepalive {
+                    probes: probes__.unwrap_or_default(),
+                    time_seconds: time_seconds__.unwrap_or_default(),
+                    interval_seconds: interval_seconds__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.TcpKeepalive", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for TcpRoute {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -9371,6 +11478,30 @@ impl serde::Serialize for TrafficPolicy {
         if self.origin.is_some() {
             len += 1;
         }
+        if self.connection_pool.is_some() {
+            len += 1;
+        }
+        if self.outlier_detection.is_some() {
+            len += 1;
+        }
+        if self.consistent_hash.is_some() {
+            len += 1;
+        }
+        if self.warmup.is_some() {
+            len += 1;
+        }
+        if self.locality.is_some() {
+            len += 1;
+        }
+        if self.retry_budget.is_some() {
+            len += 1;
+        }
+        if self.proxy_protocol != 0 {
+            len += 1;
+        }
+        if self.tunnel.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.TrafficPolicy", len)?;
         if self.load_balancer != 0 {
             let v = LoadBalancer::try_from(self.load_balancer)
@@ -9388,6 +11519,32 @@ impl serde::Serialize for TrafficPolicy {
         if let Some(v) = self.origin.as_ref() {
             struct_ser.serialize_field("origin", v)?;
         }
+        if let Some(v) = self.connection_pool.as_ref() {
+            struct_ser.serialize_field("connection_pool", v)?;
+        }
+        if let Some(v) = self.outlier_detection.as_ref() {
+            struct_ser.serialize_field("outlier_detection", v)?;
+        }
+        if let Some(v) = self.consistent_hash.as_ref() {
+            struct_ser.serialize_field("consistent_hash", v)?;
+        }
+        if let Some(v) = self.warmup.as_ref() {
+            struct_ser.serialize_field("warmup", v)?;
+        }
+        if let Some(v) = self.locality.as_ref() {
+            struct_ser.serialize_field("locality", v)?;
+        }
+        if let Some(v) = self.retry_budget.as_ref() {
+            struct_ser.serialize_field("retry_budget", v)?;
+        }
+        if self.proxy_protocol != 0 {
+            let v = ProxyProtocol::try_from(self.proxy_protocol)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.proxy_protocol)))?;
+            struct_ser.serialize_field("proxy_protocol", &v)?;
+        }
+        if let Some(v) = self.tunnel.as_ref() {
+            struct_ser.serialize_field("tunnel", v)?;
+        }
         struct_ser.end()
     }
 }
@@ -9404,6 +11561,19 @@ impl<'de> serde::Deserialize<'de> for TrafficPolicy {
             "connectTimeoutMs",
             "tls",
             "origin",
+            "connection_pool",
+            "connectionPool",
+            "outlier_detection",
+            "outlierDetection",
+            "consistent_hash",
+            "consistentHash",
+            "warmup",
+            "locality",
+            "retry_budget",
+            "retryBudget",
+            "proxy_protocol",
+            "proxyProtocol",
+            "tunnel",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -9412,6 +11582,14 @@ impl<'de> serde::Deserialize<'de> for TrafficPolicy {
             ConnectTimeoutMs,
             Tls,
             Origin,
+            ConnectionPool,
+            OutlierDetection,
+            ConsistentHash,
+            Warmup,
+            Locality,
+            RetryBudget,
+            ProxyProtocol,
+            Tunnel,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -9437,6 +11615,14 @@ impl<'de> serde::Deserialize<'de> for TrafficPolicy {
                             "connectTimeoutMs" | "connect_timeout_ms" => Ok(GeneratedField::ConnectTimeoutMs),
                             "tls" => Ok(GeneratedField::Tls),
                             "origin" => Ok(GeneratedField::Origin),
+                            "connectionPool" | "connection_pool" => Ok(GeneratedField::ConnectionPool),
+                            "outlierDetection" | "outlier_detection" => Ok(GeneratedField::OutlierDetection),
+                            "consistentHash" | "consistent_hash" => Ok(GeneratedField::ConsistentHash),
+                            "warmup" => Ok(GeneratedField::Warmup),
+                            "locality" => Ok(GeneratedField::Locality),
+                            "retryBudget" | "retry_budget" => Ok(GeneratedField::RetryBudget),
+                            "proxyProtocol" | "proxy_protocol" => Ok(GeneratedField::ProxyProtocol),
+                            "tunnel" => Ok(GeneratedField::Tunnel),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -9460,6 +11646,14 @@ impl<'de> serde::Deserialize<'de> for TrafficPolicy {
                 let mut connect_timeout_ms__ = None;
                 let mut tls__ = None;
                 let mut origin__ = None;
+                let mut connection_pool__ = None;
+                let mut outlier_detection__ = None;
+                let mut consistent_hash__ = None;
+                let mut warmup__ = None;
+                let mut locality__ = None;
+                let mut retry_budget__ = None;
+                let mut proxy_protocol__ = None;
+                let mut tunnel__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::LoadBalancer => {
@@ -9488,6 +11682,54 @@ impl<'de> serde::Deserialize<'de> for TrafficPolicy {
                             }
                             origin__ = map_.next_value()?;
                         }
+                        GeneratedField::ConnectionPool => {
+                            if connection_pool__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("connectionPool"));
+                            }
+                            connection_pool__ = map_.next_value()?;
+                        }
+                        GeneratedField::OutlierDetection => {
+                            if outlier_detection__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("outlierDetection"));
+                            }
+                            outlier_detection__ = map_.next_value()?;
+                        }
+                        GeneratedField::ConsistentHash => {
+                            if consistent_hash__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("consistentHash"));
+                            }
+                            consistent_hash__ = map_.next_value()?;
+                        }
+                        GeneratedField::Warmup => {
+                            if warmup__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("warmup"));
+                            }
+                            warmup__ = map_.next_value()?;
+                        }
+                        GeneratedField::Locality => {
+                            if locality__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("locality"));
+                            }
+                            locality__ = map_.next_value()?;
+                        }
+                        GeneratedField::RetryBudget => {
+                            if retry_budget__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("retryBudget"));
+                            }
+                            retry_budget__ = map_.next_value()?;
+                        }
+                        GeneratedField::ProxyProtocol => {
+                            if proxy_protocol__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("proxyProtocol"));
+                            }
+                            proxy_protocol__ = Some(map_.next_value::<ProxyProtocol>()? as i32);
+                        }
+                        GeneratedField::Tunnel => {
+                            if tunnel__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tunnel"));
+                            }
+                            tunnel__ = map_.next_value()?;
+                        }
                     }
                 }
                 Ok(TrafficPolicy {
@@ -9495,6 +11737,14 @@ impl<'de> serde::Deserialize<'de> for TrafficPolicy {
                     connect_timeout_ms: connect_timeout_ms__.unwrap_or_default(),
                     tls: tls__,
                     origin: origin__,
+                    connection_pool: connection_pool__,
+                    outlier_detection: outlier_detection__,
+                    consistent_hash: consistent_hash__,
+                    warmup: warmup__,
+                    locality: locality__,
+                    retry_budget: retry_budget__,
+                    proxy_protocol: proxy_protocol__.unwrap_or_default(),
+                    tunnel: tunnel__,
                 })
             }
         }
@@ -9685,6 +11935,251 @@ impl<'de> serde::Deserialize<'de> for TrustBundleResponse {
         deserializer.deserialize_struct("mesh.v1.TrustBundleResponse", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for Tunnel {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.host.is_empty() {
+            len += 1;
+        }
+        if self.port != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Tunnel", len)?;
+        if !self.host.is_empty() {
+            struct_ser.serialize_field("host", &self.host)?;
+        }
+        if self.port != 0 {
+            struct_ser.serialize_field("port", &self.port)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Tunnel {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "host",
+            "port",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Host,
+            Port,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "host" => Ok(GeneratedField::Host),
+                            "port" => Ok(GeneratedField::Port),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Tunnel;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Tunnel")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Tunnel, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut host__ = None;
+                let mut port__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Host => {
+                            if host__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("host"));
+                            }
+                            host__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Port => {
+                            if port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("port"));
+                            }
+                            port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(Tunnel {
+                    host: host__.unwrap_or_default(),
+                    port: port__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Tunnel", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Warmup {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.duration_ms != 0 {
+            len += 1;
+        }
+        if self.minimum_percent != 0. {
+            len += 1;
+        }
+        if self.aggression != 0. {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Warmup", len)?;
+        if self.duration_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("duration_ms", ToString::to_string(&self.duration_ms).as_str())?;
+        }
+        if self.minimum_percent != 0. {
+            struct_ser.serialize_field("minimum_percent", &self.minimum_percent)?;
+        }
+        if self.aggression != 0. {
+            struct_ser.serialize_field("aggression", &self.aggression)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Warmup {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "duration_ms",
+            "durationMs",
+            "minimum_percent",
+            "minimumPercent",
+            "aggression",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            DurationMs,
+            MinimumPercent,
+            Aggression,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "durationMs" | "duration_ms" => Ok(GeneratedField::DurationMs),
+                            "minimumPercent" | "minimum_percent" => Ok(GeneratedField::MinimumPercent),
+                            "aggression" => Ok(GeneratedField::Aggression),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Warmup;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Warmup")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Warmup, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut duration_ms__ = None;
+                let mut minimum_percent__ = None;
+                let mut aggression__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::DurationMs => {
+                            if duration_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("durationMs"));
+                            }
+                            duration_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::MinimumPercent => {
+                            if minimum_percent__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("minimumPercent"));
+                            }
+                            minimum_percent__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Aggression => {
+                            if aggression__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("aggression"));
+                            }
+                            aggression__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(Warmup {
+                    duration_ms: duration_ms__.unwrap_or_default(),
+                    minimum_percent: minimum_percent__.unwrap_or_default(),
+                    aggression: aggression__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Warmup", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for Workload {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -9732,6 +12227,9 @@ impl serde::Serialize for Workload {
         if !self.canonical_revision.is_empty() {
             len += 1;
         }
+        if !self.node.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.Workload", len)?;
         if !self.uid.is_empty() {
             struct_ser.serialize_field("uid", &self.uid)?;
@@ -9774,6 +12272,9 @@ impl serde::Serialize for Workload {
         if !self.canonical_revision.is_empty() {
             struct_ser.serialize_field("canonical_revision", &self.canonical_revision)?;
         }
+        if !self.node.is_empty() {
+            struct_ser.serialize_field("node", &self.node)?;
+        }
         struct_ser.end()
     }
 }
@@ -9799,6 +12300,7 @@ impl<'de> serde::Deserialize<'de> for Workload {
             "canonicalName",
             "canonical_revision",
             "canonicalRevision",
+            "node",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -9816,6 +12318,7 @@ impl<'de> serde::Deserialize<'de> for Workload {
             Backs,
             CanonicalName,
             CanonicalRevision,
+            Node,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -9850,6 +12353,7 @@ impl<'de> serde::Deserialize<'de> for Workload {
                             "backs" => Ok(GeneratedField::Backs),
                             "canonicalName" | "canonical_name" => Ok(GeneratedField::CanonicalName),
                             "canonicalRevision" | "canonical_revision" => Ok(GeneratedField::CanonicalRevision),
+                            "node" => Ok(GeneratedField::Node),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -9882,6 +12386,7 @@ impl<'de> serde::Deserialize<'de> for Workload {
                 let mut backs__ = None;
                 let mut canonical_name__ = None;
                 let mut canonical_revision__ = None;
+                let mut node__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Uid => {
@@ -9966,6 +12471,12 @@ impl<'de> serde::Deserialize<'de> for Workload {
                             }
                             canonical_revision__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Node => {
+                            if node__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("node"));
+                            }
+                            node__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(Workload {
@@ -9982,6 +12493,7 @@ impl<'de> serde::Deserialize<'de> for Workload {
                     backs: backs__.unwrap_or_default(),
                     canonical_name: canonical_name__.unwrap_or_default(),
                     canonical_revision: canonical_revision__.unwrap_or_default(),
+                    node: node__.unwrap_or_default(),
                 })
             }
         }

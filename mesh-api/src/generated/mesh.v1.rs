@@ -383,7 +383,7 @@ pub struct TcpRoute {
     pub origin: ::core::option::Option<Origin>,
 }
 /// How a client treats a destination (Istio: TrafficPolicy).
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TrafficPolicy {
     /// How endpoints are chosen.
     #[prost(enumeration = "LoadBalancer", tag = "1")]
@@ -397,6 +397,268 @@ pub struct TrafficPolicy {
     /// Place of the policy in the configuration; absent for the defaults.
     #[prost(message, optional, tag = "4")]
     pub origin: ::core::option::Option<Origin>,
+    /// Limits and lifetimes of connections and requests; absent for none.
+    #[prost(message, optional, tag = "5")]
+    pub connection_pool: ::core::option::Option<ConnectionPool>,
+    /// Ejection of endpoints that fail; absent for the proxy's own rules.
+    #[prost(message, optional, tag = "6")]
+    pub outlier_detection: ::core::option::Option<OutlierDetection>,
+    /// Requests with one key go to one endpoint; absent without affinity.
+    #[prost(message, optional, tag = "7")]
+    pub consistent_hash: ::core::option::Option<ConsistentHash>,
+    /// New endpoints get their share little by little; absent for at once.
+    #[prost(message, optional, tag = "8")]
+    pub warmup: ::core::option::Option<Warmup>,
+    /// Which localities are preferred; absent treats all alike.
+    #[prost(message, optional, tag = "9")]
+    pub locality: ::core::option::Option<LocalityBalancing>,
+    /// How many retries may be under way; absent for the proxy's own rule.
+    #[prost(message, optional, tag = "10")]
+    pub retry_budget: ::core::option::Option<RetryBudget>,
+    /// Header that is sent ahead of each connection; unspecified for none.
+    #[prost(enumeration = "ProxyProtocol", tag = "11")]
+    pub proxy_protocol: i32,
+    /// Connections of opaque bytes go through this tunnel; absent for none.
+    #[prost(message, optional, tag = "12")]
+    pub tunnel: ::core::option::Option<Tunnel>,
+}
+/// A tunnel through the destination, which is an HTTP proxy (RFC 9110 section 9.3.6).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Tunnel {
+    /// Host at its end.
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    /// Port at its end.
+    #[prost(uint32, tag = "2")]
+    pub port: u32,
+}
+/// Limits hold for all connections and requests of one proxy to one port of a subset (Istio:
+/// ConnectionPoolSettings). Numbers that are 0 are no limit, times that are 0 the proxy's own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConnectionPool {
+    /// Open connections.
+    #[prost(uint32, tag = "1")]
+    pub max_connections: u32,
+    /// Requests that wait for a connection.
+    #[prost(uint32, tag = "2")]
+    pub max_pending_requests: u32,
+    /// Requests under way, whatever the version of HTTP.
+    #[prost(uint32, tag = "3")]
+    pub max_requests: u32,
+    /// Retries under way.
+    #[prost(uint32, tag = "4")]
+    pub max_retries: u32,
+    /// Requests that one connection carries in its life.
+    #[prost(uint32, tag = "5")]
+    pub max_requests_per_connection: u32,
+    /// Streams at a time on one HTTP/2 connection.
+    #[prost(uint32, tag = "6")]
+    pub max_concurrent_streams: u32,
+    /// Age at which a connection is closed, in milliseconds.
+    #[prost(uint64, tag = "7")]
+    pub max_connection_duration_ms: u64,
+    /// Silence after which a connection of opaque bytes is closed, in milliseconds.
+    #[prost(uint64, tag = "8")]
+    pub tcp_idle_timeout_ms: u64,
+    /// Connections of opaque bytes are never closed for silence.
+    #[prost(bool, tag = "9")]
+    pub tcp_idle_forever: bool,
+    /// Time without requests after which an HTTP connection is closed, in milliseconds.
+    #[prost(uint64, tag = "10")]
+    pub http_idle_timeout_ms: u64,
+    /// Probes of silent TCP connections; absent for the proxy's own.
+    #[prost(message, optional, tag = "11")]
+    pub tcp_keepalive: ::core::option::Option<TcpKeepalive>,
+    /// Pings of HTTP/2 connections; absent for the proxy's own.
+    #[prost(message, optional, tag = "12")]
+    pub http2_keepalive: ::core::option::Option<Http2Keepalive>,
+    /// Servers of plain HTTP are spoken to in HTTP/2 (Istio: h2UpgradePolicy UPGRADE).
+    #[prost(bool, tag = "13")]
+    pub upgrade_to_http2: bool,
+    /// Servers are spoken to in the client's version of HTTP, whatever the port declares.
+    #[prost(bool, tag = "14")]
+    pub use_client_protocol: bool,
+}
+/// Probes of silent TCP connections. What is 0 is the operating system's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TcpKeepalive {
+    /// Probes without an answer until the connection is given up.
+    #[prost(uint32, tag = "1")]
+    pub probes: u32,
+    /// Silence before the first probe, in seconds.
+    #[prost(uint32, tag = "2")]
+    pub time_seconds: u32,
+    /// Time between probes, in seconds.
+    #[prost(uint32, tag = "3")]
+    pub interval_seconds: u32,
+}
+/// Pings of HTTP/2 connections.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Http2Keepalive {
+    /// Time between pings, in milliseconds; 0 is never.
+    #[prost(uint64, tag = "1")]
+    pub interval_ms: u64,
+    /// Time for the answer, in milliseconds.
+    #[prost(uint64, tag = "2")]
+    pub timeout_ms: u64,
+}
+/// Ejection of endpoints that fail (Istio: OutlierDetection), fully resolved. Counts that are 0
+/// are off.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OutlierDetection {
+    /// Errors 5xx in a row; failures to connect and timeouts are such, unless split off.
+    #[prost(uint32, tag = "1")]
+    pub consecutive_5xx: u32,
+    /// Errors 502, 503 and 504 in a row, and the same failures.
+    #[prost(uint32, tag = "2")]
+    pub consecutive_gateway: u32,
+    /// Failures to connect and timeouts in a row, if they are split off.
+    #[prost(uint32, tag = "3")]
+    pub consecutive_local: u32,
+    /// Failures to connect and timeouts count by themselves.
+    #[prost(bool, tag = "4")]
+    pub split_local: bool,
+    /// How often ejected endpoints are looked at, in milliseconds.
+    #[prost(uint64, tag = "5")]
+    pub interval_ms: u64,
+    /// Time out of the choice, times the number of ejections, in milliseconds.
+    #[prost(uint64, tag = "6")]
+    pub base_ejection_ms: u64,
+    /// Nobody is ejected while at least this share of the endpoints is, in percent.
+    #[prost(uint32, tag = "7")]
+    pub max_ejection_percent: u32,
+    /// Ejection is void while less than this share of the endpoints is healthy, in percent.
+    #[prost(uint32, tag = "8")]
+    pub min_health_percent: u32,
+}
+/// Affinity (Istio: ConsistentHashLB).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConsistentHash {
+    /// Size of the Maglev table, a prime number; 0 takes a ring.
+    #[prost(uint32, tag = "5")]
+    pub maglev_table_size: u32,
+    /// Least number of points on the ring.
+    #[prost(uint64, tag = "6")]
+    pub minimum_ring_size: u64,
+    /// What is hashed.
+    #[prost(oneof = "consistent_hash::Key", tags = "1, 2, 3, 4")]
+    pub key: ::core::option::Option<consistent_hash::Key>,
+}
+/// Nested message and enum types in `ConsistentHash`.
+pub mod consistent_hash {
+    /// What is hashed.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Key {
+        /// Value of a header field, name in lower case.
+        #[prost(string, tag = "1")]
+        Header(::prost::alloc::string::String),
+        /// Value of a cookie.
+        #[prost(message, tag = "2")]
+        Cookie(super::HashCookie),
+        /// Address of the client.
+        #[prost(bool, tag = "3")]
+        SourceIp(bool),
+        /// Value of a query parameter.
+        #[prost(string, tag = "4")]
+        Query(::prost::alloc::string::String),
+    }
+}
+/// A cookie that keeps a client with its endpoint.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HashCookie {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Path for which it is set; empty for none.
+    #[prost(string, tag = "2")]
+    pub path: ::prost::alloc::string::String,
+    /// Clients without the cookie get one.
+    #[prost(bool, tag = "3")]
+    pub generate: bool,
+    /// Life of a cookie that is set, in seconds; 0 is the session's.
+    #[prost(uint64, tag = "4")]
+    pub ttl_seconds: u64,
+    /// Further attributes of a cookie that is set.
+    #[prost(message, repeated, tag = "5")]
+    pub attributes: ::prost::alloc::vec::Vec<CookieAttribute>,
+}
+/// An attribute of a cookie.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CookieAttribute {
+    /// Its name, `Secure`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Its value; may be empty.
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
+/// Slow start of endpoints that are new (Istio: WarmupConfiguration).
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Warmup {
+    /// How long, in milliseconds.
+    #[prost(uint64, tag = "1")]
+    pub duration_ms: u64,
+    /// Share at the start, in percent.
+    #[prost(double, tag = "2")]
+    pub minimum_percent: f64,
+    /// 1 grows steadily; more grows faster at first.
+    #[prost(double, tag = "3")]
+    pub aggression: f64,
+}
+/// Which localities are preferred (Istio: LocalityLoadBalancerSetting), if the client's is known.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LocalityBalancing {
+    /// Shares of localities; the first that fits the client's locality counts. Without any,
+    /// endpoints have priorities by nearness.
+    #[prost(message, repeated, tag = "1")]
+    pub distribute: ::prost::alloc::vec::Vec<LocalityShares>,
+    /// Which region takes over from which.
+    #[prost(message, repeated, tag = "2")]
+    pub failover: ::prost::alloc::vec::Vec<RegionFailover>,
+    /// Labels (`name`, or `name=value`) that make an endpoint near: the more of them are the
+    /// client's own, counted from the first one, the nearer. Empty compares localities.
+    #[prost(string, repeated, tag = "3")]
+    pub failover_priority: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Where the traffic of clients in one locality goes.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LocalityShares {
+    /// Locality of the client: `region/zone/subzone`, or `*` for the rest of it.
+    #[prost(string, tag = "1")]
+    pub from: ::prost::alloc::string::String,
+    /// Shares; endpoints elsewhere get nothing.
+    #[prost(message, repeated, tag = "2")]
+    pub to: ::prost::alloc::vec::Vec<LocalityShare>,
+}
+/// A locality's share of the traffic.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LocalityShare {
+    /// Locality of endpoints, as in `from`.
+    #[prost(string, tag = "1")]
+    pub locality: ::prost::alloc::string::String,
+    /// Percent.
+    #[prost(uint32, tag = "2")]
+    pub percent: u32,
+}
+/// A region that takes over from another.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegionFailover {
+    /// Region of the client.
+    #[prost(string, tag = "1")]
+    pub from: ::prost::alloc::string::String,
+    /// Region of endpoints that are preferred to those of other regions.
+    #[prost(string, tag = "2")]
+    pub to: ::prost::alloc::string::String,
+}
+/// How many retries may be under way at a time (Istio: RetryBudget).
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct RetryBudget {
+    /// Share of the requests under way, in percent.
+    #[prost(double, tag = "1")]
+    pub percent: f64,
+    /// Always allowed, however few requests there are.
+    #[prost(uint32, tag = "2")]
+    pub min_retry_concurrency: u32,
 }
 /// How a client secures a connection (Istio: ClientTLSSettings).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -521,6 +783,39 @@ pub struct AuthorizationCondition {
     /// None of these.
     #[prost(string, repeated, tag = "4")]
     pub not_values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A version of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ProxyProtocol {
+    /// None.
+    Unspecified = 0,
+    /// Version 1, a line of text.
+    V1 = 1,
+    /// Version 2, binary.
+    V2 = 2,
+}
+impl ProxyProtocol {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PROXY_PROTOCOL_UNSPECIFIED",
+            Self::V1 => "PROXY_PROTOCOL_V1",
+            Self::V2 => "PROXY_PROTOCOL_V2",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PROXY_PROTOCOL_UNSPECIFIED" => Some(Self::Unspecified),
+            "PROXY_PROTOCOL_V1" => Some(Self::V1),
+            "PROXY_PROTOCOL_V2" => Some(Self::V2),
+            _ => None,
+        }
+    }
 }
 /// How endpoints are chosen (Istio: LoadBalancerSettings.simple).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -823,7 +1118,7 @@ pub struct Subset {
     pub origin: ::core::option::Option<Origin>,
 }
 /// The policy of clients toward one port of a subset.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PortPolicy {
     /// Service port.
     #[prost(uint32, tag = "1")]
@@ -877,6 +1172,28 @@ pub struct Workload {
     /// Istio's canonical revision, for metrics.
     #[prost(string, tag = "13")]
     pub canonical_revision: ::prost::alloc::string::String,
+    /// Name of its node; empty if it has none.
+    #[prost(string, tag = "14")]
+    pub node: ::prost::alloc::string::String,
+}
+/// Where a proxy is, for choosing near endpoints.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Place {
+    /// `region/zone/subzone`; empty if it is not known.
+    #[prost(string, tag = "1")]
+    pub locality: ::prost::alloc::string::String,
+    /// Name of its node; may be empty.
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+    /// Labels of its workload.
+    #[prost(btree_map = "string, string", tag = "3")]
+    pub labels: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Name of its cluster.
+    #[prost(string, tag = "4")]
+    pub cluster: ::prost::alloc::string::String,
 }
 /// A workload's part in one service.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -971,6 +1288,9 @@ pub struct Inbound {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// Where it is.
+    #[prost(message, optional, tag = "8")]
+    pub place: ::core::option::Option<Place>,
 }
 /// One port that a workload serves.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1006,6 +1326,9 @@ pub struct Gateway {
     /// Authorization policies that select the gateway.
     #[prost(message, repeated, tag = "3")]
     pub policies: ::prost::alloc::vec::Vec<AuthorizationPolicy>,
+    /// Where it is.
+    #[prost(message, optional, tag = "4")]
+    pub place: ::core::option::Option<Place>,
 }
 /// One port of a gateway.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1238,6 +1561,11 @@ pub enum Resolution {
     Dns = 2,
     /// The address that the client was going to.
     None = 3,
+    /// The one workload that names the service; each connection looks its name up, the addresses
+    /// are used in turn.
+    DnsRoundRobin = 4,
+    /// The name that the client asks for, looked up by the proxy.
+    DynamicDns = 5,
 }
 impl Resolution {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1250,6 +1578,8 @@ impl Resolution {
             Self::Static => "RESOLUTION_STATIC",
             Self::Dns => "RESOLUTION_DNS",
             Self::None => "RESOLUTION_NONE",
+            Self::DnsRoundRobin => "RESOLUTION_DNS_ROUND_ROBIN",
+            Self::DynamicDns => "RESOLUTION_DYNAMIC_DNS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1259,6 +1589,8 @@ impl Resolution {
             "RESOLUTION_STATIC" => Some(Self::Static),
             "RESOLUTION_DNS" => Some(Self::Dns),
             "RESOLUTION_NONE" => Some(Self::None),
+            "RESOLUTION_DNS_ROUND_ROBIN" => Some(Self::DnsRoundRobin),
+            "RESOLUTION_DYNAMIC_DNS" => Some(Self::DynamicDns),
             _ => None,
         }
     }

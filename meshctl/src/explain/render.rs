@@ -215,8 +215,17 @@ fn write_destination(
         to.connect_timeout_ms,
         place(to.policy_origin.as_ref())
     )?;
+    for line in &to.traffic {
+        write!(f, "\n                   {line}")?;
+    }
     for endpoint in &to.endpoints {
-        let health = if endpoint.healthy { "" } else { ", unhealthy" };
+        let mut health = String::new();
+        if !endpoint.healthy {
+            health.push_str(", unhealthy");
+        }
+        if endpoint.priority > 0 {
+            health.push_str(", takes over from nearer ones");
+        }
         let tls = match (endpoint.tls.as_str(), &endpoint.identity) {
             ("mesh", Some(identity)) => format!("mutual TLS with {identity}"),
             ("mesh", None) => "mutual TLS".to_owned(),

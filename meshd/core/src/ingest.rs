@@ -1,6 +1,7 @@
 //! Text to objects: strict, with the place of everything.
 
 mod authorization_policy;
+mod connection_pool;
 mod destination_rule;
 mod endpoint_slice;
 mod gateway;
@@ -8,6 +9,7 @@ mod http_action;
 mod http_match;
 mod ingress;
 mod l4_route;
+mod load_balancer;
 mod metadata;
 mod node;
 mod object;
@@ -17,6 +19,7 @@ mod secret;
 mod service;
 mod service_account;
 mod service_entry;
+mod sidecar;
 mod virtual_service;
 mod workload_entry;
 
@@ -72,11 +75,6 @@ const NOT_YET: &[(&str, Severity, &str)] = &[
         "RequestAuthentication",
         Severity::Error,
         "tokens are not validated; nothing may rely on it",
-    ),
-    (
-        "Sidecar",
-        Severity::Error,
-        "scopes are not narrowed; use exportTo and AuthorizationPolicy",
     ),
     (
         "Telemetry",
@@ -313,6 +311,7 @@ fn read_kind(
         Kind::WorkloadEntry => {
             Object::WorkloadEntry(Arc::new(workload_entry::read(meta, &mut spec, r)?))
         }
+        Kind::Sidecar => Object::Sidecar(Arc::new(sidecar::read(meta, &mut spec, r))),
         Kind::PeerAuthentication => {
             Object::PeerAuthentication(Arc::new(peer_authentication::read(meta, &mut spec, r)))
         }

@@ -7,6 +7,7 @@ mod ingress;
 mod policy;
 mod route;
 mod service;
+mod sidecar;
 mod workload;
 
 use std::collections::BTreeSet;
@@ -24,15 +25,18 @@ pub(crate) use ingress::{
     Backend, BackendPort, Ingress, IngressClass, IngressPath, IngressRule, IngressTls, PathMatch,
 };
 pub(crate) use policy::{
-    AuthorizationPolicy, ClientPolicy, DestinationRule, PeerAuthentication, PolicyParts, SubsetSpec,
+    AuthorizationPolicy, Balancing, ClientPolicy, DestinationRule, LocalitySetting,
+    PeerAuthentication, PolicyParts, PoolPolicy, SubsetSpec,
 };
 pub(crate) use route::{
-    ClientFilter, ForwardRule, HttpAction, HttpCase, HttpRule, L4Case, L4Rule, Retries, Target,
-    VirtualService,
+    ClientFilter, Delegation, ForwardRule, HttpAction, HttpCase, HttpRule, Inherited, L4Case,
+    L4Rule, Retries, Target, VirtualService,
 };
 pub(crate) use service::{
-    Endpoint, EntryPort, KubernetesPort, KubernetesService, ServiceEntry, TargetPort, WorkloadEntry,
+    Endpoint, EntryPort, KubernetesPort, KubernetesService, Near, ServiceEntry, TargetPort,
+    WorkloadEntry,
 };
+pub(crate) use sidecar::{Egress, EgressHost, EgressNamespace, SidecarObject};
 pub(crate) use workload::{EndpointSlice, KubernetesNode, Pod, SliceEndpoint, SlicePort, locality};
 
 /// Kinds that the mesh reads.
@@ -43,6 +47,7 @@ pub(crate) enum Kind {
     Gateway,
     ServiceEntry,
     WorkloadEntry,
+    Sidecar,
     PeerAuthentication,
     AuthorizationPolicy,
     Service,
@@ -81,6 +86,7 @@ pub(crate) enum Object {
     Gateway(Arc<GatewayObject>),
     ServiceEntry(Arc<ServiceEntry>),
     WorkloadEntry(Arc<WorkloadEntry>),
+    Sidecar(Arc<SidecarObject>),
     PeerAuthentication(Arc<PeerAuthentication>),
     AuthorizationPolicy(Arc<AuthorizationPolicy>),
     Service(Arc<KubernetesService>),
@@ -106,12 +112,13 @@ pub(crate) enum ExportTo {
 // === impl Kind ===
 
 impl Kind {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::VirtualService,
         Self::DestinationRule,
         Self::Gateway,
         Self::ServiceEntry,
         Self::WorkloadEntry,
+        Self::Sidecar,
         Self::PeerAuthentication,
         Self::AuthorizationPolicy,
         Self::Service,
@@ -132,6 +139,7 @@ impl Kind {
             Self::Gateway => "Gateway",
             Self::ServiceEntry => "ServiceEntry",
             Self::WorkloadEntry => "WorkloadEntry",
+            Self::Sidecar => "Sidecar",
             Self::PeerAuthentication => "PeerAuthentication",
             Self::AuthorizationPolicy => "AuthorizationPolicy",
             Self::Service => "Service",
@@ -223,6 +231,7 @@ impl Object {
             Self::Gateway(object) => &object.meta,
             Self::ServiceEntry(object) => &object.meta,
             Self::WorkloadEntry(object) => &object.meta,
+            Self::Sidecar(object) => &object.meta,
             Self::PeerAuthentication(object) => &object.meta,
             Self::AuthorizationPolicy(object) => &object.meta,
             Self::Service(object) => &object.meta,

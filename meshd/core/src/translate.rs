@@ -5,12 +5,14 @@ mod authorization;
 mod compiled;
 mod gateway;
 mod http;
+mod imports;
 mod inbound;
 mod l4;
 mod name;
 mod service;
 mod table;
 mod target;
+mod traffic;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,6 +25,7 @@ use mesh_api::{Hostname, ResourceName};
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use crate::model::SidecarObject;
 use crate::world::{EffectiveRule, Inner, ServiceId, ServiceRecord};
 use crate::yaml::Labels;
 use crate::{MeshSettings, Scope, World};
@@ -151,7 +154,8 @@ fn hosts_of_table(table: &RouteTable) -> BTreeSet<Hostname> {
     hosts
 }
 
-fn mesh(settings: &MeshSettings) -> Mesh {
+fn mesh(settings: &MeshSettings, sidecar: Option<&SidecarObject>) -> Mesh {
+    let outbound_policy = sidecar.and_then(|sidecar| sidecar.outbound_policy);
     Mesh {
         trust_domain: settings.trust_domain.as_str().to_owned(),
         trust_domain_aliases: settings
@@ -159,7 +163,7 @@ fn mesh(settings: &MeshSettings) -> Mesh {
             .iter()
             .map(|alias| alias.as_str().to_owned())
             .collect(),
-        outbound_policy: settings.outbound_policy.into(),
+        outbound_policy: outbound_policy.unwrap_or(settings.outbound_policy).into(),
         roots_der: settings.roots_der.clone(),
     }
 }
@@ -183,6 +187,8 @@ pub(crate) struct View<'w> {
     world: &'w Inner,
     scope: &'w Scope,
     labels: Arc<Labels>,
+    /// What narrows the view of a sidecar.
+    sidecar: Option<&'w SidecarObject>,
     /// Made before for clients that see the World as this one does.
     common: Arc<ForClients>,
     rules: RefCell<HashMap<ServiceId, Rc<EffectiveRule<'w>>>>,
@@ -193,11 +199,19 @@ pub(crate) struct View<'w> {
 impl<'w> View<'w> {
     fn new(world: &'w World, scope: &'w Scope) -> Self {
         let labels = scope.labels(world);
-        let common = world.inner().compiled.of(scope, &labels);
+        let inner = world.inner();
+        let client = (scope.workload().namespace(), &*labels);
+        let root = inner.settings.root_namespace.as_str();
+        let sidecar = match scope.kind() {
+            ProxyKind::Sidecar => inner.sidecars.of(client, root),
+            ProxyKind::Gateway | ProxyKind::Unspecified => None,
+        };
+        let common = inner.compiled.of(scope, &labels, sidecar);
         Self {
             world: world.inner(),
             scope,
             labels,
+            sidecar,
             common,
             rules: RefCell::default(),
         }

@@ -4,6 +4,7 @@ mod addresses;
 mod build;
 mod check;
 mod credentials;
+mod delegates;
 mod history;
 mod ingress;
 mod objects;
@@ -12,6 +13,7 @@ mod pods;
 mod rules;
 mod selection;
 mod services;
+mod sidecars;
 mod slices;
 mod view;
 
@@ -25,7 +27,7 @@ use mesh_api::v1::{BackingPort, Node, Origin, Problem, Resolution, Resource, Ser
 use mesh_api::{Hostname, SpiffeId, WorkloadName};
 
 use crate::model::{
-    AuthorizationPolicy, DestinationRule, ExportTo, GatewayObject, Pod, SecretObject,
+    AuthorizationPolicy, DestinationRule, ExportTo, GatewayObject, Near, Pod, SecretObject,
     VirtualService,
 };
 use crate::translate::Compiled;
@@ -39,6 +41,7 @@ pub(crate) use history::{Departures, History};
 pub(crate) use objects::Entries;
 pub(crate) use peer_auth::{Mtls, PeerAuthentications};
 pub(crate) use rules::EffectiveRule;
+pub(crate) use sidecars::Sidecars;
 
 /// Index of a service in [`Inner::services`].
 pub(crate) type ServiceId = usize;
@@ -85,6 +88,7 @@ pub(crate) struct Inner {
     /// By namespace and full host name or wildcard.
     pub(crate) destination_rules: HashMap<String, HashMap<Hostname, Vec<Arc<DestinationRule>>>>,
     pub(crate) peer_authentications: PeerAuthentications,
+    pub(crate) sidecars: Sidecars,
     /// Labels of declared namespaces.
     pub(crate) namespaces: BTreeMap<String, Labels>,
     /// By namespace.
@@ -106,6 +110,7 @@ pub(crate) struct ServiceRecord {
     pub(crate) resolution: Resolution,
     pub(crate) external: bool,
     pub(crate) export_to: ExportTo,
+    pub(crate) near: Near,
     pub(crate) subject_alt_names: Vec<String>,
     pub(crate) origin: Origin,
     pub(crate) backends: Vec<WorkloadId>,

@@ -93,6 +93,15 @@ static DEFINITIONS: &[Definition] = &[
         spec: places::workload_entry,
     },
     Definition {
+        group: NETWORKING,
+        kind: "Sidecar",
+        plural: "sidecars",
+        short: "",
+        columns: &[],
+        about: "What the proxies of some workloads may ask for",
+        spec: places::sidecar,
+    },
+    Definition {
         group: SECURITY,
         kind: "PeerAuthentication",
         plural: "peerauthentications",
@@ -186,6 +195,10 @@ impl Definition {
             _ => &["v1", "v1beta1"],
         };
         let versions: Vec<Value> = names.iter().map(|name| self.version(name)).collect();
+        let short: Vec<&str> = [self.short]
+            .into_iter()
+            .filter(|name| !name.is_empty())
+            .collect();
         json!({
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
@@ -201,7 +214,7 @@ impl Definition {
                     "listKind": format!("{}List", self.kind),
                     "plural": self.plural,
                     "singular": self.kind.to_lowercase(),
-                    "shortNames": [self.short],
+                    "shortNames": short,
                     "categories": ["istio-io", self.group.replace('.', "-")],
                 },
                 "versions": versions,

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_api::Hostname;
-use mesh_api::v1::{ClientTls, ClientTlsMode, LoadBalancer, Severity};
+use mesh_api::v1::{ClientTls, ClientTlsMode, ProxyProtocol, Severity, Tunnel};
 
-use super::metadata;
+use super::{connection_pool, load_balancer, metadata};
 use crate::model::{ClientPolicy, DestinationRule, ExportTo, Meta, PolicyParts, SubsetSpec};
 use crate::yaml::{Fields, Report};
 
@@ -120,120 +120,94 @@ fn policy(mut fields: Fields<'_>, r: &mut Report) -> ClientPolicy {
         }
         setting.close(r);
     }
-    fields.unsupported(
-        "tunnel",
-        Severity::Error,
-        "connections would go to the wrong place",
-        r,
-    );
-    fields.unsupported(
-        "proxyProtocol",
-        Severity::Error,
-        "the server would miss the header it waits for",
-        r,
-    );
-    fields.unsupported(
-        "retryBudget",
-        Severity::Warning,
-        "the mesh's retry budget of 20 % holds",
-        r,
-    );
+    let tunnel = fields.child("tunnel", r).and_then(|inner| tunnel(inner, r));
+    let proxy_protocol = fields.child("proxyProtocol", r).map(|mut inner| {
+        let version = inner.choice("version", VERSIONS, r);
+        inner.close(r);
+        version.map_or(ProxyProtocol::V1, |(version, _)| version)
+    });
+    let retry_budget = fields
+        .child("retryBudget", r)
+        .map(|inner| connection_pool::retry_budget(inner, r));
     fields.close(r);
-    ClientPolicy { parts, ports }
+    ClientPolicy {
+        parts,
+        ports,
+        retry_budget,
+        proxy_protocol,
+        tunnel,
+    }
+}
+
+const VERSIONS: &[(&str, ProxyProtocol)] = &[("V1", ProxyProtocol::V1), ("V2", ProxyProtocol::V2)];
+
+fn tunnel(mut fields: Fields<'_>, r: &mut Report) -> Option<Tunnel> {
+    let place = fields.place();
+    let protocol = fields.word("protocol", r);
+    match protocol
+        .as_ref()
+        .map(|word| (word.text.as_str(), word.place))
+    {
+        None | Some(("" | "CONNECT", _)) => {}
+        Some(("POST", at)) => r.push(
+            Severity::Error,
+            at,
+            "tunnel.protocol: `POST` is not supported; use CONNECT".to_owned(),
+            "unsupported",
+        ),
+        Some((_, at)) => r.error(at, "tunnel protocol must be \"CONNECT\" or \"POST\""),
+    }
+    let host = fields.word("targetHost", r);
+    let port = fields.port("targetPort", r);
+    fields.close(r);
+    let (Some(host), Some(port)) = (host, port) else {
+        r.error(place, "tunnel targetHost and targetPort are required");
+        return None;
+    };
+    match host.text.parse::<Hostname>() {
+        Ok(name) if !name.is_wildcard() => {}
+        _ => r.error(
+            host.place,
+            format!("tunnel targetHost: `{}` is no host", host.text),
+        ),
+    }
+    Some(Tunnel {
+        host: host.text,
+        port: port.into(),
+    })
 }
 
 fn parts(fields: &mut Fields<'_>, r: &mut Report) -> PolicyParts {
     let origin = r.at(fields.place());
     let load_balancer = fields
         .child("loadBalancer", r)
-        .and_then(|inner| balancer(inner, r));
-    let connect_timeout_ms = fields
+        .map(|inner| load_balancer::balancer(inner, r));
+    let connection_pool = fields
         .child("connectionPool", r)
-        .map(|inner| connection_pool(inner, r));
-    let outliers = "failing endpoints are ejected by the mesh's own rules";
-    fields.unsupported("outlierDetection", Severity::Warning, outliers, r);
+        .map(|inner| connection_pool::pool(inner, r));
+    let outlier_detection = fields
+        .child("outlierDetection", r)
+        .map(|inner| connection_pool::outliers(inner, r));
     let tls = fields.child("tls", r).and_then(|inner| tls(inner, r));
+    let fails_over = load_balancer
+        .as_ref()
+        .and_then(|balancing| balancing.locality.as_ref())
+        .is_some_and(|locality| locality.enabled && locality.fails_over());
+    if fails_over && outlier_detection.is_none() {
+        r.push(
+            Severity::Warning,
+            fields.place(),
+            "outlier detection policy must be provided for failover: without it localityLbSetting has no effect".to_owned(),
+            "IST0133",
+        );
+    }
     PolicyParts {
         load_balancer,
-        connect_timeout_ms,
+        connection_pool,
+        outlier_detection,
         tls,
         origin,
     }
-}
-
-fn balancer(mut fields: Fields<'_>, r: &mut Report) -> Option<LoadBalancer> {
-    const SIMPLE: &[(&str, LoadBalancer)] = &[
-        ("UNSPECIFIED", LoadBalancer::LeastRequest),
-        ("LEAST_REQUEST", LoadBalancer::LeastRequest),
-        ("LEAST_CONN", LoadBalancer::LeastRequest),
-        ("ROUND_ROBIN", LoadBalancer::RoundRobin),
-        ("RANDOM", LoadBalancer::Random),
-        ("PASSTHROUGH", LoadBalancer::Passthrough),
-    ];
-    let simple = fields.choice("simple", SIMPLE, r);
-    fields.unsupported(
-        "consistentHash",
-        Severity::Warning,
-        "requests are balanced without affinity",
-        r,
-    );
-    fields.unsupported(
-        "localityLbSetting",
-        Severity::Warning,
-        "endpoints of all localities are equal",
-        r,
-    );
-    for name in ["warmup", "warmupDurationSecs"] {
-        fields.unsupported(
-            name,
-            Severity::Warning,
-            "new endpoints get their share at once",
-            r,
-        );
-    }
-    fields.close(r);
-    simple.map(|(simple, _)| simple)
-}
-
-/// The connect timeout in milliseconds, 0 for the default.
-fn connection_pool(mut fields: Fields<'_>, r: &mut Report) -> u64 {
-    let mut timeout = 0;
-    if !fields.has("tcp") && !fields.has("http") {
-        r.error(
-            fields.place(),
-            "connection pool must have at least one field",
-        );
-    }
-    if let Some(mut tcp) = fields.child("tcp", r) {
-        timeout = tcp.positive_duration("connectTimeout", r).unwrap_or(0);
-        for name in [
-            "maxConnections",
-            "maxConnectionDuration",
-            "idleTimeout",
-            "tcpKeepalive",
-        ] {
-            tcp.unsupported(name, Severity::Warning, "the mesh's default holds", r);
-        }
-        tcp.close(r);
-    }
-    if let Some(mut http) = fields.child("http", r) {
-        for name in [
-            "http1MaxPendingRequests",
-            "http2MaxRequests",
-            "maxRequestsPerConnection",
-            "maxRetries",
-            "idleTimeout",
-            "h2UpgradePolicy",
-            "useClientProtocol",
-            "maxConcurrentStreams",
-            "http2KeepAlive",
-        ] {
-            http.unsupported(name, Severity::Warning, "the mesh's default holds", r);
-        }
-        http.close(r);
-    }
-    fields.close(r);
-    timeout
 }
 
 fn tls(mut fields: Fields<'_>, r: &mut Report) -> Option<ClientTls> {

@@ -10,7 +10,7 @@ use mesh_api::v1::{DirectResponse, HeaderEdits, Redirect, Retry, Severity};
 pub(super) use edits::{cors, headers, rewrite};
 pub(super) use effects::{fault, per_million};
 
-use crate::model::{ForwardRule, HttpAction, HttpCase, Retries, Target};
+use crate::model::{Delegation, ForwardRule, HttpAction, HttpCase, Inherited, Retries, Target};
 use crate::translate::DEFAULT_RETRY_ON;
 use crate::yaml::{Fields, Place, Report};
 
@@ -22,6 +22,9 @@ pub(super) fn read(
 ) -> Option<HttpAction> {
     let place = rule.place();
     let targets = targets(rule, "route", true, r);
+    let delegate = rule
+        .child("delegate", r)
+        .and_then(|fields| delegate(fields, r));
     let redirect = rule
         .child("redirect", r)
         .and_then(|fields| redirect(fields, cases, r));
@@ -29,7 +32,7 @@ pub(super) fn read(
         .child("directResponse", r)
         .and_then(|fields| direct_response(fields, r));
     let rewrite = rule.child("rewrite", r).map(|fields| rewrite(fields, r));
-    let timeout_ms = rule.duration("timeout", r).map_or(0, |(ms, _)| ms);
+    let timeout_ms = rule.duration("timeout", r).map(|(ms, _)| ms);
     let retries = rule
         .child("retries", r)
         .map_or(Retries::Default, |fields| retries(fields, r));
@@ -49,8 +52,23 @@ pub(super) fn read(
         ("fault", "directResponse"),
         ("rewrite", "directResponse"),
         ("mirror", "mirrors"),
+        ("delegate", "route"),
+        ("delegate", "redirect"),
+        ("delegate", "directResponse"),
     ] {
         conflict(a, b);
+    }
+    if let Some((name, namespace)) = delegate {
+        return Some(HttpAction::Delegate(Box::new(Delegation {
+            name,
+            namespace,
+            inherited: Inherited {
+                rewrite,
+                timeout_ms,
+                retries,
+                mirrors,
+            },
+        })));
     }
     if let Some(redirect) = redirect {
         return Some(HttpAction::Redirect(redirect));
@@ -75,6 +93,18 @@ pub(super) fn read(
         retries,
         mirrors,
     })))
+}
+
+fn delegate(mut fields: Fields<'_>, r: &mut Report) -> Option<(String, String)> {
+    let place = fields.place();
+    let name = fields.text("name", r);
+    let namespace = fields.text("namespace", r);
+    fields.close(r);
+    if name.is_empty() {
+        r.error(place, "delegate virtual service name is required");
+        return None;
+    }
+    Some((name, namespace))
 }
 
 /// The Host can be set in one place only (Istio: validateAuthorityRewrite).

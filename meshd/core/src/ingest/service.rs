@@ -3,13 +3,16 @@
 use mesh_api::v1::{Protocol, Severity};
 
 use super::metadata;
-use crate::model::{KubernetesPort, KubernetesService, Meta, TargetPort};
-use crate::yaml::{Fields, Labels, Report, Value, Word};
+use crate::model::{KubernetesPort, KubernetesService, Meta, Near, TargetPort};
+use crate::yaml::{Fields, Labels, Place, Report, Value, Word};
 
 /// Annotation of services that a tool made up; one that somebody wrote goes before it.
 const DERIVED: &str = "mesh.dev/derived";
 /// Istio's visibility of a Service, comma-separated.
 const EXPORT_TO: &str = "networking.istio.io/exportTo";
+
+/// Which endpoints are preferred; before the field of that name.
+const TRAFFIC_DISTRIBUTION: &str = "networking.istio.io/traffic-distribution";
 
 pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> KubernetesService {
     let selector = spec
@@ -37,8 +40,9 @@ pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Kuberne
         "loadBalancerSourceRanges",
         "publishNotReadyAddresses",
         "sessionAffinityConfig",
-        "trafficDistribution",
     ]);
+    let distribution = spec.word("trafficDistribution", r);
+    let near = near(&meta.annotations, distribution, spec.place(), r);
     if let Some(affinity) = spec.word("sessionAffinity", r)
         && affinity.text != "None"
     {
@@ -86,6 +90,7 @@ pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Kuberne
         headless,
         external_name,
         export_to,
+        near,
         derived,
     }
 }
@@ -108,6 +113,44 @@ fn export_to(
         })
         .unwrap_or_default();
     metadata::export_to(&words, namespace, true, r)
+}
+
+/// Which endpoints are preferred: what the annotation says, or else the field (Istio:
+/// GetTrafficDistribution).
+pub(super) fn near(
+    annotations: &Labels,
+    field: Option<Word>,
+    place: Place,
+    r: &mut Report,
+) -> Near {
+    const NETWORK: &str = "topology.istio.io/network";
+    const REGION: &str = "topology.kubernetes.io/region";
+    const ZONE: &str = "topology.kubernetes.io/zone";
+    const SUBZONE: &str = "topology.istio.io/subzone";
+    const NODE: &str = "kubernetes.io/hostname";
+    let word = annotations
+        .get(TRAFFIC_DISTRIBUTION)
+        .map(|text| Word {
+            text: text.clone(),
+            place,
+        })
+        .or(field);
+    let Some(word) = word else {
+        return &[];
+    };
+    match word.text.to_ascii_lowercase().as_str() {
+        "preferclose" | "prefersamezone" => &[NETWORK, REGION, ZONE],
+        "prefersamenode" => &[NETWORK, REGION, ZONE, SUBZONE, NODE],
+        "any" | "" => &[],
+        _ => {
+            let message = format!(
+                "trafficDistribution: `{}` is none of PreferClose, PreferSameZone, PreferSameNode, Any; endpoints of all localities are equal",
+                word.text
+            );
+            r.push(Severity::Warning, word.place, message, "IST0133");
+            &[]
+        }
+    }
 }
 
 /// UDP ports are left out: the mesh carries TCP.

@@ -1,9 +1,9 @@
 //! ServiceEntry (Istio: networking/v1alpha3/service_entry.proto).
 
 use mesh_api::Hostname;
-use mesh_api::v1::{Protocol, Resolution, Severity};
+use mesh_api::v1::{Protocol, Resolution};
 
-use super::service::named_protocol;
+use super::service::{named_protocol, near};
 use super::{metadata, workload_entry};
 use crate::model::{Endpoint, EntryPort, Meta, ServiceEntry};
 use crate::yaml::{Fields, Labels, Report, Word};
@@ -58,22 +58,24 @@ pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Option<
         );
     }
     if found == Found::Dynamic {
-        r.push(
-            Severity::Error,
-            resolution_place,
-            "spec.resolution: `DYNAMIC_DNS` is not supported yet".to_owned(),
-            "unsupported",
+        check_dynamic(
+            &hosts,
+            (&addresses, &endpoints, selector.is_some()),
+            &ports,
+            (resolution_place, r),
         );
-        return None;
     }
     check_addresses(&addresses, found, r);
     check_endpoints(&endpoints, &ports, found, r);
     check_hosts(&hosts, &endpoints, &ports, (found, selector.is_some()), r);
     let resolution = match found {
-        Found::None | Found::Dynamic => Resolution::None,
+        Found::None => Resolution::None,
+        Found::Dynamic => Resolution::DynamicDns,
         Found::Static => Resolution::Static,
-        Found::Dns | Found::RoundRobin => Resolution::Dns,
+        Found::Dns => Resolution::Dns,
+        Found::RoundRobin => Resolution::DnsRoundRobin,
     };
+    let near = near(&meta.annotations, None, place, r);
     let fixed_addresses = meta
         .labels
         .get(ALLOCATE)
@@ -89,6 +91,7 @@ pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Option<
         selector,
         export_to,
         subject_alt_names,
+        near,
         fixed_addresses,
     })
 }
@@ -202,6 +205,45 @@ fn check_addresses(addresses: &[Word], found: Found, r: &mut Report) {
                 "CIDR addresses are allowed only for NONE/STATIC resolution types",
             );
         }
+    }
+}
+
+/// Which server a client means it says itself: by its Host or server name.
+fn check_dynamic(
+    hosts: &[Word],
+    (addresses, endpoints, selected): (&[Word], &[Endpoint], bool),
+    ports: &[EntryPort],
+    (place, r): (crate::yaml::Place, &mut Report),
+) {
+    for host in hosts.iter().filter(|host| !host.text.starts_with("*.")) {
+        r.error(
+            host.place,
+            format!(
+                "DYNAMIC_DNS mode takes wildcard hosts only, found {}",
+                host.text
+            ),
+        );
+    }
+    if !addresses.is_empty() || !endpoints.is_empty() || selected {
+        r.error(
+            place,
+            "DYNAMIC_DNS mode cannot set addresses, endpoints or workloadSelector",
+        );
+    }
+    let named = [
+        Protocol::Http,
+        Protocol::Http2,
+        Protocol::Grpc,
+        Protocol::Tls,
+    ];
+    for port in ports.iter().filter(|port| !named.contains(&port.protocol)) {
+        r.error(
+            place,
+            format!(
+                "DYNAMIC_DNS mode takes HTTP, HTTP2, GRPC and TLS ports only, found {}",
+                port.name
+            ),
+        );
     }
 }
 

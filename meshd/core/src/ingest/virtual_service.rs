@@ -3,10 +3,9 @@
 mod overlap;
 
 use mesh_api::Hostname;
-use mesh_api::v1::Severity;
 
 use super::{http_action, http_match, l4_route, metadata};
-use crate::model::{HttpRule, Meta, VirtualService};
+use crate::model::{HttpAction, HttpRule, Meta, VirtualService};
 use crate::yaml::{Fields, Report, Word};
 
 /// Istio's reserved name for all sidecars.
@@ -14,26 +13,33 @@ pub(crate) const MESH: &str = "mesh";
 
 pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> VirtualService {
     let place = spec.place();
+    let is_delegate = !spec.has("hosts");
     let gateways = gateways(&spec.words("gateways", r), meta.namespace(), r);
-    let gateways = if gateways.is_empty() {
+    if is_delegate && !gateways.is_empty() {
+        r.error(
+            place,
+            "delegate virtual service must have no gateways and no hosts",
+        );
+    }
+    let gateways = if is_delegate {
+        Vec::new()
+    } else if gateways.is_empty() {
         vec![MESH.to_owned()]
     } else {
         gateways
     };
     let hosts = hosts(&spec.words("hosts", r), &gateways, r);
     let export_to = metadata::export_to(&spec.words("exportTo", r), meta.namespace(), false, r);
-    if hosts.is_empty() && !r.failed() {
-        r.push(
-            Severity::Error,
-            place,
-            "spec.hosts is required: a VirtualService without hosts is a delegate, which is not supported yet".to_owned(),
-            "unsupported",
-        );
+    if hosts.is_empty() && !is_delegate && !r.failed() {
+        r.error(place, "virtual service must have at least one host");
     }
     let mut http = Vec::new();
     for mut rule in spec.children("http", r) {
         http.extend(http_rule(&mut rule, meta.namespace(), r));
         rule.close(r);
+    }
+    if is_delegate {
+        check_delegate(&http, spec, r);
     }
     let tls = l4_route::read_all(spec, "tls", (&hosts, meta.namespace()), r);
     let tcp = l4_route::read_all(spec, "tcp", (&hosts, meta.namespace()), r);
@@ -57,6 +63,25 @@ pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Virtual
     }
 }
 
+/// A delegate has routes of HTTP only, and delegates nothing on (Istio: one level).
+fn check_delegate(http: &[HttpRule], spec: &Fields<'_>, r: &mut Report) {
+    if spec.has("tls") || spec.has("tcp") {
+        r.error(
+            spec.place(),
+            "delegate virtual service must not have tls or tcp routes",
+        );
+    }
+    if http
+        .iter()
+        .any(|rule| matches!(rule.action, HttpAction::Delegate(_)))
+    {
+        r.error(
+            spec.place(),
+            "delegate virtual service must not delegate on",
+        );
+    }
+}
+
 fn http_rule(rule: &mut Fields<'_>, namespace: &str, r: &mut Report) -> Option<HttpRule> {
     let origin = r.at(rule.place());
     let name = rule.text("name", r);
@@ -65,12 +90,6 @@ fn http_rule(rule: &mut Fields<'_>, namespace: &str, r: &mut Report) -> Option<H
         cases.push(http_match::read(&mut case, namespace, r));
         case.close(r);
     }
-    rule.unsupported(
-        "delegate",
-        Severity::Error,
-        "write the routes into this VirtualService",
-        r,
-    );
     // Upgrades are always possible.
     rule.ignore(&["websocketUpgrade"]);
     let fault = rule

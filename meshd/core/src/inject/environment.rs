@@ -76,6 +76,9 @@ fn listeners(kind: Kind, options: &Options) -> Vec<Value> {
         all.push(text("MESH_OUTBOUND", "0.0.0.0:15001"));
         all.push(text("MESH_INBOUND_TRANSPARENT", "0.0.0.0:15006"));
     }
+    if kind == Kind::Gateway && options.config.gateway_proxy_protocol {
+        all.push(text("MESH_GATEWAY_PROXY_PROTOCOL", "true"));
+    }
     all.push(text("MESH_ADMIN", "127.0.0.1:15000"));
     all.push(text("MESH_METRICS", "0.0.0.0:15090"));
     if options.config.status_port != 0 {

@@ -7,7 +7,7 @@ use super::values;
 use crate::yaml::nearest;
 
 /// Fields of Istio's `ProxyConfig` that are known and do nothing here.
-const NO_EFFECT: [&str; 30] = [
+const NO_EFFECT: [&str; 29] = [
     "availabilityZone",
     "binaryPath",
     "caCertificatesPem",
@@ -23,7 +23,6 @@ const NO_EFFECT: [&str; 30] = [
     "extraStatTags",
     "fileFlushInterval",
     "fileFlushMinSizeKb",
-    "gatewayTopology",
     "meshId",
     "parentShutdownDuration",
     "privateKeyProvider",
@@ -40,8 +39,9 @@ const NO_EFFECT: [&str; 30] = [
     "zipkinAddress",
 ];
 /// The fields that do something, and `image`, whose variants there are none of.
-const SUPPORTED: [&str; 7] = [
+const SUPPORTED: [&str; 8] = [
     "concurrency",
+    "gatewayTopology",
     "holdApplicationUntilProxyStarts",
     "image",
     "interceptionMode",
@@ -56,6 +56,9 @@ pub(super) struct ProxyConfig {
     pub(super) concurrency: Option<u32>,
     /// Milliseconds.
     pub(super) drain: u64,
+    /// `gatewayTopology.proxyProtocol`: a balancer in front of the gateway says who its clients
+    /// are.
+    pub(super) gateway_proxy_protocol: bool,
     pub(super) hold_application: bool,
     pub(super) interception: InterceptionMode,
     pub(super) status_port: u16,
@@ -80,6 +83,7 @@ impl ProxyConfig {
             concurrency: settings.concurrency,
             drain: values::duration(&settings.termination_drain_duration)
                 .map_err(|error| format!("terminationDrainDuration: {error}"))?,
+            gateway_proxy_protocol: false,
             hold_application: settings.hold_application_until_proxy_starts,
             interception: settings.interception_mode,
             status_port: settings.status_port,
@@ -124,6 +128,9 @@ impl ProxyConfig {
                 self.interception = interception(value.as_str().unwrap_or_default())?;
             }
             "proxyMetadata" => self.add_metadata(value.as_object().ok_or("write an object")?)?,
+            "gatewayTopology" => {
+                self.topology(value.as_object().ok_or("write an object")?, findings)?;
+            }
             "image" => {}
             _ if NO_EFFECT.contains(&name) => {
                 findings.warnings.push(format!("{name} has no effect"));
@@ -135,6 +142,26 @@ impl ProxyConfig {
                 findings
                     .warnings
                     .push(format!("{name} is unknown and has no effect{hint}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn topology(
+        &mut self,
+        topology: &Map<String, Value>,
+        findings: &mut Findings,
+    ) -> Result<(), String> {
+        for (key, value) in topology.iter().filter(|(_, value)| !value.is_null()) {
+            match key.as_str() {
+                // A message without fields: that it is there is all it says.
+                "proxyProtocol" => {
+                    value.as_object().ok_or("proxyProtocol: write {}")?;
+                    self.gateway_proxy_protocol = true;
+                }
+                key => findings
+                    .warnings
+                    .push(format!("gatewayTopology.{key} has no effect")),
             }
         }
         Ok(())

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use mesh_api::v1::{
-    AuthorizationAction, AuthorizationRule, ClientTls, LoadBalancer, MtlsMode, Origin,
+    AuthorizationAction, AuthorizationRule, ClientTls, ConnectionPool, ConsistentHash,
+    LoadBalancer, LocalityBalancing, MtlsMode, Origin, OutlierDetection, ProxyProtocol,
+    RetryBudget, Tunnel, Warmup,
 };
 
 use super::{ExportTo, Meta};
@@ -37,16 +39,53 @@ pub(crate) struct ClientPolicy {
     pub(crate) parts: PolicyParts,
     /// `portLevelSettings`, by service port.
     pub(crate) ports: BTreeMap<u32, PolicyParts>,
+    /// Holds for all ports.
+    pub(crate) retry_budget: Option<RetryBudget>,
+    /// The same.
+    pub(crate) proxy_protocol: Option<ProxyProtocol>,
+    /// The same.
+    pub(crate) tunnel: Option<Tunnel>,
 }
 
 /// The parts of a policy; each is set or inherited as a whole.
 #[derive(Clone, Debug)]
 pub(crate) struct PolicyParts {
-    pub(crate) load_balancer: Option<LoadBalancer>,
-    /// `connectionPool`: its connect timeout in milliseconds, 0 for the default.
-    pub(crate) connect_timeout_ms: Option<u64>,
+    pub(crate) load_balancer: Option<Balancing>,
+    pub(crate) connection_pool: Option<PoolPolicy>,
+    pub(crate) outlier_detection: Option<OutlierDetection>,
     pub(crate) tls: Option<ClientTls>,
     pub(crate) origin: Origin,
+}
+
+/// A `loadBalancer`.
+#[derive(Clone, Debug)]
+pub(crate) struct Balancing {
+    pub(crate) simple: Option<LoadBalancer>,
+    pub(crate) hash: Option<ConsistentHash>,
+    pub(crate) warmup: Option<Warmup>,
+    pub(crate) locality: Option<LocalitySetting>,
+}
+
+/// A `localityLbSetting`.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalitySetting {
+    pub(crate) enabled: bool,
+    pub(crate) wire: LocalityBalancing,
+}
+
+/// A `connectionPool`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PoolPolicy {
+    /// In milliseconds, 0 for the default.
+    pub(crate) connect_timeout_ms: u64,
+    pub(crate) wire: ConnectionPool,
+}
+
+impl LocalitySetting {
+    /// Whether it speaks of who takes over from whom.
+    pub(crate) fn fails_over(&self) -> bool {
+        !self.wire.failover.is_empty() || !self.wire.failover_priority.is_empty()
+    }
 }
 
 /// A PeerAuthentication.

@@ -11,7 +11,7 @@ use crate::yaml::{Labels, Word};
 #[derive(Debug)]
 pub(crate) struct VirtualService {
     pub(crate) meta: Meta,
-    /// As written; short names are not resolved.
+    /// As written; short names are not resolved. None: it is there for others to delegate to.
     pub(crate) hosts: Vec<Word>,
     /// `mesh` or `<namespace>/<name>`.
     pub(crate) gateways: Vec<String>,
@@ -34,7 +34,7 @@ impl VirtualService {
 }
 
 /// One of `http`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HttpRule {
     pub(crate) name: String,
     pub(crate) origin: Origin,
@@ -46,7 +46,7 @@ pub(crate) struct HttpRule {
 }
 
 /// One of `http[].match`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HttpCase {
     /// What is compared with each request.
     pub(crate) wire: HttpMatch,
@@ -55,7 +55,7 @@ pub(crate) struct HttpCase {
 }
 
 /// What a match says of the client and the port (Istio evaluates it at configuration time).
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ClientFilter {
     /// `mesh` or `<namespace>/<name>`; empty takes those of the VirtualService.
     pub(crate) gateways: Vec<String>,
@@ -67,27 +67,47 @@ pub(crate) struct ClientFilter {
 }
 
 /// What a rule does with a request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum HttpAction {
     Forward(Box<ForwardRule>),
     Redirect(Redirect),
     Direct(DirectResponse),
+    /// Left to another VirtualService; gone once the World is built.
+    Delegate(Box<Delegation>),
+}
+
+/// A `delegate`, with what its routes inherit.
+#[derive(Clone, Debug)]
+pub(crate) struct Delegation {
+    pub(crate) name: String,
+    /// Empty for the object's own.
+    pub(crate) namespace: String,
+    pub(crate) inherited: Inherited,
+}
+
+/// What a route gives to those of its delegate that do not say it themselves.
+#[derive(Clone, Debug)]
+pub(crate) struct Inherited {
+    pub(crate) rewrite: Option<Rewrite>,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) retries: Retries,
+    pub(crate) mirrors: Vec<(Target, u32)>,
 }
 
 /// Where requests are sent, and how.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ForwardRule {
     pub(crate) targets: Vec<Target>,
     pub(crate) rewrite: Option<Rewrite>,
-    /// 0 is none.
-    pub(crate) timeout_ms: u64,
+    /// Absent or 0 is none.
+    pub(crate) timeout_ms: Option<u64>,
     pub(crate) retries: Retries,
     /// With their share in millionths.
     pub(crate) mirrors: Vec<(Target, u32)>,
 }
 
 /// Retries of a rule.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Retries {
     /// Nothing said: the mesh's default.
     Default,
@@ -96,8 +116,15 @@ pub(crate) enum Retries {
     Policy(Retry),
 }
 
+impl Retries {
+    /// Whether the rule says anything of them.
+    pub(crate) fn is_said(&self) -> bool {
+        !matches!(self, Self::Default)
+    }
+}
+
 /// A destination.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Target {
     /// As written.
     pub(crate) host: Word,
@@ -109,7 +136,7 @@ pub(crate) struct Target {
 }
 
 /// One of `tls` or `tcp`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct L4Rule {
     pub(crate) origin: Origin,
     pub(crate) cases: Vec<L4Case>,
@@ -117,7 +144,7 @@ pub(crate) struct L4Rule {
 }
 
 /// One of `tls[].match` or `tcp[].match`.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct L4Case {
     pub(crate) origin: Origin,
     /// Empty in `tcp`.

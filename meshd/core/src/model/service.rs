@@ -20,9 +20,13 @@ pub(crate) struct KubernetesService {
     /// `type: ExternalName`.
     pub(crate) external_name: Option<String>,
     pub(crate) export_to: ExportTo,
+    pub(crate) near: Near,
     /// Annotation `mesh.dev/derived: "true"`: gives way to one that somebody wrote.
     pub(crate) derived: bool,
 }
+
+/// Labels by which near endpoints are preferred (`trafficDistribution`); none for no preference.
+pub(crate) type Near = &'static [&'static str];
 
 /// One of `spec.ports` that is not UDP.
 #[derive(Debug)]
@@ -57,6 +61,7 @@ pub(crate) struct ServiceEntry {
     pub(crate) selector: Option<Labels>,
     pub(crate) export_to: ExportTo,
     pub(crate) subject_alt_names: Vec<String>,
+    pub(crate) near: Near,
     /// No address may be allocated for it.
     pub(crate) fixed_addresses: bool,
 }

@@ -24,9 +24,10 @@ impl View<'_> {
         (table.unwrap_or_else(|| self.by_port(address.port())), true)
     }
 
-    fn visible(&self, id: ServiceId) -> bool {
+    fn visible(&self, id: ServiceId, port: u16) -> bool {
         self.service(id)
             .is_some_and(|service| service.export_to.reaches(self.namespace()) && self.sees(id))
+            && self.imports(id, Some(port))
     }
 
     fn by_service_address(&self, address: SocketAddr) -> Option<RouteTable> {
@@ -40,7 +41,7 @@ impl View<'_> {
             .map(|(_, id)| id);
         exact
             .chain(ranges)
-            .filter(|id| self.visible(**id))
+            .filter(|id| self.visible(**id, address.port()))
             .find_map(|id| self.of_service(*id, address.port()))
     }
 
@@ -54,11 +55,14 @@ impl View<'_> {
             .filter_map(|id| self.world.workloads.get(*id))
             .flat_map(|workload| &workload.backs);
         let mut candidates = backs.filter(|(id, _)| {
-            self.visible(*id) && self.service(*id).is_some_and(|service| service.headless)
+            let service = self.service(*id);
+            service.is_some_and(|service| service.headless)
         });
         candidates.find_map(|(id, ports)| {
             let found = ports.iter().find(|found| found.target_port == port)?;
-            self.of_service(*id, u16::try_from(found.service_port).ok()?)
+            let port = u16::try_from(found.service_port).ok()?;
+            self.visible(*id, port)
+                .then(|| self.of_service(*id, port))?
         })
     }
 
@@ -71,7 +75,7 @@ impl View<'_> {
             .into_iter()
             .flatten()
             .copied()
-            .filter(|id| self.visible(*id))
+            .filter(|id| self.visible(*id, port))
         {
             let Some(service) = self.service(id) else {
                 continue;

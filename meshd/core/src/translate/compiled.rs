@@ -14,6 +14,7 @@ use mesh_api::{Hostname, ResourceName};
 
 use super::{View, hosts_of_table, mesh, resource};
 use crate::Scope;
+use crate::model::SidecarObject;
 use crate::world::{ServiceId, ServiceRecord, WorkloadRecord};
 use crate::yaml::Labels;
 
@@ -34,6 +35,8 @@ pub(crate) struct Compiled {
 struct Client {
     namespace: String,
     gateway: bool,
+    /// Namespace and name of the Sidecar that holds.
+    sidecar: Option<(String, String)>,
     labels: Vec<(String, String)>,
 }
 
@@ -65,7 +68,16 @@ impl Compiled {
         }
     }
 
-    pub(super) fn of(&self, scope: &Scope, labels: &Labels) -> Arc<ForClients> {
+    pub(super) fn of(
+        &self,
+        scope: &Scope,
+        labels: &Labels,
+        sidecar: Option<&SidecarObject>,
+    ) -> Arc<ForClients> {
+        let named = |sidecar: &SidecarObject| {
+            let meta = &sidecar.meta;
+            (meta.namespace().to_owned(), meta.name().to_owned())
+        };
         let told = self
             .telling
             .iter()
@@ -73,6 +85,7 @@ impl Compiled {
         let client = Client {
             namespace: scope.workload().namespace().to_owned(),
             gateway: scope.kind() == ProxyKind::Gateway,
+            sidecar: sidecar.map(named),
             labels: told
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
@@ -111,7 +124,7 @@ impl View<'_> {
             _ => {
                 let body = match name {
                     ResourceName::Name(host) => Body::NameAddresses(self.name(host)),
-                    _ => Body::Mesh(mesh(&self.world.settings)),
+                    _ => Body::Mesh(mesh(&self.world.settings, self.sidecar)),
                 };
                 return CommonRoot {
                     resource: resource(name, body),

@@ -63,6 +63,7 @@ impl View<'_> {
     fn gateway(&self, merged: &Merged<'_>) -> Gateway {
         Gateway {
             workload: self.scope.workload().to_string(),
+            place: Some(self.place()),
             listeners: merged
                 .listeners
                 .iter()

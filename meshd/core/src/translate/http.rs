@@ -61,7 +61,11 @@ impl View<'_> {
     /// gateway.
     pub(super) fn mesh_objects(&self, host: &Hostname) -> Vec<&Arc<VirtualService>> {
         match self.scope.kind() {
-            ProxyKind::Sidecar => self.world.mesh_routes(host.as_str(), self.namespace()),
+            ProxyKind::Sidecar => {
+                let mut objects = self.world.mesh_routes(host.as_str(), self.namespace());
+                objects.retain(|object| self.imports_routes(object));
+                objects
+            }
             ProxyKind::Gateway | ProxyKind::Unspecified => Vec::new(),
         }
     }
@@ -124,6 +128,7 @@ impl View<'_> {
             HttpAction::Redirect(redirect) => Action::Redirect(redirect.clone()),
             HttpAction::Direct(direct) => Action::Direct(direct.clone()),
             HttpAction::Forward(forward) => self.forward(rule, forward, (namespace, port)),
+            HttpAction::Delegate(to) => invalid(format!("{} delegates nothing", to.name)),
         };
         HttpRoute {
             name,
@@ -187,7 +192,7 @@ impl View<'_> {
         Action::Forward(Forward {
             destinations,
             rewrite: forward.rewrite.clone(),
-            timeout_ms: forward.timeout_ms,
+            timeout_ms: forward.timeout_ms.unwrap_or(0),
             retry,
             mirrors,
         })

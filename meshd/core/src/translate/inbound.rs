@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use mesh_api::v1::{Inbound, InboundPort, Protocol, ServicePort};
+use mesh_api::v1::{Inbound, InboundPort, Place, Protocol, ServicePort};
 
 use super::View;
-use super::service::{canonical_name, canonical_revision};
+use super::service::{canonical_name, canonical_revision, node};
 use crate::world::Mtls;
 
 // === impl View ===
@@ -44,6 +44,23 @@ impl View<'_> {
             mtls_origin: mtls.origin.clone(),
             policies: self.authorization_policies(),
             labels,
+            place: Some(self.place()),
+        }
+    }
+
+    /// Where the proxy is.
+    pub(super) fn place(&self) -> Place {
+        let workload = self.world.workload(self.scope.workload());
+        let declared = workload.map(|record| record.locality.as_str());
+        let said = self.scope.locality();
+        Place {
+            locality: declared
+                .filter(|locality| !locality.is_empty())
+                .unwrap_or(said)
+                .to_owned(),
+            node: workload.map(node).unwrap_or_default(),
+            labels: (*self.labels).clone(),
+            cluster: self.world.settings.cluster_name.clone(),
         }
     }
 

@@ -17,6 +17,7 @@ impl View<'_> {
         let meant = self
             .world
             .meant(host, self.namespace())
+            .filter(|id| self.imports(*id, None))
             .and_then(|id| self.service(id));
         let Some(service) = meant else {
             return Name {

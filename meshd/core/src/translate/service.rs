@@ -1,17 +1,12 @@
 //! Services with the policies toward them, and workloads.
 
-use mesh_api::v1::{
-    Backing, ClientTls, ClientTlsMode, Health, LoadBalancer, PortPolicy, Resolution, Service,
-    Subset, TrafficPolicy, Workload,
-};
+use mesh_api::v1::{Backing, Health, Service, Subset, Workload};
 
 use super::View;
-use crate::model::{ClientPolicy, PolicyParts};
+use super::traffic::policies;
+use crate::model::Pod;
 use crate::world::{ServiceId, ServiceRecord, WorkloadRecord};
 use crate::yaml::Labels;
-
-/// Time to open a connection when nothing says otherwise (Istio: connectTimeout).
-const CONNECT_TIMEOUT_MS: u64 = 10_000;
 
 // === impl View ===
 
@@ -85,6 +80,7 @@ impl View<'_> {
             backs,
             canonical_name: canonical_name(&record.labels, &record.name).to_owned(),
             canonical_revision: canonical_revision(&record.labels).to_owned(),
+            node: node(record),
         }
     }
 }
@@ -114,76 +110,8 @@ pub(super) fn canonical_revision(labels: &Labels) -> &str {
         .map_or("latest", String::as_str)
 }
 
-fn policies(
-    record: &ServiceRecord,
-    top: Option<&ClientPolicy>,
-    subset: Option<&ClientPolicy>,
-) -> Vec<PortPolicy> {
-    record
-        .ports
-        .iter()
-        .map(|port| PortPolicy {
-            port: port.number,
-            policy: Some(policy(record, port.number, top, subset)),
-        })
-        .collect()
-}
-
-/// Policy of one port (Istio: MergeTrafficPolicy, MergeSubsetTrafficPolicy). A port's setting
-/// replaces the whole policy above it; a subset's replaces part by part.
-fn policy(
-    record: &ServiceRecord,
-    port: u32,
-    top: Option<&ClientPolicy>,
-    subset: Option<&ClientPolicy>,
-) -> TrafficPolicy {
-    let at = |policy: &ClientPolicy| policy.ports.get(&port).unwrap_or(&policy.parts).clone();
-    let mut parts: Option<PolicyParts> = top.map(at);
-    if let Some(subset) = subset {
-        let own = subset.parts.clone();
-        let above = parts.take();
-        parts = Some(PolicyParts {
-            load_balancer: own
-                .load_balancer
-                .or(above.as_ref().and_then(|above| above.load_balancer)),
-            connect_timeout_ms: own
-                .connect_timeout_ms
-                .or(above.as_ref().and_then(|above| above.connect_timeout_ms)),
-            tls: own.tls.or(above.and_then(|above| above.tls)),
-            origin: own.origin,
-        });
-        if let Some(whole) = subset.ports.get(&port) {
-            parts = Some(whole.clone());
-        }
-    }
-    let by_address = record.headless || record.resolution == Resolution::None;
-    let usual = if by_address {
-        LoadBalancer::Passthrough
-    } else {
-        LoadBalancer::LeastRequest
-    };
-    // Clients of a headless service choose the endpoint; no policy changes that.
-    let chosen = parts
-        .as_ref()
-        .and_then(|parts| parts.load_balancer)
-        .filter(|_| !by_address);
-    let timeout = parts
-        .as_ref()
-        .and_then(|parts| parts.connect_timeout_ms)
-        .filter(|ms| *ms > 0);
-    let auto = ClientTls {
-        mode: ClientTlsMode::Auto.into(),
-        ..ClientTls::default()
-    };
-    TrafficPolicy {
-        load_balancer: chosen.unwrap_or(usual).into(),
-        connect_timeout_ms: timeout.unwrap_or(CONNECT_TIMEOUT_MS),
-        tls: Some(
-            parts
-                .as_ref()
-                .and_then(|parts| parts.tls.clone())
-                .unwrap_or(auto),
-        ),
-        origin: parts.map(|parts| parts.origin),
-    }
+/// Name of the node of a pod; empty for what is no pod.
+pub(super) fn node(record: &WorkloadRecord) -> String {
+    let pod: Option<&Pod> = record.pod.as_deref();
+    pod.map(|pod| pod.node.clone()).unwrap_or_default()
 }

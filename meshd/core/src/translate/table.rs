@@ -15,6 +15,7 @@ impl View<'_> {
     /// What to do with connections to a host as the client wrote it.
     pub(super) fn routes(&self, host: &Hostname, port: u16) -> RouteTable {
         if let Some(id) = self.world.meant(host, self.namespace())
+            && self.imports(id, Some(port))
             && let Some(table) = self.of_service(id, port)
         {
             return table;

@@ -10,10 +10,12 @@ use mesh_api::Hostname;
 use mesh_api::v1::{BackingPort, MtlsMode, Problem, Resolution, Severity};
 use sha2::{Digest, Sha256};
 
+use super::delegates::Delegates;
 use super::objects::{self, Entries, Objects};
 use super::services;
 use super::{
-    History, Inner, Mtls, PeerAuthentications, World, addresses, check, credentials, ingress,
+    History, Inner, Mtls, PeerAuthentications, Sidecars, World, addresses, check, credentials,
+    ingress,
 };
 use crate::ingest::Entry;
 use crate::ingest::MESH;
@@ -54,7 +56,8 @@ impl World {
         inner.index_services();
         inner.index_workloads();
         inner.policies(&objects, &mut problems);
-        inner.routes(&objects);
+        inner.sidecars = Sidecars::new(&objects.sidecars);
+        inner.routes(&objects, &mut problems);
         inner.mutual_tls();
         inner.compiled = Arc::new(Compiled::new(inner.client_labels()));
         inner.compare(before);
@@ -213,9 +216,13 @@ impl Inner {
         }
     }
 
-    fn routes(&mut self, objects: &Objects) {
+    fn routes(&mut self, objects: &Objects, problems: &mut Vec<Problem>) {
         let domain = self.settings.cluster_domain.clone();
-        self.virtual_services.clone_from(&objects.virtual_services);
+        let delegates = Delegates::new(&objects.virtual_services, &domain);
+        let merged = objects.virtual_services.iter();
+        self.virtual_services = merged
+            .map(|object| delegates.merge(object, problems))
+            .collect();
         self.gateways.clone_from(&objects.gateways);
         for (index, object) in objects.virtual_services.iter().enumerate() {
             for gateway in &object.gateways {
@@ -311,7 +318,7 @@ pub(super) fn backing(ports: BTreeMap<u32, u32>) -> Vec<BackingPort> {
 pub(super) fn fits(resolution: Resolution, address: &str) -> bool {
     match resolution {
         Resolution::Static => address.starts_with("unix://") || address.parse::<IpAddr>().is_ok(),
-        Resolution::Dns => !address.starts_with("unix://"),
-        Resolution::None | Resolution::Unspecified => false,
+        Resolution::Dns | Resolution::DnsRoundRobin => !address.starts_with("unix://"),
+        Resolution::None | Resolution::DynamicDns | Resolution::Unspecified => false,
     }
 }

@@ -4,6 +4,7 @@ mod gateways;
 mod one;
 mod policies;
 mod routes;
+mod sidecars;
 
 use std::collections::HashMap;
 
@@ -38,6 +39,7 @@ pub(super) fn run(
     routes::check(&mut found, objects);
     policies::check(&mut found, objects);
     gateways::check(&mut found, objects);
+    sidecars::check(&mut found, objects);
 }
 
 struct Findings<'a> {
@@ -92,7 +94,7 @@ fn targets(object: &VirtualService) -> impl Iterator<Item = &Target> {
     use crate::model::HttpAction;
     let http = object.http.iter().filter_map(|rule| match &rule.action {
         HttpAction::Forward(forward) => Some(forward),
-        HttpAction::Redirect(_) | HttpAction::Direct(_) => None,
+        HttpAction::Redirect(_) | HttpAction::Direct(_) | HttpAction::Delegate(_) => None,
     });
     let http = http.flat_map(|forward| {
         let mirrored = forward.mirrors.iter().map(|(target, _)| target);

@@ -330,7 +330,7 @@ impl Routes<'_> {
                 headers: None,
             }],
             rewrite: None,
-            timeout_ms: 0,
+            timeout_ms: None,
             retries: Retries::Default,
             mirrors: Vec::new(),
         }))

@@ -9,7 +9,7 @@ use crate::ingest::Entry;
 use crate::model::{
     AuthorizationPolicy, DestinationRule, EndpointSlice, GatewayObject, Ingress, IngressClass,
     Kind, KubernetesNode, KubernetesService, Meta, Object, ObjectId, PeerAuthentication, Pod,
-    SecretObject, ServiceEntry, VirtualService, WorkloadEntry,
+    SecretObject, ServiceEntry, SidecarObject, VirtualService, WorkloadEntry,
 };
 
 /// Objects by kind.
@@ -20,6 +20,7 @@ pub(super) struct Objects {
     pub(super) gateways: Vec<Arc<GatewayObject>>,
     pub(super) service_entries: Vec<Arc<ServiceEntry>>,
     pub(super) workload_entries: Vec<Arc<WorkloadEntry>>,
+    pub(super) sidecars: Vec<Arc<SidecarObject>>,
     pub(super) peer_authentications: Vec<Arc<PeerAuthentication>>,
     pub(super) authorization_policies: Vec<Arc<AuthorizationPolicy>>,
     pub(super) services: Vec<Arc<KubernetesService>>,
@@ -85,6 +86,7 @@ pub(super) fn collect(entries: &Entries<'_>, problems: &mut Vec<Problem>) -> Obj
             Object::Gateway(object) => objects.gateways.push(Arc::clone(object)),
             Object::ServiceEntry(object) => objects.service_entries.push(Arc::clone(object)),
             Object::WorkloadEntry(object) => objects.workload_entries.push(Arc::clone(object)),
+            Object::Sidecar(object) => objects.sidecars.push(Arc::clone(object)),
             Object::PeerAuthentication(object) => {
                 objects.peer_authentications.push(Arc::clone(object));
             }

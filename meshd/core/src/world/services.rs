@@ -336,10 +336,11 @@ impl<'o> Linker<'_, 'o> {
             return;
         }
         let id = self.add(entry_record(entry, host.clone(), origin.clone()));
+        let by_name = entry.resolution == Resolution::DynamicDns || !host.is_wildcard();
         if entry.resolution != Resolution::None
             && entry.addresses.is_empty()
             && !entry.fixed_addresses
-            && !host.is_wildcard()
+            && by_name
         {
             self.unallocated.push(allocation_key(host, namespace));
         }
@@ -347,7 +348,11 @@ impl<'o> Linker<'_, 'o> {
         if let Some(selector) = &entry.selector {
             backends.extend(self.entries.selected(namespace, selector));
             backends.extend(self.pods.selected(namespace, selector));
-        } else if entry.resolution == Resolution::Dns && endpoints.is_empty() {
+        } else if matches!(
+            entry.resolution,
+            Resolution::Dns | Resolution::DnsRoundRobin
+        ) && endpoints.is_empty()
+        {
             let uid = format!("serviceentry/{}/{host}", entry.meta.full_name());
             let endpoint = implied_endpoint(host.to_string(), origin);
             backends.push(self.workload(&entry.meta, &endpoint, uid, host.as_str()));
@@ -419,6 +424,7 @@ fn kubernetes_record(service: &KubernetesService, host: Hostname) -> ServiceReco
         },
         external,
         export_to: service.export_to.clone(),
+        near: service.near,
         subject_alt_names: Vec::new(),
         origin: service.meta.origin.clone(),
         backends: Vec::new(),
@@ -444,6 +450,7 @@ fn entry_record(entry: &ServiceEntry, host: Hostname, origin: Origin) -> Service
         resolution: entry.resolution,
         external: entry.external,
         export_to: entry.export_to.clone(),
+        near: entry.near,
         subject_alt_names: entry.subject_alt_names.clone(),
         origin,
         backends: Vec::new(),

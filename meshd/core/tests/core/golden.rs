@@ -149,6 +149,11 @@ fn precedence() {
 }
 
 #[test]
+fn traffic() {
+    check("traffic");
+}
+
+#[test]
 fn broken() {
     check("broken");
 }

@@ -42,6 +42,9 @@ enum Event {
         version: u8,
     },
     RuleGone(usize),
+    /// Clients may ask for one app only.
+    Scope(usize),
+    ScopeGone,
     Route {
         app: usize,
         version: Option<u8>,
@@ -65,6 +68,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => app().prop_map(Event::ServiceGone),
         1 => (app(), 1..3_u8).prop_map(|(app, version)| Event::Rule { app, version }),
         1 => app().prop_map(Event::RuleGone),
+        1 => app().prop_map(Event::Scope),
+        1 => Just(Event::ScopeGone),
         1 => (app(), prop::option::of(1..3_u8)).prop_map(|(app, version)| Event::Route { app, version }),
         1 => (0..3_u8).prop_map(Event::Zone),
         1 => app().prop_map(Event::Entry),
@@ -124,8 +129,14 @@ fn happen(store: &mut Store, event: &Event) {
         } => store.set_object(&istio(
             "DestinationRule",
             app(*index),
-            &json!({ "host": app(*index), "workloadSelector": { "matchLabels": { "version": format!("v{version}") } }, "subsets": [{ "name": "one", "labels": { "version": "v1" } }] }),
+            &json!({ "host": app(*index), "workloadSelector": { "matchLabels": { "version": format!("v{version}") } }, "trafficPolicy": { "outlierDetection": {} }, "subsets": [{ "name": "one", "labels": { "version": "v1" } }] }),
         )),
+        Event::Scope(index) => {
+            let hosts = json!([format!("./{}.default.svc.cluster.local", app(*index))]);
+            let spec = json!({ "egress": [{ "hosts": hosts }] });
+            store.set_object(&istio("Sidecar", "scope", &spec));
+        }
+        Event::ScopeGone => remove(store, istio("Sidecar", "scope", &json!({}))),
         Event::RuleGone(index) => {
             remove(store, istio("DestinationRule", app(*index), &json!({})));
         }

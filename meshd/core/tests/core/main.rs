@@ -24,4 +24,6 @@ mod store;
 mod traps_http;
 mod traps_policy;
 mod traps_routing;
+mod traps_scope;
 mod traps_service;
+mod traps_traffic;

@@ -192,16 +192,6 @@ fn trap_13_mirrors() {
 }
 
 #[test]
-fn trap_14_delegates_are_refused_by_name() {
-    let world = mesh::world(&a("[{ delegate: { name: other } }]"));
-    assert!(
-        problems(&world)[0].contains("`delegate` is not supported yet"),
-        "{:?}",
-        problems(&world)
-    );
-}
-
-#[test]
 fn trap_15_protocols_keep_to_their_routes() {
     let world = good(
         "

@@ -1,7 +1,8 @@
 //! Istio's traps in routing, one test each; numbers as in the table of exact semantics.
 
 use crate::mesh::{
-    destinations, forward, good, names, problems, sidecar, table, table_of, virtual_service, world,
+    self, destinations, forward, good, names, problems, sidecar, table, table_of, virtual_service,
+    world,
 };
 
 /// A VirtualService for the host `a` with the given HTTP rules.
@@ -279,4 +280,89 @@ fn trap_08_timeouts_and_default_retries() {
         (0, 2),
         "also without a VirtualService"
     );
+}
+
+fn delegate(name: &str, namespace: &str, spec: &str) -> String {
+    format!(
+        "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{ name: {name}, namespace: {namespace} }}\nspec: {spec}\n"
+    )
+}
+
+#[test]
+fn trap_14_routes_are_delegated() {
+    let root = virtual_service(
+        "root",
+        "{ hosts: [a], http: [
+            { name: r, match: [{ uri: { prefix: /p }, headers: { x: { exact: y } } }], delegate: { name: d, namespace: other }, timeout: 3s, retries: { attempts: 1 } },
+            { match: [{ uri: { prefix: /q } }], delegate: { name: nobody } },
+            { route: [{ destination: { host: a } }] }] }",
+    );
+    let other = delegate(
+        "d",
+        "other",
+        "{ http: [
+            { name: one, match: [{ uri: { exact: /p/1 } }], timeout: 0s, route: [{ destination: { host: b.default.svc.cluster.local, port: { number: 8080 } } }] },
+            { match: [{ uri: { prefix: /elsewhere } }], route: [{ destination: { host: a.default.svc.cluster.local } }] },
+            { route: [{ destination: { host: b.default.svc.cluster.local, port: { number: 8080 } } }] }] }",
+    );
+    let world = good(&format!("{root}{other}"));
+    let table = table(&world, "routes/a:80");
+    assert_eq!(names(&table.http), ["r-one", "r", ""]);
+    let [one, rest, last] = table.http.as_slice() else {
+        panic!("{table:?}");
+    };
+    assert_eq!(destinations(one), ["b.default:8080/*100"]);
+    assert_eq!(
+        (forward(one).timeout_ms, forward(rest).timeout_ms),
+        (0, 3_000),
+        "what the delegate says wins"
+    );
+    assert_eq!(forward(one).retry.as_ref().unwrap().attempts, 1);
+    assert_eq!(one.matches[0].headers.len(), 1, "both matches must hold");
+    assert_eq!(destinations(last), ["a.default:80/*100"]);
+    let told = problems(&world);
+    for why in [
+        "Referenced delegate VirtualService not found: \"default/nobody\"",
+        "lies outside of those of default/root",
+    ] {
+        assert!(
+            told.iter().any(|line| line.contains(why)),
+            "{why}: {told:#?}"
+        );
+    }
+    let hidden = delegate(
+        "d",
+        "other",
+        "{ exportTo: [.], http: [{ route: [{ destination: { host: a.default.svc.cluster.local } }] }] }",
+    );
+    let world = good(&format!("{root}{hidden}"));
+    assert_eq!(mesh::table(&world, "routes/a:80").http.len(), 1);
+}
+
+#[test]
+fn trap_14_delegation_has_one_level_and_is_for_http() {
+    for (spec, why) in [
+        (
+            "{ http: [{ delegate: { name: x } }] }",
+            "must not delegate on",
+        ),
+        (
+            "{ tcp: [{ route: [{ destination: { host: a } }] }] }",
+            "must not have tls or tcp routes",
+        ),
+        (
+            "{ gateways: [gw], http: [{ route: [{ destination: { host: a } }] }] }",
+            "must have no gateways",
+        ),
+        (
+            "{ hosts: [a], http: [{ delegate: { name: x }, route: [{ destination: { host: a } }] }] }",
+            "cannot contain both delegate and route",
+        ),
+    ] {
+        let found = problems(&world(&virtual_service("vs", spec)));
+        assert!(
+            found.iter().any(|line| line.contains(why)),
+            "{spec}: {found:#?}"
+        );
+    }
 }

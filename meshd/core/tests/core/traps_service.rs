@@ -230,3 +230,56 @@ fn trap_04_gateways_merge_and_put_catch_alls_last() {
         ["x", "y", "all", "late"]
     );
 }
+
+#[test]
+fn trap_35_names_that_clients_say_themselves() {
+    let entry = |spec: &str| {
+        format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{ name: se }}\nspec: {spec}\n"
+        )
+    };
+    let text = entry(
+        "{ hosts: ['*.example.com'], resolution: DYNAMIC_DNS, ports: [{ number: 443, name: tls, protocol: TLS }, { number: 80, name: http, protocol: HTTP }] }",
+    );
+    let world = good(&text);
+    let scope = sidecar(&world, "default/client", &[]);
+    let found = service(
+        &world,
+        &scope,
+        "routes/www.example.com:443",
+        "*.example.com",
+    );
+    assert_eq!(found.resolution(), Resolution::DynamicDns);
+    assert_eq!(
+        found.addresses.len(),
+        1,
+        "it gets an address for captured clients"
+    );
+    let once = entry(
+        "{ hosts: [x.example.com], resolution: DNS_ROUND_ROBIN, ports: [{ number: 80, name: http, protocol: HTTP }] }",
+    );
+    let world = good(&once);
+    let scope = sidecar(&world, "default/client", &[]);
+    let found = service(&world, &scope, "routes/x.example.com:80", "x.example.com");
+    assert_eq!(found.resolution(), Resolution::DnsRoundRobin);
+    for (spec, why) in [
+        (
+            "{ hosts: [x.example.com], resolution: DYNAMIC_DNS, ports: [{ number: 80, name: http, protocol: HTTP }] }",
+            "takes wildcard hosts only",
+        ),
+        (
+            "{ hosts: ['*.example.com'], resolution: DYNAMIC_DNS, ports: [{ number: 80, name: tcp, protocol: TCP }] }",
+            "HTTP, HTTP2, GRPC and TLS ports only",
+        ),
+        (
+            "{ hosts: ['*.example.com'], resolution: DYNAMIC_DNS, addresses: [1.2.3.4], ports: [{ number: 80, name: http, protocol: HTTP }] }",
+            "cannot set addresses, endpoints",
+        ),
+    ] {
+        let told = problems(&mesh::world(&entry(spec)));
+        assert!(
+            told.iter().any(|line| line.contains(why)),
+            "{spec}: {told:#?}"
+        );
+    }
+}

@@ -1,6 +1,44 @@
 //! `spec` of Gateway, ServiceEntry and WorkloadEntry.
 
-use super::schema::{Schema, boolean, integer, labels, list, map, object, one_of, port, text};
+use super::schema::{Schema, any, boolean, integer, labels, list, map, object, one_of, port, text};
+
+pub(super) fn sidecar() -> Schema {
+    object([
+        (
+            "workloadSelector",
+            object([("labels", labels())])
+                .about("Workloads that it is for; absent for all of the namespace"),
+        ),
+        (
+            "egress",
+            list(
+                object([
+                    (
+                        "port",
+                        server_port().about("Port that it is for; absent for all others"),
+                    ),
+                    ("bind", text()),
+                    ("captureMode", one_of(&["DEFAULT", "IPTABLES", "NONE"])),
+                    (
+                        "hosts",
+                        list(text()).about("Hosts that are imported, as namespace/host"),
+                    ),
+                ])
+                .requires(&["hosts"]),
+            )
+            .about("What the workloads may ask for"),
+        ),
+        (
+            "outboundTrafficPolicy",
+            object([
+                ("mode", one_of(&["REGISTRY_ONLY", "ALLOW_ANY"])),
+                ("egressProxy", any()),
+            ]),
+        ),
+        ("ingress", any()),
+        ("inboundConnectionPool", any()),
+    ])
+}
 
 pub(super) fn gateway() -> Schema {
     object([

@@ -298,7 +298,15 @@ fn load_balancer() -> Schema {
                 ("httpHeaderName", text()),
                 (
                     "httpCookie",
-                    object([("name", text()), ("path", text()), ("ttl", text())]),
+                    object([
+                        ("name", text()),
+                        ("path", text()),
+                        ("ttl", text()),
+                        (
+                            "attributes",
+                            list(object([("name", text()), ("value", text())])),
+                        ),
+                    ]),
                 ),
                 ("useSourceIp", boolean()),
                 ("httpQueryParameterName", text()),
@@ -339,6 +347,10 @@ fn connection_pool() -> Schema {
                 ),
                 ("useClientProtocol", boolean()),
                 ("maxConcurrentStreams", integer()),
+                (
+                    "http2KeepAlive",
+                    object([("interval", duration()), ("timeout", duration())]),
+                ),
             ]),
         ),
     ])

@@ -97,6 +97,42 @@ spec:
 }
 
 #[test]
+fn a_gateway_behind_a_balancer() {
+    let inject = |templates: &str, topology: &str| {
+        let pod = format!(
+            "
+apiVersion: v1
+kind: Pod
+metadata:
+  name: gateway
+  namespace: istio-system
+  labels: {{sidecar.istio.io/inject: 'true'}}
+  annotations:
+    inject.istio.io/templates: {templates}
+    proxy.istio.io/config: '{{gatewayTopology: {topology}}}'
+spec:
+  containers: [{{name: istio-proxy, image: auto}}]
+"
+        );
+        let (pod, outcomes) = injected(yaml(&pod), &settings());
+        let told = pod.to_string().contains("MESH_GATEWAY_PROXY_PROTOCOL");
+        (told, outcomes[0].warnings.clone())
+    };
+    let none: Vec<String> = Vec::new();
+    assert_eq!(
+        inject("gateway", "{proxyProtocol: {}}"),
+        (true, none.clone())
+    );
+    assert_eq!(inject("gateway", "{proxyProtocol: null}"), (false, none));
+    let warning =
+        "annotation proxy.istio.io/config: gatewayTopology.numTrustedProxies has no effect";
+    assert_eq!(
+        inject("gateway", "{numTrustedProxies: 1}"),
+        (false, vec![warning.to_owned()])
+    );
+}
+
+#[test]
 fn annotations_override() {
     let (pod, outcomes) = injected(
         pod(

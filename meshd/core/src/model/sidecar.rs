@@ -1,0 +1,73 @@
+//! Sidecar: what the proxies of some workloads may ask for.
+
+use mesh_api::v1::OutboundPolicy;
+
+use super::Meta;
+use crate::yaml::Labels;
+
+/// A Sidecar.
+#[derive(Debug)]
+pub(crate) struct SidecarObject {
+    pub(crate) meta: Meta,
+    /// Absent: all workloads of the namespace, or of the mesh in the root namespace.
+    pub(crate) selector: Option<Labels>,
+    /// None: everything (Istio: `*/*`).
+    pub(crate) egress: Vec<Egress>,
+    /// Takes the place of the mesh's.
+    pub(crate) outbound_policy: Option<OutboundPolicy>,
+}
+
+/// One of `egress`.
+#[derive(Debug)]
+pub(crate) struct Egress {
+    /// Absent: all ports that no other one names.
+    pub(crate) port: Option<u16>,
+    pub(crate) hosts: Vec<EgressHost>,
+}
+
+/// One of `egress[].hosts`.
+#[derive(Debug, PartialEq)]
+pub(crate) struct EgressHost {
+    /// Written `~namespace/host`: not these.
+    pub(crate) excluded: bool,
+    pub(crate) namespace: EgressNamespace,
+    /// Full name, `*.suffix` or `*`; lower case.
+    pub(crate) host: String,
+}
+
+/// The namespace before the slash.
+#[derive(Debug, PartialEq)]
+pub(crate) enum EgressNamespace {
+    /// `*`
+    Any,
+    /// `~`
+    None,
+    /// A name.
+    Named(String),
+    /// `.`
+    Own,
+}
+
+// === impl EgressHost ===
+
+impl EgressHost {
+    /// Whether it speaks of objects of this namespace, for a proxy in `own`.
+    pub(crate) fn is_of(&self, namespace: &str, own: &str) -> bool {
+        match &self.namespace {
+            EgressNamespace::Any => true,
+            EgressNamespace::None => false,
+            EgressNamespace::Named(name) => name == namespace,
+            EgressNamespace::Own => namespace == own,
+        }
+    }
+
+    /// Whether it speaks of this host, which may be a wildcard itself.
+    pub(crate) fn covers(&self, host: &str) -> bool {
+        self.host == "*"
+            || self.host == host
+            || self
+                .host
+                .strip_prefix('*')
+                .is_some_and(|suffix| host.len() > suffix.len() && host.ends_with(suffix))
+    }
+}
