@@ -1,24 +1,25 @@
 //! Puts the parts together.
 
+mod keeper;
 mod pod;
 mod serving;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 
-use mesh_proxy_core::Snapshot;
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::admin::{Admin, AdminError, AdminListeners};
-use crate::control::{Cache, Client, Demands, Store, Writer};
+use crate::control::{Cache, ResourcesError, Store};
 use crate::drain::{self, DrainSignal};
-use crate::identity::{IdentityHandle, Manager, Publisher};
+use crate::identity::{IdentityFileError, IdentityHandle};
 use crate::readiness::Readiness;
 use crate::runtime::{self, Addresses, ListenError, Listeners};
 use crate::settings::Settings;
@@ -26,6 +27,7 @@ use crate::telemetry::{LogError, LogLevel, SpanExporter, Telemetry};
 
 pub use pod::{PodAddresses, PodError};
 
+use keeper::{Keeper, Keeping, Kept};
 use pod::Pod;
 use serving::Serving;
 
@@ -45,17 +47,9 @@ pub struct Bound {
     spans: Option<SpanExporter>,
     drain: DrainSignal,
     readiness: Readiness,
-    store: Store,
-    identity: IdentityHandle,
-    writers: Writers,
+    kept: Kept,
+    keeper: Keeper,
     log_level: Option<LogLevel>,
-}
-
-// The ends that the control thread writes to.
-struct Writers {
-    snapshot: Writer,
-    demands: Demands,
-    identity: Publisher,
 }
 
 /// Steers a running proxy from outside. Cheap to clone.
@@ -83,6 +77,12 @@ pub enum BuildError {
     /// The access log cannot be opened.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The file of resources is not as it should be.
+    #[error(transparent)]
+    Resources(#[from] ResourcesError),
+    /// The certificate, its key or the roots cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityFileError),
 }
 
 /// Why a proxy ended by itself.
@@ -105,8 +105,7 @@ pub enum RunError {
 // Everything that runs on the control thread.
 struct Control {
     settings: Arc<Settings>,
-    client: Client,
-    manager: Manager,
+    keeping: [Pin<Box<dyn Future<Output = ()> + Send>>; 2],
     listeners: AdminListeners,
     admin: Admin,
     pod: Pod,
@@ -117,25 +116,29 @@ struct Control {
 // === impl App ===
 
 impl App {
-    /// Binds all sockets, opens the access log and reads the cached snapshot. Nothing is served
-    /// and nobody is called before [`Bound::run`].
+    /// Binds all sockets, opens the access log and reads the cached snapshot, or the files that
+    /// stand in for a control plane. Nothing is served and nobody is called before [`Bound::run`].
     ///
     /// # Errors
-    /// [`BuildError`] if an address is taken or a file cannot be opened. A cache that cannot be
+    /// [`BuildError`] if an address is taken or a file cannot be used. A cache that cannot be
     /// read is no error.
     pub async fn build(settings: Settings) -> Result<Bound, BuildError> {
-        let kind = settings.kind;
         let (listeners, addresses) = runtime::listen(&settings)?;
         let admin = AdminListeners::bind(&settings)?;
         let pod = Pod::bind(&settings)?;
         let mut telemetry = Telemetry::new(&settings.access_log)?;
         let spans = telemetry.tracing(&settings);
-        let (store, snapshot, demands) = Store::new(cached(&settings).await);
-        let (publisher, identity) = IdentityHandle::channel();
+        let (keeper, kept) = keeper::open(&settings, &telemetry).await?;
         let (drain, listener) = drain::channel();
         Ok(Bound {
             admin_address: admin.address(),
             metrics_address: admin.metrics_address(),
+            readiness: Readiness::new(
+                &settings,
+                kept.store.clone(),
+                kept.identity.clone(),
+                listener,
+            ),
             settings: Arc::new(settings),
             listeners,
             addresses,
@@ -144,36 +147,10 @@ impl App {
             telemetry,
             spans,
             drain,
-            readiness: Readiness::new(kind, store.clone(), identity.clone(), listener),
-            store,
-            identity,
-            writers: Writers {
-                snapshot,
-                demands,
-                identity: publisher,
-            },
+            kept,
+            keeper,
             log_level: None,
         })
-    }
-}
-
-async fn cached(settings: &Settings) -> Snapshot {
-    let Some(directory) = &settings.state else {
-        return Snapshot::empty();
-    };
-    match Cache::new(directory, &settings.workload).load().await {
-        Ok(Some(snapshot)) => {
-            info!(
-                revision = snapshot.revision(),
-                "serving the snapshot of an earlier run until the control plane answers"
-            );
-            snapshot
-        }
-        Ok(None) => Snapshot::empty(),
-        Err(error) => {
-            warn!(%error, "no snapshot of an earlier run");
-            Snapshot::empty()
-        }
     }
 }
 
@@ -221,8 +198,8 @@ impl Bound {
             drain: self.drain.clone(),
             telemetry: self.telemetry.clone(),
             readiness: self.readiness.clone(),
-            store: self.store.clone(),
-            identity: self.identity.clone(),
+            store: self.kept.store.clone(),
+            identity: self.kept.identity.clone(),
         }
     }
 
@@ -338,22 +315,16 @@ impl Control {
             settings,
             telemetry,
             drain,
-            store,
-            identity,
-            writers,
+            kept,
+            keeper,
             ..
         } = bound;
-        let stages = telemetry.stages.clone();
-        let (manager, rotate) =
-            Manager::new(&settings, store.clone(), writers.identity, stages.clone());
-        let (client, control) = Client::new(
-            &settings,
-            writers.snapshot,
-            writers.demands,
-            identity.clone(),
-            stages,
-        );
-        let client = client.tell_of(drain.subscribe());
+        let Keeping {
+            tasks,
+            control,
+            rotate,
+        } = keeper.start(&settings, &kept, telemetry.stages.clone(), &drain);
+        let Kept { store, identity } = kept;
         let quit = shutdown.child_token();
         let serving = Serving {
             settings: Arc::clone(&settings),
@@ -379,8 +350,7 @@ impl Control {
         (
             Self {
                 settings,
-                client,
-                manager,
+                keeping: tasks,
                 listeners: bound.admin,
                 admin,
                 pod: bound.pod,
@@ -393,8 +363,9 @@ impl Control {
 
     async fn run(self, serving: Serving) -> Result<(), RunError> {
         let mut tasks = JoinSet::new();
-        tasks.spawn(self.client.run());
-        tasks.spawn(self.manager.run());
+        for task in self.keeping {
+            tasks.spawn(task);
+        }
         self.pod.spawn(&self.admin, &mut tasks);
         let spans_end = CancellationToken::new();
         let spans = self.spans.map(|mut spans| {

@@ -16,10 +16,64 @@ use crate::telemetry::install_tracing;
 
 pub use ask::{DrainArgs, WaitArgs};
 
+pub(crate) const RESOURCES_HELP: &str = "\
+Without a control plane (--resources FILE):
+  The file is a map in YAML or JSON with one key, `resources`: a list of the messages `Resource` of
+  proto/mesh/v1/resource.proto in protobuf's JSON form. What the admin endpoint gives at
+  /config_dump is such a file. It is taken whole or not at all, at once when it changes; an error
+  names line, resource and field, and the last good file stays in force. Whatever the file does not
+  have is a destination that nobody declared: `outbound_policy` says what becomes of it.
+
+  resources:
+  - name: mesh/default
+    mesh: {trust_domain: cluster.local, outbound_policy: OUTBOUND_POLICY_ALLOW_ANY}
+  - name: inbound/self
+    inbound:
+      workload: default/web
+      default_mtls: MTLS_MODE_STRICT
+      ports: [{port: 8080, protocol: PROTOCOL_HTTP, mtls: MTLS_MODE_STRICT}]
+  - name: routes/reviews:9080
+    routes:
+      host: reviews.default.svc.cluster.local
+      port: 9080
+      protocol: PROTOCOL_HTTP
+      http:
+      - name: all
+        forward:
+          destinations: [{host: reviews.default.svc.cluster.local, port: 9080, weight: 1}]
+  - name: service/reviews.default.svc.cluster.local
+    service:
+      hostname: reviews.default.svc.cluster.local
+      namespace: default
+      short_name: reviews
+      resolution: RESOLUTION_STATIC
+      ports: [{number: 9080, name: http, protocol: PROTOCOL_HTTP}]
+      subsets:
+      - policies:
+        - port: 9080
+          policy:
+            load_balancer: LOAD_BALANCER_LEAST_REQUEST
+            tls: {mode: CLIENT_TLS_MODE_AUTO}
+  - name: workload/default/reviews-v1
+    workload:
+      uid: default/reviews-v1
+      address: 10.0.0.7
+      identity: spiffe://cluster.local/ns/default/sa/reviews
+      health: HEALTH_HEALTHY
+      backs:
+      - service: reviews.default.svc.cluster.local
+        ports: [{service_port: 9080, target_port: 9080, mutual_tls: true}]
+
+  mesh-proxy run --workload default/web --explicit 127.0.0.1:15080 \\
+    --inbound 8080=10.0.0.6:8080=127.0.0.1:8080 --resources mesh.yaml \\
+    --certificate web.crt --private-key web.key --roots roots.pem
+";
+
 /// What the proxy's binary does.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
     /// Run the proxy
+    #[command(after_long_help = RESOURCES_HELP)]
     Run(Box<RunArgs>),
     /// Redirect a workload's connections to its sidecar, with nftables or iptables
     #[command(subcommand)]

@@ -1,5 +1,7 @@
 //! What a client speaks, known from its first bytes.
 
+mod habits;
+
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -10,12 +12,14 @@ use mesh_proxy_core::detect::{self, Detected};
 
 use crate::net::Stream;
 
+pub use habits::{Habits, Speaker};
+
 // A TLS hello with post-quantum key shares and many extensions is a few kilobytes.
 const LONGEST: usize = 16 * 1024;
 
-// A client that speaks first has done so by then; only a server-first protocol pays for it,
-// once per connection.
-const CLIENT_FIRST: Duration = Duration::from_millis(30);
+// Where both sides of an open connection wait, somebody will speak or hang up: an end as for
+// any connection of bytes.
+const BOTH_SILENT: Duration = Duration::from_secs(3600);
 
 /// How [`first_bytes`] ended.
 #[derive(Debug)]
@@ -33,10 +37,23 @@ pub enum First {
 pub enum Race<E> {
     /// As in [`first_bytes`].
     First(First),
-    /// The server spoke first. Its bytes are still in the stream.
+    /// The server spoke first, or the client spoke opaque bytes: they are to be joined. The bytes
+    /// are still in the streams.
     Server(Stream),
     /// There is no connection to a server that could speak first, and the client is silent.
     Failed(E),
+}
+
+impl<E> Race<E> {
+    /// Who spoke first, if anybody did.
+    pub fn speaker(&self, client: &Stream) -> Option<Speaker> {
+        match self {
+            Self::First(First::Client(_)) => Some(Speaker::Client),
+            Self::Server(server) if !server.unread().is_empty() => Some(Speaker::Server),
+            Self::Server(_) if !client.unread().is_empty() => Some(Speaker::Client),
+            _ => None,
+        }
+    }
 }
 
 /// Reads until the protocol is clear, at most for `timeout`. A client that has said something,
@@ -57,31 +74,54 @@ pub async fn first_bytes(stream: &mut Stream, timeout: Duration) -> io::Result<F
     }
 }
 
-/// As [`first_bytes`], for ports where a server may speak first: unless the client speaks at
-/// once, it opens the connection to the server (already authorised by the caller) and takes
-/// whichever side speaks first. The server's connection is dropped if the client wins and does
-/// not speak opaque bytes.
+/// As [`first_bytes`], for ports where a server may speak first: unless the client speaks within
+/// `patience`, it opens the connection to the server (already authorised by the caller) and takes
+/// whichever side speaks first. So nobody waits for a time of detection: a server is heard as
+/// soon as it is reached. If the client turns out to speak anything but opaque bytes, the
+/// server's connection is dropped.
+///
+/// `timeout` is for a client without a server: one that has to go on speaking until it is clear
+/// what it speaks, or whose server cannot be reached.
 ///
 /// # Errors
 /// If the client's connection breaks.
 pub async fn race<E>(
     client: &mut Stream,
+    patience: Duration,
     timeout: Duration,
     dial: impl Future<Output = Result<Stream, E>>,
 ) -> io::Result<Race<E>> {
-    match first_bytes(client, CLIENT_FIRST.min(timeout)).await? {
+    // Looks at what is there already, also without any patience.
+    match first_bytes(client, patience.min(timeout)).await? {
         First::Silent => {}
         first => return Ok(Race::First(first)),
     }
-    let server = {
-        let mut dial = pin!(dial);
+    let mut dial = pin!(dial);
+    let dialed = {
         let mut first = pin!(first_bytes(client, timeout));
         tokio::select! {
             biased;
-            first = &mut first => return Ok(Race::First(first?)),
-            server = &mut dial => server,
+            first = &mut first => match first? {
+                // Where these bytes go is known, and half of the way is gone.
+                First::Client(Detected::Opaque) | First::Silent => None,
+                first => return Ok(Race::First(first)),
+            },
+            server = &mut dial => Some(server),
         }
     };
+    let server = match dialed {
+        Some(server) => server,
+        None => dial.await,
+    };
+    settle(client, timeout, server).await
+}
+
+/// Goes on with an open connection to the server, or without one.
+async fn settle<E>(
+    client: &mut Stream,
+    timeout: Duration,
+    server: Result<Stream, E>,
+) -> io::Result<Race<E>> {
     let mut server = match server {
         Ok(server) => server,
         // Only the client can decide now.
@@ -92,14 +132,18 @@ pub async fn race<E>(
             });
         }
     };
-    let deadline = pin!(tokio::time::sleep(timeout));
-    match either_speaks(client, &mut server, deadline).await? {
-        Spoke::Server => Ok(Race::Server(server)),
-        Spoke::Client => Ok(Race::First(first_bytes(client, timeout).await?)),
-        Spoke::ClientEnded => Ok(Race::First(First::Closed)),
-        // Both wait: the connection is open, and whoever speaks later is carried.
-        Spoke::Nobody => Ok(Race::Server(server)),
+    if client.unread().is_empty() {
+        let deadline = pin!(tokio::time::sleep(BOTH_SILENT));
+        match either_speaks(client, &mut server, deadline).await? {
+            Spoke::Client => {}
+            Spoke::ClientEnded => return Ok(Race::First(First::Closed)),
+            Spoke::Server | Spoke::Nobody => return Ok(Race::Server(server)),
+        }
     }
+    Ok(match first_bytes(client, timeout).await? {
+        First::Client(Detected::Opaque) => Race::Server(server),
+        first => Race::First(first),
+    })
 }
 
 enum Spoke {
@@ -206,7 +250,7 @@ mod tests {
         let (_client, mut near) = pair();
         let (mut server, far) = pair();
         server.write_all(b"220 ready\r\n").await.unwrap();
-        let raced = race(&mut near, LONG, async { Ok::<_, ()>(far) })
+        let raced = race(&mut near, Duration::ZERO, LONG, async { Ok::<_, ()>(far) })
             .await
             .unwrap();
         let Race::Server(server) = raced else {
@@ -227,22 +271,73 @@ mod tests {
             dialed.set(true);
             Err::<Stream, ()>(())
         };
-        let raced = race(&mut near, LONG, dial).await.unwrap();
+        let raced = race(&mut near, Duration::ZERO, LONG, dial).await.unwrap();
         assert!(matches!(raced, Race::First(First::Client(Detected::Http2))));
         assert!(!dialed.get());
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_server_is_heard_without_any_wait() {
+        let began = tokio::time::Instant::now();
+        let (_client, mut near) = pair();
+        let (mut server, far) = pair();
+        server.write_all(b"220 ready\r\n").await.unwrap();
+        let dial = async { Ok::<_, ()>(far) };
+        let raced = race(&mut near, Duration::ZERO, LONG, dial).await.unwrap();
+        assert!(matches!(raced, Race::Server(_)));
+        // The clock of this test moves only when everybody waits for it. The timer's own grain
+        // is a millisecond.
+        assert!(began.elapsed() <= Duration::from_millis(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn opaque_bytes_take_the_connection_that_is_there() {
+        let (mut client, mut near) = pair();
+        let (server, far) = pair();
+        let raced = race(&mut near, Duration::ZERO, LONG, async {
+            // The client speaks while the way is being made.
+            client.write_all(b"*1\r\n$4\r\nPING\r\n").await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok::<_, ()>(far)
+        });
+        let Race::Server(taken) = raced.await.unwrap() else {
+            panic!("the connection is dropped")
+        };
+        assert!(taken.unread().is_empty() && near.unread().starts_with(b"*1"));
+        drop(server);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_may_speak_long_after_the_connection_is_there() {
+        let (mut client, mut near) = pair();
+        let (_server, far) = pair();
+        let raced = race(&mut near, Duration::ZERO, LONG, async { Ok::<_, ()>(far) });
+        let speak = async {
+            tokio::time::sleep(LONG * 2).await;
+            client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        };
+        let (raced, ()) = tokio::join!(raced, speak);
+        assert!(matches!(
+            raced.unwrap(),
+            Race::First(First::Client(Detected::Http1))
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_failed_dial_leaves_the_word_to_the_client() {
         let (mut client, mut near) = pair();
-        let raced = race(&mut near, LONG, async { Err::<Stream, _>("refused") })
-            .await
-            .unwrap();
+        let raced = race(&mut near, Duration::ZERO, LONG, async {
+            Err::<Stream, _>("refused")
+        })
+        .await
+        .unwrap();
         assert!(matches!(raced, Race::Failed("refused")));
         client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-        let raced = race(&mut near, LONG, async { Err::<Stream, _>("refused") })
-            .await
-            .unwrap();
+        let raced = race(&mut near, Duration::ZERO, LONG, async {
+            Err::<Stream, _>("refused")
+        })
+        .await
+        .unwrap();
         assert!(matches!(raced, Race::First(First::Client(Detected::Http1))));
     }
 }

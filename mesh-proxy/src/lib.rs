@@ -52,6 +52,7 @@ pub mod tls;
 pub mod detect;
 pub mod gateway;
 pub mod http;
+pub mod http2;
 pub mod inbound;
 pub mod net;
 pub mod outbound;

@@ -9,13 +9,14 @@ use tokio::sync::watch;
 use crate::control::Store;
 use crate::drain::Drain;
 use crate::identity::IdentityHandle;
-use crate::settings::ProxyKind;
+use crate::settings::{Provider, ProxyKind, Settings};
 
-/// Answers whether the proxy serves: it has a certificate and a first configuration, and does
-/// not drain. Cheap to clone.
+/// Answers whether the proxy serves: it has a certificate (unless it was started without one) and
+/// a first configuration, and does not drain. Cheap to clone.
 #[derive(Clone)]
 pub struct Readiness {
     kind: ProxyKind,
+    certified: bool,
     store: Store,
     identity: IdentityHandle,
     drain: Drain,
@@ -36,13 +37,18 @@ pub enum Missing {
 
 impl Readiness {
     pub(crate) fn new(
-        kind: ProxyKind,
+        settings: &Settings,
         store: Store,
         identity: IdentityHandle,
         drain: Drain,
     ) -> Self {
+        let certified = match &settings.provider {
+            Provider::ControlPlane(_) => true,
+            Provider::Files(files) => files.identity.is_some(),
+        };
         Self {
-            kind,
+            kind: settings.kind,
+            certified,
             store,
             identity,
             drain,
@@ -58,7 +64,10 @@ impl Readiness {
         };
         let configured = snapshot.holds(&ResourceName::Mesh) && snapshot.holds(&own);
         let checks = [
-            (self.identity.current().is_some(), Missing::Certificate),
+            (
+                !self.certified || self.identity.current().is_some(),
+                Missing::Certificate,
+            ),
             (configured, Missing::Configuration),
             (!self.drain.is_draining(), Missing::Draining),
         ];

@@ -13,6 +13,7 @@ use crate::identity::{Identity, IdentityHandle};
 use crate::settings::Settings;
 use crate::telemetry::Telemetry;
 use crate::tls::{GatewayTls, Originator};
+use crate::upstream::Limits;
 
 /// What the control side gives to the data path. Kept in one `Arc`, the same for all workers.
 pub struct Shared {
@@ -30,6 +31,8 @@ pub struct Shared {
     pub settings: Arc<Settings>,
     /// Metrics and access log; `telemetry.recorder()` gives each worker its own shard.
     pub telemetry: Telemetry,
+    /// What is under way toward destinations with limits.
+    pub limits: Arc<Limits>,
     /// Who this proxy is, for routes that match on the source.
     pub client: Arc<ClientInfo>,
 }

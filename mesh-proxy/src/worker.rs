@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use mesh_api::ResourceName;
 use mesh_proxy_core::labels::PeerLabels;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -16,6 +17,7 @@ use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 
 use crate::clock;
+use crate::detect::Habits;
 use crate::drain::Work;
 use crate::http::{Server, peer};
 use crate::inbound::{self, Arrival};
@@ -54,6 +56,10 @@ pub struct Worker {
     background: TaskTracker,
     /// Chance. Never borrowed across an await.
     pub rng: RefCell<SmallRng>,
+    /// Who speaks first on connections of the workload.
+    pub outbound_habits: Habits<ResourceName>,
+    /// The same on connections to the workload, by port.
+    pub inbound_habits: Habits<u16>,
     /// Labels of this proxy's workload, for metrics.
     pub own_labels: Arc<PeerLabels>,
     /// The same, for the sidecars of called workloads.
@@ -102,6 +108,7 @@ async fn serve(shared: Arc<Shared>, listeners: Listeners) {
             .spawn_local(gateway::listen(Rc::clone(&worker)));
     }
     worker.background.spawn_local(sweep(Rc::clone(&worker)));
+    worker.background.spawn_local(share(Rc::clone(&worker)));
 
     worker.shared.drain.started().await;
     worker.tasks.close();
@@ -120,6 +127,16 @@ async fn sweep(worker: Rc<Worker>) {
     }
 }
 
+// Other workers may lack the connections that this one keeps without use.
+async fn share(worker: Rc<Worker>) {
+    let limits = Arc::clone(&worker.shared.limits);
+    let mut seen = 0;
+    loop {
+        seen = limits.starving(seen).await;
+        worker.upstreams.yield_connections();
+    }
+}
+
 // === impl Worker ===
 
 impl Worker {
@@ -128,10 +145,12 @@ impl Worker {
         let (tasks, background) = (TaskTracker::new(), TaskTracker::new());
         let own_labels = Arc::new(shared.client.peer());
         Rc::new(Self {
-            server: Server::new(tasks.clone()),
+            server: Server::new(),
             upstreams: Upstreams::new(Arc::clone(&shared), background.clone()),
             recorder: Rc::new(shared.telemetry.recorder()),
             rng: RefCell::new(SmallRng::from_rng(&mut clock::rng())),
+            outbound_habits: Habits::default(),
+            inbound_habits: Habits::default(),
             own_header: peer::encode(&own_labels),
             own_labels,
             connections: Cell::new(0),

@@ -69,7 +69,7 @@ pub(crate) fn policy(balancer: v1::LoadBalancer, tls: v1::ClientTls) -> v1::Traf
         load_balancer: balancer.into(),
         connect_timeout_ms: 0,
         tls: Some(tls),
-        origin: None,
+        ..Default::default()
     }
 }
 

@@ -85,6 +85,12 @@ reasons! {
     RetriesExhausted = "retries_exhausted", 503, RETRY_LIMIT_EXCEEDED;
     /// Too much is under way.
     Overload = "overload", 503, UPSTREAM_OVERFLOW;
+    /// As many connections are open to the destination as its policy allows.
+    TooManyConnections = "too_many_connections", 503, UPSTREAM_OVERFLOW;
+    /// As many requests wait for a connection to the destination as its policy allows.
+    TooManyPendingRequests = "too_many_pending_requests", 503, UPSTREAM_OVERFLOW;
+    /// As many requests to the destination are under way as its policy allows.
+    TooManyRequests = "too_many_requests", 503, UPSTREAM_OVERFLOW;
     /// Over a rate limit.
     RateLimited = "rate_limited", 429, RATE_LIMITED;
     /// A policy denies it.
@@ -115,6 +121,8 @@ reasons! {
     DetectionTimeout = "detection_timeout", 408, DOWNSTREAM_PROTOCOL_ERROR;
     /// Nothing was sent for too long.
     IdleTimeout = "idle_timeout", 504, STREAM_IDLE_TIMEOUT;
+    /// The connection was as old as its policy allows.
+    MaxConnectionDuration = "max_connection_duration", 504, DURATION_TIMEOUT;
     /// The first configuration has not come yet.
     NotConfigured = "not_configured", 503, NO_ROUTE;
     /// The configuration of this destination did not come in time.
@@ -129,6 +137,13 @@ reasons! {
     Draining = "draining", 503, LOCAL_RESET;
     /// A fault of the proxy itself.
     Internal = "internal", 500, LOCAL_RESET;
+}
+
+impl Reason {
+    /// Whether it says that there is too much to do: trying again would be more of it.
+    pub fn is_overload(self) -> bool {
+        self.flags().contains(ResponseFlags::UPSTREAM_OVERFLOW)
+    }
 }
 
 impl fmt::Display for Reason {
@@ -189,6 +204,8 @@ flags! {
     UPSTREAM_PROTOCOL_ERROR = 17, "UPE";
     /// DF: the name has no address.
     DNS_FAILURE = 18, "DF";
+    /// DT: the connection was too old.
+    DURATION_TIMEOUT = 19, "DT";
 }
 
 impl ResponseFlags {

@@ -34,14 +34,27 @@ impl Running {
         .unwrap();
         let (publisher, identity) = IdentityHandle::channel();
         let stages = telemetry.stages.clone();
-        let (manager, rotate) = Manager::new(&settings, store.clone(), publisher, stages.clone());
-        let (client, control) = Client::new(&settings, writer, demands, identity.clone(), stages);
+        let (manager, rotate) = Manager::new(
+            &settings,
+            settings.control_plane().unwrap(),
+            store.clone(),
+            publisher,
+            stages.clone(),
+        );
+        let (client, control) = Client::new(
+            &settings,
+            settings.control_plane().unwrap(),
+            writer,
+            demands,
+            identity.clone(),
+            stages,
+        );
         let (drain, listener) = drain::channel();
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(manager.run());
         tasks.spawn(client.run());
         let admin = Admin {
-            readiness: Readiness::new(settings.kind, store.clone(), identity.clone(), listener),
+            readiness: Readiness::new(&settings, store.clone(), identity.clone(), listener),
             settings,
             store,
             identity,

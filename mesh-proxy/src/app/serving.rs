@@ -58,6 +58,7 @@ impl Serving {
             drain: self.drain.subscribe(),
             settings: Arc::clone(&self.settings),
             telemetry: self.telemetry,
+            limits: Arc::default(),
             client: Arc::new(client),
         });
         let mut workers = Workers::start(&shared, self.listeners)?;

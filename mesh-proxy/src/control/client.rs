@@ -24,7 +24,7 @@ use crate::clock;
 use crate::drain::Drain;
 use crate::identity::{Identity, IdentityHandle};
 use crate::net::Dialer;
-use crate::settings::{ProxyKind, Settings};
+use crate::settings::{ControlPlane, ProxyKind, Settings};
 use crate::telemetry::Stages;
 use crate::tls::{RootsError, control_client, control_roots};
 
@@ -32,6 +32,7 @@ use crate::tls::{RootsError, control_client, control_roots};
 /// goes wrong here takes the snapshot away.
 pub struct Client {
     settings: Arc<Settings>,
+    plane: Arc<ControlPlane>,
     session: ClientSession,
     writer: Writer,
     demands: Demands,
@@ -105,6 +106,7 @@ const MOST_REJECTIONS: usize = 8;
 impl Client {
     pub(crate) fn new(
         settings: &Arc<Settings>,
+        plane: &Arc<ControlPlane>,
         writer: Writer,
         demands: Demands,
         identity: IdentityHandle,
@@ -132,6 +134,7 @@ impl Client {
         let (status, current) = watch::channel(ControlStatus::default());
         let client = Self {
             settings: Arc::clone(settings),
+            plane: Arc::clone(plane),
             session,
             writer,
             demands,
@@ -196,7 +199,7 @@ impl Client {
                 },
                 Progress::Opened(Ok(stream)),
             ) => {
-                info!(control = %self.settings.control, "discovery stream is open");
+                info!(control = %self.plane.address, "discovery stream is open");
                 self.stages.control_connected.set(1);
                 self.status.send_modify(|status| {
                     status.connected = true;
@@ -229,11 +232,15 @@ impl Client {
             return Link::Unidentified;
         };
         self.stages.control_connects.inc();
-        let settings = Arc::clone(&self.settings);
+        let plane = Arc::clone(&self.plane);
+        let dialer = Dialer {
+            mark: self.settings.own_mark,
+            source: None,
+        };
         let mut roots = self.writer.load().mesh().roots_der.clone();
         roots.extend(identity.svid().roots_der.iter().cloned());
         Link::Dialing(Box::pin(async move {
-            connect(&settings, &identity, &roots).await
+            connect(&plane, dialer, &identity, &roots).await
         }))
     }
 
@@ -397,7 +404,7 @@ impl Client {
         let text = error.to_string();
         // One warning for each kind of trouble, not for each attempt.
         if was_connected || self.status.borrow().error != text {
-            warn!(control = %self.settings.control, %error, "no discovery stream; serving the last configuration");
+            warn!(control = %self.plane.address, %error, "no discovery stream; serving the last configuration");
         } else {
             debug!(%error, retry_in = ?pause, "still no discovery stream");
         }
@@ -421,20 +428,17 @@ async fn started(drain: Option<&Drain>) {
 }
 
 async fn connect(
-    settings: &Settings,
+    plane: &ControlPlane,
+    dialer: Dialer,
     identity: &Identity,
     roots: &[Vec<u8>],
 ) -> Result<(Channel, SystemTime), LinkError> {
-    let roots = control_roots(&settings.roots, roots)?;
+    let roots = control_roots(&plane.roots, roots)?;
     let config = Arc::new(control_client(
         roots,
         Some(Arc::clone(&identity.svid().key)),
     )?);
-    let dialer = Dialer {
-        mark: settings.own_mark,
-        source: None,
-    };
-    let channel = dial(&settings.control, &settings.control_name, config, dialer).await?;
+    let channel = dial(&plane.address, &plane.name, config, dialer).await?;
     Ok((channel, identity.not_after()))
 }
 

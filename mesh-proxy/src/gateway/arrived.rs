@@ -18,7 +18,10 @@ use crate::worker::Worker;
 pub(super) struct Arrived {
     pub(super) worker: Rc<Worker>,
     pub(super) listener: ListenerId,
+    /// The direct peer.
     pub(super) remote: SocketAddr,
+    /// Whom it speaks for: the client behind a balancer, or itself.
+    pub(super) client: SocketAddr,
     pub(super) local: SocketAddr,
     /// Absent without TLS.
     pub(super) over: Option<OverTls>,

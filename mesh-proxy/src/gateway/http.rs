@@ -8,7 +8,6 @@ use http::header::{CONNECTION, EXPECT, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use mesh_api::Hostname;
 use mesh_proxy_core::filter::without_port;
@@ -21,7 +20,7 @@ use crate::http::headers::{
     X_FORWARDED_CLIENT_CERT, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_MESH_PEER, X_MESH_UNPROCESSED,
     take_hop_by_hop,
 };
-use crate::http::{BodySource, Downstream, Exchange, ResponseBody, Version, respond};
+use crate::http::{BodySource, Downstream, Exchange, Incoming, ResponseBody, Version, respond};
 use crate::net::Stream;
 use crate::outbound::{Call, act, decide};
 
@@ -45,7 +44,7 @@ pub(super) async fn serve(arrived: Rc<Arrived>, stream: Stream, version: Version
         service: ServiceLabels::unknown(),
         security: SecurityPolicy::Unknown,
         local: Some(arrived.local),
-        remote: Some(arrived.remote),
+        remote: Some(arrived.client),
         server_name: arrived.sni().unwrap_or_default().into(),
     };
     let connection = Rc::new(Connection {
@@ -98,7 +97,7 @@ impl Connection {
             return respond::fail(Reason::HostInvalid, "", exchange);
         };
         let scheme = self.arrived.point().scheme();
-        sanitise(&mut parts.headers, self.arrived.remote.ip(), scheme);
+        sanitise(&mut parts.headers, self.arrived.client.ip(), scheme);
         if let Some(certificate) = &self.certificate {
             parts
                 .headers

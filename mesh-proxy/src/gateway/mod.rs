@@ -2,6 +2,7 @@
 //! by host and route.
 
 mod arrived;
+mod balancer;
 mod http;
 mod tcp;
 mod tls;
@@ -223,16 +224,27 @@ async fn serve(worker: Rc<Worker>, mut stream: Stream, listener: ListenerId) {
     let served = snapshot
         .gateway()
         .and_then(|gateway| gateway.listeners.get(&listener));
-    let arrived = Arrived {
+    let mut arrived = Arrived {
         worker,
         listener,
         remote,
+        client: remote,
         local,
         over: None,
     };
     let Some(served) = served else {
         return tcp::carriage(&arrived, &stream).refuse(stream, Reason::NotConfigured, "");
     };
+    if arrived.worker.shared.settings.gateway_proxy_protocol {
+        match balancer::client(&mut stream).await {
+            Ok(client) => arrived.client = client.unwrap_or(remote),
+            Err(error) => {
+                let carriage = tcp::carriage(&arrived, &stream);
+                let reason = Reason::DownstreamProtocolError;
+                return carriage.refuse(stream, reason, &error.to_string());
+            }
+        }
+    }
     if served.protocol == Protocol::Tcp {
         // The server may be the one that speaks first.
         return tcp::serve(Rc::new(arrived), stream).await;

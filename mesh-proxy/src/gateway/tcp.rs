@@ -35,7 +35,12 @@ pub(super) async fn serve(arrived: Rc<Arrived>, stream: Stream) {
         port: cluster.id.port,
         original: None,
     };
-    match outbound::endpoint(worker, &target, &cluster).await {
+    let target = match outbound::asked(&target, &cluster, arrived.sni()) {
+        Ok(target) => target,
+        Err(reason) => return carriage.refuse(stream, reason, ""),
+    };
+    let client = (Some(arrived.remote), Some(arrived.local));
+    match outbound::endpoint(worker, &target, &cluster, client).await {
         Ok(reached) => {
             let cut = denied(&arrived);
             reached.carry(worker, stream, carriage, cut).await;
@@ -50,6 +55,7 @@ pub(super) fn carriage(arrived: &Arrived, stream: &Stream) -> Carriage {
     let mut carriage = Carriage::begin(&arrived.worker, Reporter::Source, stream);
     carriage.source = Arc::clone(&arrived.worker.own_labels);
     carriage.security = SecurityPolicy::Unknown;
+    carriage.remote = Some(arrived.client);
     carriage.server_name = arrived.sni().unwrap_or_default().to_owned();
     carriage
 }

@@ -2,6 +2,7 @@
 
 mod exchange;
 pub mod headers;
+mod incoming;
 pub mod peer;
 mod request_body;
 pub mod respond;
@@ -11,6 +12,7 @@ pub mod upgrade;
 pub mod wire;
 
 pub use exchange::{Downstream, Exchange, UpstreamFacts};
+pub use incoming::{Incoming, TransportError};
 pub use request_body::{BodySource, REPLAY_LIMIT, RequestBody, RequestBodyError};
 pub use response_body::{ResponseBody, ResponseBodyError};
-pub use server::{HEAD_TIMEOUT, LocalExecutor, MAX_HEAD, Server, Version};
+pub use server::{HEAD_TIMEOUT, MAX_HEAD, ServeError, Server, Version};

@@ -8,8 +8,9 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::mpsc;
+
+use super::{Incoming, TransportError};
 
 /// Bytes of a body that are kept for another try. Longer bodies are sent once.
 pub const REPLAY_LIMIT: usize = 64 * 1024;
@@ -71,7 +72,7 @@ pub struct Mirrored {
 pub enum RequestBodyError {
     /// The client broke off.
     #[error("the client broke off: {0}")]
-    Client(#[from] hyper::Error),
+    Client(#[from] TransportError),
     /// Another try has taken over.
     #[error("another try has taken over")]
     Superseded,

@@ -6,11 +6,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use mesh_proxy_core::Reason;
 use tokio::time::{Instant, Sleep};
 
-use super::Exchange;
+use super::{Exchange, Incoming, TransportError};
 use crate::upstream::{Lease, Tracking};
 
 /// A response's body. It tells the request's record when it ends, gives the upstream's
@@ -38,7 +37,7 @@ struct Upstream {
 pub enum ResponseBodyError {
     /// The upstream broke off.
     #[error("the upstream broke off: {0}")]
-    Upstream(#[from] hyper::Error),
+    Upstream(#[from] TransportError),
     /// The request's time was up.
     #[error("the request's time was up")]
     Timeout,
@@ -103,6 +102,11 @@ impl ResponseBody {
             body.deadline = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
         }
         body
+    }
+
+    /// The client wants no body: its request was a HEAD.
+    pub fn skip(mut self) {
+        self.finish();
     }
 
     fn finish(&mut self) {

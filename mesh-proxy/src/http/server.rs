@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper::rt::Executor;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio_util::task::TaskTracker;
+use mesh_proxy_core::http2::Config;
 
-use super::ResponseBody;
+use super::{Incoming, ResponseBody};
 use crate::drain::Drain;
+use crate::http2;
 use crate::net::Stream;
 
 /// Largest head of a request in bytes, as in Envoy; more is answered by 431.
@@ -50,29 +49,28 @@ pub enum Version {
     Http2,
 }
 
-/// Runs hyper's tasks on the worker's own thread.
-#[derive(Clone)]
-pub struct LocalExecutor(pub TaskTracker);
+/// How a connection of a client ended, if not in order.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// On HTTP/1.
+    #[error(transparent)]
+    Http1(#[from] hyper::Error),
+    /// On HTTP/2.
+    #[error(transparent)]
+    Http2(#[from] http2::ConnectionEnd),
+}
 
 /// Serves HTTP on connections of one worker.
 pub struct Server {
     http1: http1::Builder,
-    http2: http2::Builder<LocalExecutor>,
-}
-
-// === impl LocalExecutor ===
-
-impl<F: Future<Output: 'static> + 'static> Executor<F> for LocalExecutor {
-    fn execute(&self, task: F) {
-        self.0.spawn_local(task);
-    }
 }
 
 // === impl Server ===
 
 impl Server {
-    /// A server whose tasks belong to `tasks`.
-    pub fn new(tasks: TaskTracker) -> Self {
+    /// A server.
+    #[expect(clippy::new_without_default, reason = "it holds settings, not nothing")]
+    pub fn new() -> Self {
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
@@ -81,17 +79,7 @@ impl Server {
             .max_buf_size(READ_BUFFER)
             .preserve_header_case(true)
             .auto_date_header(false);
-        let mut http2 = http2::Builder::new(LocalExecutor(tasks));
-        http2
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
-            .keep_alive_interval(PING)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .auto_date_header(false);
-        Self { http1, http2 }
+        Self { http1 }
     }
 
     /// Answers the requests of one connection until it ends. While the proxy drains, running
@@ -107,21 +95,34 @@ impl Server {
         version: Version,
         drain: &Drain,
         handle: H,
-    ) -> hyper::Result<()>
+    ) -> Result<(), ServeError>
     where
         H: Fn(Request<Incoming>) -> F + 'static,
         F: Future<Output = Response<ResponseBody>> + 'static,
     {
+        if version == Version::Http2 {
+            let config = Config {
+                stream_window: STREAM_WINDOW,
+                connection_window: CONNECTION_WINDOW,
+                max_streams: MAX_STREAMS,
+                max_head: u32::try_from(MAX_HEAD).unwrap_or(u32::MAX),
+            };
+            let patience = http2::Patience {
+                interval: PING,
+                timeout: PING_TIMEOUT,
+            };
+            let end = http2::serve(stream, config, patience, drain, handle).await;
+            return end.map_err(Into::into);
+        }
         let io = TokioIo::new(stream);
-        // Told to HTTP/1 clients with each answer from that moment on; HTTP/2 has GOAWAY for it.
-        let closing = (version == Version::Http1).then(|| Rc::new(drain.clone()));
-        let service = service_fn(move |request| {
-            let answer = handle(request);
-            let closing = closing.clone();
+        // Told to clients with each answer from that moment on; HTTP/2 has GOAWAY for it.
+        let closing = Rc::new(drain.clone());
+        let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+            let answer = handle(request.map(Incoming::Http1));
+            let closing = Rc::clone(&closing);
             async move {
                 let mut response = answer.await;
-                let closing = closing.is_some_and(|drain| drain.is_draining());
-                if closing && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                if closing.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                     response
                         .headers_mut()
                         .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -129,31 +130,18 @@ impl Server {
                 Ok::<_, Infallible>(response)
             }
         });
-        match version {
-            Version::Http1 => {
-                let mut connection = pin!(self.http1.serve_connection(io, service).with_upgrades());
-                tokio::select! {
-                    biased;
-                    result = connection.as_mut() => return result,
-                    () = drain.started() => {}
-                }
-                tokio::select! {
-                    biased;
-                    result = connection.as_mut() => return result,
-                    () = drain.idle_ends() => connection.as_mut().graceful_shutdown(),
-                    () = drain.closed() => return Ok(()),
-                }
-                tokio::select! { result = connection => result, () = drain.closed() => Ok(()) }
-            }
-            Version::Http2 => {
-                let mut connection = pin!(self.http2.serve_connection(io, service));
-                tokio::select! {
-                    biased;
-                    result = connection.as_mut() => return result,
-                    () = drain.started() => connection.as_mut().graceful_shutdown(),
-                }
-                tokio::select! { result = connection => result, () = drain.closed() => Ok(()) }
-            }
+        let mut connection = pin!(self.http1.serve_connection(io, service).with_upgrades());
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => return Ok(result?),
+            () = drain.started() => {}
         }
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => return Ok(result?),
+            () = drain.idle_ends() => connection.as_mut().graceful_shutdown(),
+            () = drain.closed() => return Ok(()),
+        }
+        tokio::select! { result = connection => Ok(result?), () = drain.closed() => Ok(()) }
     }
 }

@@ -15,7 +15,7 @@ use super::issuance::{self, IssuanceError};
 use crate::clock;
 use crate::control::{DialError, dial};
 use crate::net::Dialer;
-use crate::settings::Settings;
+use crate::settings::{ControlPlane, Settings};
 use crate::tls::{RootsError, control_client, control_roots};
 
 /// Why there is no certificate.
@@ -76,6 +76,7 @@ pub enum Hint {
 /// Asks for certificates; dials anew each time, with the credential of that moment.
 pub(super) struct CaClient {
     settings: Arc<Settings>,
+    plane: Arc<ControlPlane>,
     // Kept until it is certified: a token that is good for one join is good for one key, and
     // an answer may get lost.
     pending: Option<issuance::Request>,
@@ -91,9 +92,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 // === impl CaClient ===
 
 impl CaClient {
-    pub(super) fn new(settings: Arc<Settings>) -> Self {
+    pub(super) fn new(settings: Arc<Settings>, plane: Arc<ControlPlane>) -> Self {
         Self {
             settings,
+            plane,
             pending: None,
         }
     }
@@ -138,11 +140,11 @@ impl CaClient {
         credential: Credential,
         more_roots: &[Vec<u8>],
     ) -> Result<Svid, CaError> {
-        let settings = &self.settings;
+        let (settings, plane) = (&self.settings, &self.plane);
         // Read anew each time: in a pod the file follows its ConfigMap.
-        let roots = control_roots(&settings.roots, more_roots).map_err(|source| {
+        let roots = control_roots(&plane.roots, more_roots).map_err(|source| {
             let namespace = settings.workload.namespace().to_owned();
-            let hint = match is_mounted(&settings.roots) {
+            let hint = match is_mounted(&plane.roots) {
                 true => Hint::ConfigMap { namespace },
                 false => Hint::None,
             };
@@ -157,7 +159,7 @@ impl CaClient {
             mark: settings.own_mark,
             source: None,
         };
-        let channel = dial(&settings.ca, &settings.control_name, config, dialer).await?;
+        let channel = dial(&plane.ca, &plane.name, config, dialer).await?;
         let ours = match self.pending.take() {
             Some(pending) => self.pending.insert(pending),
             None => self.pending.insert(issuance::Request::new()?),
@@ -181,7 +183,7 @@ impl CaClient {
 
     // Read anew each time: the kubelet replaces the file before its token expires.
     async fn token(&self) -> Result<Option<MetadataValue<Ascii>>, CaError> {
-        let Some(path) = &self.settings.token else {
+        let Some(path) = &self.plane.token else {
             return Ok(None);
         };
         let failed = |why: String| CaError::Token {

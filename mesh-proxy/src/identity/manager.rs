@@ -13,7 +13,7 @@ use super::authority::{CaClient, CaError};
 use super::{Identity, Publisher, Svid, schedule};
 use crate::clock;
 use crate::control::Store;
-use crate::settings::Settings;
+use crate::settings::{ControlPlane, Settings};
 use crate::telemetry::Stages;
 
 /// Gets the first certificate, renews it before it expires, and follows the roots that the
@@ -45,14 +45,19 @@ pub enum RotateError {
     Stopped,
 }
 
-type Reply = oneshot::Sender<Result<(), RotateError>>;
+pub(super) type Reply = oneshot::Sender<Result<(), RotateError>>;
 
-struct State {
+/// Roots and trust domains.
+pub(super) type Trusted = (Vec<Vec<u8>>, Vec<String>);
+
+/// The certificate in force, and what its identity trusts.
+pub(super) struct State {
     publisher: Publisher,
     store: Store,
     svid: Option<Arc<Svid>>,
-    // What the published identity trusts.
-    trusted: (Vec<Vec<u8>>, Vec<String>),
+    // What the published identity trusts, and what says so.
+    trusted: Trusted,
+    rule: fn(&Snapshot, &Svid) -> Trusted,
 }
 
 // The wall clock is looked at again at least this often: it may jump, and a sleeping machine's
@@ -62,6 +67,11 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 // === impl RotateHandle ===
 
 impl RotateHandle {
+    pub(super) fn channel() -> (Self, mpsc::Receiver<Reply>) {
+        let (requests, asked) = mpsc::channel(4);
+        (Self { requests }, asked)
+    }
+
     /// Renews now and waits for the result. The old certificate serves until the new one is
     /// there.
     ///
@@ -82,25 +92,21 @@ impl RotateHandle {
 impl Manager {
     pub(crate) fn new(
         settings: &Arc<Settings>,
+        plane: &Arc<ControlPlane>,
         store: Store,
         publisher: Publisher,
         stages: Stages,
     ) -> (Self, RotateHandle) {
-        let (requests, rotate) = mpsc::channel(4);
+        let (handle, rotate) = RotateHandle::channel();
         let manager = Self {
-            ca: CaClient::new(Arc::clone(settings)),
+            ca: CaClient::new(Arc::clone(settings), Arc::clone(plane)),
             epoch: store.epoch(),
-            state: State {
-                publisher,
-                store,
-                svid: None,
-                trusted: Default::default(),
-            },
+            state: State::new(publisher, store, trusted),
             rotate,
             stages,
             rng: clock::rng(),
         };
-        (manager, RotateHandle { requests })
+        (manager, handle)
     }
 
     /// Runs for ever; the caller drops it at the end.
@@ -202,7 +208,7 @@ impl Manager {
 }
 
 // A store without writer changes no more.
-async fn changed(epoch: &mut watch::Receiver<u64>) {
+pub(super) async fn changed(epoch: &mut watch::Receiver<u64>) {
     if epoch.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
@@ -211,9 +217,23 @@ async fn changed(epoch: &mut watch::Receiver<u64>) {
 // === impl State ===
 
 impl State {
-    fn publish(&mut self, svid: Svid) -> Result<(), CaError> {
+    pub(super) fn new(
+        publisher: Publisher,
+        store: Store,
+        rule: fn(&Snapshot, &Svid) -> Trusted,
+    ) -> Self {
+        Self {
+            publisher,
+            store,
+            svid: None,
+            trusted: Default::default(),
+            rule,
+        }
+    }
+
+    pub(super) fn publish(&mut self, svid: Svid) -> Result<(), rustls::Error> {
         let svid = Arc::new(svid);
-        let trusted = trusted(&self.store.load(), &svid);
+        let trusted = (self.rule)(&self.store.load(), &svid);
         self.publisher.publish(Identity::new(
             Arc::clone(&svid),
             trusted.0.clone(),
@@ -225,9 +245,9 @@ impl State {
     }
 
     // New configurations for the same certificate, if the roots or trust domains have changed.
-    fn follow_roots(&mut self) {
+    pub(super) fn follow_roots(&mut self) {
         let Some(svid) = &self.svid else { return };
-        let trusted = trusted(&self.store.load(), svid);
+        let trusted = (self.rule)(&self.store.load(), svid);
         if trusted == self.trusted {
             return;
         }
@@ -252,7 +272,7 @@ impl State {
 
 // Peers are checked against what the control plane says; before it has said anything, against
 // what the authority said.
-fn trusted(snapshot: &Snapshot, svid: &Svid) -> (Vec<Vec<u8>>, Vec<String>) {
+fn trusted(snapshot: &Snapshot, svid: &Svid) -> Trusted {
     let mesh = snapshot.mesh();
     let known = snapshot.holds(&ResourceName::Mesh);
     let roots = if known && !mesh.roots_der.is_empty() {
@@ -260,10 +280,13 @@ fn trusted(snapshot: &Snapshot, svid: &Svid) -> (Vec<Vec<u8>>, Vec<String>) {
     } else {
         svid.roots_der.clone()
     };
-    let domains = if known {
-        mesh.domains().map(str::to_owned).collect()
+    (roots, domains(snapshot, svid))
+}
+
+pub(super) fn domains(snapshot: &Snapshot, svid: &Svid) -> Vec<String> {
+    if snapshot.holds(&ResourceName::Mesh) {
+        snapshot.mesh().domains().map(str::to_owned).collect()
     } else {
         vec![svid.id.trust_domain().to_owned()]
-    };
-    (roots, domains)
+    }
 }

@@ -1,7 +1,9 @@
 //! The workload's certificate: where it comes from, when it is renewed, and what TLS is made
-//! of it. The private key is generated here and leaves neither the process nor this module.
+//! of it. With an authority the private key is generated here and leaves neither the process nor
+//! this module.
 
 mod authority;
+mod files;
 mod fixed;
 mod issuance;
 mod manager;
@@ -21,8 +23,11 @@ use tokio::sync::watch;
 use crate::tls::{Alpn, Expect, MeshTls, Trust};
 
 pub use authority::{CaError, Hint};
+pub use files::IdentityFileError;
 pub use issuance::IssuanceError;
 pub use manager::{Manager, RotateError, RotateHandle};
+
+pub(crate) use files::FilesManager;
 
 /// The current identity. Cheap to clone; swapped on renewal and when the roots change.
 #[derive(Clone)]

@@ -28,7 +28,13 @@ fn start(plane: &Plane) -> Running {
     .unwrap();
     let (publisher, identity) = IdentityHandle::channel();
     let settings = Arc::new(plane.settings());
-    let (manager, rotate) = Manager::new(&settings, store, publisher, telemetry.stages.clone());
+    let (manager, rotate) = Manager::new(
+        &settings,
+        settings.control_plane().unwrap(),
+        store,
+        publisher,
+        telemetry.stages.clone(),
+    );
     let task = tokio::spawn(manager.run());
     Running {
         identity,

@@ -21,7 +21,7 @@ use crate::net::{self, Dialer, Stream};
 use crate::settings::InboundBinding;
 use crate::telemetry::{TlsResult, TlsSide};
 use crate::tls::{self, Alpn, PeerInfo};
-use crate::upstream::Carriage;
+use crate::upstream::{Carriage, DialError};
 use crate::worker::Worker;
 
 /// Time for a client's TLS handshake.
@@ -114,7 +114,7 @@ impl Inbound {
         let timeout = self.worker.shared.settings.detect_timeout;
         let may_race = port.mtls != MtlsMode::Strict && !port.protocol.is_http();
         let first = if may_race && self.tcp_verdict(None).is_ok() {
-            match race(&mut stream, timeout, self.dial()).await {
+            match self.race(&mut stream, timeout).await {
                 Ok(Race::First(first)) => first,
                 Ok(Race::Server(server)) => return self.carry(stream, server, None).await,
                 Ok(Race::Failed(error)) => {
@@ -205,7 +205,7 @@ impl Inbound {
         let timeout = self.worker.shared.settings.detect_timeout;
         let may_race = protocol == Protocol::Auto && self.tcp_verdict(peer).is_ok();
         let first = if may_race {
-            match race(stream, timeout, self.dial()).await {
+            match self.race(stream, timeout).await {
                 Ok(Race::First(first)) => first,
                 Ok(Race::Server(server)) => return Inner::Server(server),
                 Ok(Race::Failed(_)) | Err(_) => return Inner::Ended,
@@ -220,6 +220,20 @@ impl Inbound {
             First::Client(detected) => Inner::Client(detected),
             First::Closed | First::Silent => Inner::Ended,
         }
+    }
+
+    async fn race(
+        &self,
+        stream: &mut Stream,
+        timeout: Duration,
+    ) -> std::io::Result<Race<DialError>> {
+        let habits = &self.worker.inbound_habits;
+        let port = self.destination.port();
+        let raced = race(stream, habits.patience(&port), timeout, self.dial()).await?;
+        if let Some(speaker) = raced.speaker(stream) {
+            habits.learn(&port, speaker);
+        }
+        Ok(raced)
     }
 
     fn caller<'a>(&self, peer: Option<&'a PeerInfo>) -> Caller<'a> {

@@ -1,22 +1,35 @@
 //! The byte stream of a connection.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{client, server};
 
 /// A connection's bytes, whatever carries them, with the bytes that were read too early put
 /// back in front.
-#[derive(Debug)]
 pub struct Stream {
     unread: BytesMut,
     carrier: Carrier,
+    // Whether small reads take all that is there: rustls asks for 4 KiB at a time.
+    reads_ahead: bool,
+    // Dropped with the connection.
+    held: Option<Box<dyn Send + Sync>>,
+}
+
+/// What one system call may bring, four records of TLS.
+const AHEAD: usize = 64 * 1024;
+
+thread_local! {
+    // For reading ahead; what is not asked for at once is kept by the stream.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; AHEAD].into());
 }
 
 // TLS states are large and most streams are plain.
@@ -32,9 +45,18 @@ enum Carrier {
 pub fn reset(stream: Stream) {
     if let Some(tcp) = stream.tcp() {
         // A failure leaves an ordinary close: the connection ends in any case.
-        let _ = SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO));
+        let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
     }
     drop(stream);
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream")
+            .field("unread", &self.unread.len())
+            .field("carrier", &self.carrier)
+            .finish_non_exhaustive()
+    }
 }
 
 // === impl Stream ===
@@ -86,6 +108,26 @@ impl Stream {
         }
     }
 
+    fn poll_read_ahead(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        SCRATCH.with(|scratch| {
+            // TLS in TLS: the inner one has it.
+            let Ok(mut scratch) = scratch.try_borrow_mut() else {
+                return self.carrier.poll_read(cx, buffer);
+            };
+            let mut all = ReadBuf::new(&mut scratch);
+            ready!(self.carrier.poll_read(cx, &mut all))?;
+            let count = all.filled().len().min(buffer.remaining());
+            let (now, later) = all.filled().split_at(count);
+            buffer.put_slice(now);
+            self.unread.extend_from_slice(later);
+            Poll::Ready(Ok(()))
+        })
+    }
+
     /// The TCP socket at the bottom, if it is one.
     pub fn tcp(&self) -> Option<&TcpStream> {
         match &self.carrier {
@@ -94,6 +136,31 @@ impl Stream {
             Carrier::TlsServer(tls) => tls.get_ref().0.tcp(),
             Carrier::TlsClient(tls) => tls.get_ref().0.tcp(),
         }
+    }
+
+    /// Keeps something until the connection is closed.
+    pub fn hold(&mut self, kept: Box<dyn Send + Sync>) {
+        self.held = Some(kept);
+    }
+
+    /// Probes the peer when it is silent for `time`, every `interval`, up to so many times; what
+    /// is absent is left to the operating system.
+    pub fn probe(&self, time: Option<Duration>, interval: Option<Duration>, retries: Option<u32>) {
+        let Some(tcp) = self.tcp() else {
+            return;
+        };
+        let mut probes = TcpKeepalive::new();
+        if let Some(time) = time {
+            probes = probes.with_time(time);
+        }
+        if let Some(interval) = interval {
+            probes = probes.with_interval(interval);
+        }
+        if let Some(retries) = retries {
+            probes = probes.with_retries(retries);
+        }
+        // Without it the connection works as well, but for that.
+        let _ = SockRef::from(tcp).set_tcp_keepalive(&probes);
     }
 
     /// Address of the peer, if the connection is TCP.
@@ -121,6 +188,8 @@ impl From<TcpStream> for Stream {
         Self {
             unread: BytesMut::new(),
             carrier: Carrier::Tcp(tcp),
+            reads_ahead: false,
+            held: None,
         }
     }
 }
@@ -130,24 +199,32 @@ impl From<UnixStream> for Stream {
         Self {
             unread: BytesMut::new(),
             carrier: Carrier::Unix(unix),
+            reads_ahead: false,
+            held: None,
         }
     }
 }
 
 impl From<server::TlsStream<Stream>> for Stream {
-    fn from(tls: server::TlsStream<Stream>) -> Self {
+    fn from(mut tls: server::TlsStream<Stream>) -> Self {
+        tls.get_mut().0.reads_ahead = true;
         Self {
             unread: BytesMut::new(),
             carrier: Carrier::TlsServer(Box::new(tls)),
+            reads_ahead: false,
+            held: None,
         }
     }
 }
 
 impl From<client::TlsStream<Stream>> for Stream {
-    fn from(tls: client::TlsStream<Stream>) -> Self {
+    fn from(mut tls: client::TlsStream<Stream>) -> Self {
+        tls.get_mut().0.reads_ahead = true;
         Self {
             unread: BytesMut::new(),
             carrier: Carrier::TlsClient(Box::new(tls)),
+            reads_ahead: false,
+            held: None,
         }
     }
 }
@@ -167,6 +244,9 @@ impl AsyncRead for Stream {
                 self.unread = BytesMut::new();
             }
             return Poll::Ready(Ok(()));
+        }
+        if self.reads_ahead && buffer.remaining() < AHEAD {
+            return self.poll_read_ahead(cx, buffer);
         }
         self.carrier.poll_read(cx, buffer)
     }

@@ -5,14 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, Response};
 use hyper::upgrade::OnUpgrade;
 use mesh_api::Hostname;
-use mesh_proxy_core::balance::Outcome;
+use mesh_proxy_core::balance::{Affinity, Outcome, Want};
 use mesh_proxy_core::filter::is_grpc;
-use mesh_proxy_core::ir::{Cluster, Protocol};
-use mesh_proxy_core::plan::{self, ForwardPlan, HttpAction, HttpPlan};
+use mesh_proxy_core::ir::Cluster;
+use mesh_proxy_core::plan::{self, ForwardPlan, HttpAction, HttpPlan, Speech};
 use mesh_proxy_core::resilience::{AttemptOutcome, Deadline, Decision, Stop, Tries};
 use mesh_proxy_core::{Reason, ResponseFlags};
 
@@ -21,7 +22,8 @@ use crate::clock;
 use crate::http::headers::{Hop, X_MESH_PEER, X_MESH_UNPROCESSED};
 use crate::http::{BodySource, Exchange, ResponseBody, Version, respond};
 use crate::upstream::{
-    Answer, Delivery, DialError, Failed, Member, Origin, Pick, Secure, Sending, Target, Tracking,
+    Answer, Asked, Count, Delivery, DialError, Failed, Member, Origin, Pick, Secure, Sending,
+    Target, Tracking,
 };
 use crate::worker::Worker;
 
@@ -45,6 +47,16 @@ pub(crate) struct Call {
     pub(crate) port: u16,
     /// Where the connection was going, if it was captured.
     pub(crate) original: Option<SocketAddr>,
+}
+
+/// Where the tries of a request go.
+struct Aim<'a> {
+    target: &'a Rc<Target>,
+    cluster: &'a Cluster,
+    /// Chooses the endpoint.
+    hash: Option<u64>,
+    /// Counts the retry that is made, until it has ended.
+    retry: Option<Count>,
 }
 
 /// A response that may go to the client.
@@ -105,8 +117,15 @@ async fn forward(
     let now = clock::monotonic();
     let deadline = Deadline::new(forward.timeout, call.exchange.began());
     let mut tries = target.tries(forward.retry.clone(), deadline, now);
+    let Affinity { hash, set_cookie } = affinity(worker, &forward.cluster, &call);
+    let mut aim = Aim {
+        target: &target,
+        cluster: &forward.cluster,
+        hash,
+        retry: None,
+    };
     loop {
-        let result = attempt(worker, &target, &forward.cluster, &mut tries, &mut call).await;
+        let result = attempt(worker, &mut aim, &mut tries, &mut call).await;
         let outcome = match &result {
             Ok(got) => AttemptOutcome::of_response(
                 got.answer.response.status(),
@@ -114,8 +133,12 @@ async fn forward(
             ),
             Err(missed) => missed.outcome,
         };
-        match decide(worker, &target, &mut tries, &outcome, &call) {
+        // The retry that this was is over (Envoy: RetryStateImpl::resetRetry).
+        aim.retry = None;
+        let (decision, retry) = decide(worker, &target, &mut tries, &outcome, &call);
+        match decision {
             Decision::Retry { after } => {
+                aim.retry = retry;
                 worker.shared.telemetry.stages.retries.inc();
                 // The answer's connection is used again only if nothing of the answer is left.
                 drop(result);
@@ -124,6 +147,10 @@ async fn forward(
             Decision::Stop(stop) => {
                 if stop == Stop::Exhausted && tries.retries() > 0 {
                     call.exchange.flag(ResponseFlags::RETRY_LIMIT_EXCEEDED);
+                }
+                if stop == Stop::Budget {
+                    // As Envoy flags retries that its circuit breaker refuses.
+                    call.exchange.flag(ResponseFlags::UPSTREAM_OVERFLOW);
                 }
                 return match result {
                     Ok(Got { answer, tracking }) => {
@@ -136,7 +163,12 @@ async fn forward(
                             tracking,
                             deadline: deadline.end().map(Into::into),
                         };
-                        delivery.respond(worker, answer, |parts| plan::apply_response(plan, parts))
+                        delivery.respond(worker, answer, |parts| {
+                            plan::apply_response(plan, parts);
+                            if let Some(cookie) = set_cookie {
+                                parts.headers.append(SET_COOKIE, cookie);
+                            }
+                        })
                     }
                     Err(missed) => {
                         call.exchange.upstream.failure =
@@ -149,31 +181,40 @@ async fn forward(
     }
 }
 
+fn affinity(worker: &Worker, cluster: &Cluster, call: &Call) -> Affinity {
+    let Some(policy) = &cluster.traffic.hash else {
+        return Affinity::default();
+    };
+    let source = call.exchange.downstream.remote.map(|remote| remote.ip());
+    let mut rng = worker.rng.borrow_mut();
+    Affinity::of_request(policy, &call.parts, source, &mut *rng)
+}
+
 fn decide(
     worker: &Worker,
     target: &Target,
     tries: &mut Tries,
     outcome: &AttemptOutcome,
     call: &Call,
-) -> Decision {
+) -> (Decision, Option<Count>) {
     let success = matches!(outcome, AttemptOutcome::Response { status, grpc_status, .. }
         if !status.is_server_error() && !status.is_client_error() && grpc_status.is_none_or(|status| status == 0));
     if success {
-        return Decision::Stop(Stop::NotRetriable);
+        return (Decision::Stop(Stop::NotRetriable), None);
     }
     if call.body.as_ref().is_some_and(BodySource::client_failed) {
-        return Decision::Stop(Stop::BodyConsumed);
+        return (Decision::Stop(Stop::BodyConsumed), None);
     }
     let replayable =
         call.upgrade.is_none() && call.body.as_ref().is_none_or(BodySource::can_replay);
     let mut rng = worker.rng.borrow_mut();
-    target.decide(|budget| tries.decide(outcome, replayable, budget, clock::monotonic(), &mut *rng))
+    let now = clock::monotonic();
+    target.decide(|grants| tries.decide(outcome, replayable, grants, now, &mut *rng))
 }
 
 async fn attempt(
     worker: &Rc<Worker>,
-    target: &Rc<Target>,
-    cluster: &Cluster,
+    aim: &mut Aim<'_>,
     tries: &mut Tries,
     call: &mut Call,
 ) -> Result<Got, Missed> {
@@ -182,11 +223,25 @@ async fn attempt(
     if limit.is_some_and(|(end, _)| end <= now) {
         return Err(timed_out(limit));
     }
+    let allowed = aim.target.admit().map_err(overflow)?;
     let picked = {
         let mut rng = worker.rng.borrow_mut();
-        target.pick((&call.host, call.port), tries.exclude(), &mut *rng, now)
+        let want = Want {
+            exclude: tries.exclude(),
+            hash: aim.hash,
+        };
+        let asked = Asked {
+            host: &call.host,
+            port: call.port,
+            want,
+        };
+        aim.target.pick(asked, &mut *rng, now)
     };
-    let Ok(Pick { member, tracking }) = picked else {
+    let Ok(Pick {
+        member,
+        mut tracking,
+    }) = picked
+    else {
         // No other endpoint will be there for another try.
         return Err(Missed {
             reason: Reason::NoHealthyEndpoint,
@@ -194,25 +249,36 @@ async fn attempt(
             detail: String::new(),
         });
     };
+    let downstream = &call.exchange.downstream;
+    let member = member.for_client((downstream.remote, downstream.local));
     tries.tried(&member.endpoint.uid);
     call.exchange.upstream.host = Some(Rc::clone(&member.host));
     call.exchange.downstream.destination = Arc::clone(&member.endpoint.labels);
     let over_mesh = prepare(worker, &member, &mut call.parts.headers);
     call.exchange.downstream.security = security(over_mesh);
+    let version = version(aim.cluster, over_mesh, call, call.upgrade.is_some());
     let sending = Sending {
         worker,
         pool: &member.pool,
-        origin: Origin::Endpoint(&member, cluster.connect_timeout),
-        version: version(cluster.protocol, over_mesh, call),
+        origin: Origin::Endpoint(&member, aim.cluster.connect_timeout),
+        version,
         repeatable: call.parts.method.is_idempotent() && call.upgrade.is_none(),
         head: &call.parts,
         body: call.body.as_ref(),
         hop: &call.hop,
     };
-    let sent = match limit {
-        None => Ok(sending.send().await),
-        Some((end, _)) => tokio::time::timeout_at(end.into(), sending.send()).await,
+    let work = async {
+        if version == Version::Http1 {
+            let turn = allowed.turn().await.map_err(DialError::Limit);
+            tracking.hold(turn.map_err(Failed::Dial)?);
+        }
+        sending.send().await
     };
+    let sent = match limit {
+        None => Ok(work.await),
+        Some((end, _)) => tokio::time::timeout_at(end.into(), work).await,
+    };
+    tracking.hold(allowed.into_count());
     let result = match sent {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(failed)) => Err(missed(failed, call.body.as_ref())),
@@ -238,7 +304,7 @@ fn settle(
                 AttemptOutcome::PerTryTimeout | AttemptOutcome::RequestTimeout => {
                     tracking.failed_with(Outcome::Timeout);
                 }
-                _ if missed.reason == Reason::DownstreamDisconnected => drop(tracking),
+                AttemptOutcome::Overflow => drop(tracking),
                 _ => tracking.failed_with(Outcome::Reset),
             }
             return Err(missed);
@@ -255,7 +321,9 @@ fn settle(
             detail: "the endpoint's proxy could not reach its application".to_owned(),
         });
     }
-    tracking.answered(Outcome::of_status(answer.response.status()), latency);
+    let response = &answer.response;
+    let outcome = Outcome::of_response(response.status(), response.headers());
+    tracking.answered(outcome, latency);
     call.exchange.upstream.service_time = Some(latency);
     call.exchange.upstream.local = answer.lease.local;
     Ok(Got { answer, tracking })
@@ -284,14 +352,26 @@ fn security(over_mesh: bool) -> mesh_proxy_core::labels::SecurityPolicy {
     }
 }
 
-// What a port declares wins; otherwise servers are spoken to as the client speaks. A server of
-// plain HTTP/1 behind a proxy of the mesh gets that in any case, from its own proxy.
-fn version(protocol: Protocol, over_mesh: bool, call: &Call) -> Version {
-    match protocol {
-        _ if call.upgrade.is_some() => Version::Http1,
-        Protocol::Http2 | Protocol::Grpc => Version::Http2,
-        Protocol::Http if !over_mesh && !is_grpc(&call.parts.headers) => Version::Http1,
-        _ => call.client,
+/// The version of HTTP that a server is spoken to in.
+pub(super) fn version(cluster: &Cluster, over_mesh: bool, call: &Call, upgrades: bool) -> Version {
+    let speech = Speech {
+        client_http2: call.client == Version::Http2,
+        upgrades,
+        grpc: is_grpc(&call.parts.headers),
+        over_mesh,
+    };
+    if plan::speaks_http2(cluster, speech) {
+        Version::Http2
+    } else {
+        Version::Http1
+    }
+}
+
+fn overflow(reason: Reason) -> Missed {
+    Missed {
+        reason,
+        outcome: AttemptOutcome::Overflow,
+        detail: String::new(),
     }
 }
 
@@ -322,7 +402,7 @@ fn missed(failed: Failed, body: Option<&BodySource>) -> Missed {
                 AttemptOutcome::RefusedStream
             } else {
                 AttemptOutcome::Reset {
-                    request_started: failed.unsent.is_none(),
+                    request_started: !failed.unsent,
                 }
             },
             detail: failed.error.to_string(),
@@ -331,6 +411,9 @@ fn missed(failed: Failed, body: Option<&BodySource>) -> Missed {
 }
 
 fn dial_missed(error: &DialError) -> Missed {
+    if let DialError::Limit(reason) = error {
+        return overflow(*reason);
+    }
     Missed {
         reason: error.reason(),
         outcome: AttemptOutcome::ConnectFailure,

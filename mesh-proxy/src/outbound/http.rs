@@ -9,7 +9,6 @@ use http::header::{EXPECT, HOST, HeaderName};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use mesh_api::{Hostname, ResourceName};
 use mesh_proxy_core::Reason;
@@ -21,7 +20,9 @@ use mesh_proxy_core::plan::{self, HttpAction, HttpPlan, Step};
 use super::{Call, Target, act, decide, tunnel};
 use crate::drain::Work;
 use crate::http::headers::{X_FORWARDED_PROTO, X_MESH_UNPROCESSED, take_hop_by_hop};
-use crate::http::{BodySource, Downstream, Exchange, ResponseBody, Version, respond, upgrade};
+use crate::http::{
+    BodySource, Downstream, Exchange, Incoming, ResponseBody, Version, respond, upgrade,
+};
 use crate::net::Stream;
 use crate::worker::Worker;
 

@@ -9,15 +9,16 @@ use http::request::Parts;
 use http::{HeaderValue, Request};
 use http_body_util::BodyExt as _;
 use mesh_api::Hostname;
-use mesh_proxy_core::filter::is_grpc;
-use mesh_proxy_core::ir::{Cluster, Protocol};
+use mesh_proxy_core::balance::Want;
+use mesh_proxy_core::ir::Cluster;
 
 use super::Call;
+use super::forward::version;
 use crate::clock;
 use crate::http::headers::{Hop, X_MESH_PEER};
 use crate::http::{BodySource, RequestBody, Version, wire};
 use crate::tls::Alpn;
-use crate::upstream::{Lease, Pick, Secure};
+use crate::upstream::{Asked, DialError, Lease, Pick, Secure};
 use crate::worker::Worker;
 
 // A copy is worth no more than this.
@@ -52,11 +53,7 @@ pub(super) fn send(worker: &Rc<Worker>, cluster: &Arc<Cluster>, call: &Call) {
         cluster: Arc::clone(cluster),
         host: call.host.clone(),
         port: call.port,
-        version: match cluster.protocol {
-            Protocol::Http2 | Protocol::Grpc => Version::Http2,
-            Protocol::Http if !is_grpc(&call.parts.headers) => Version::Http1,
-            _ => call.client,
-        },
+        version: version(cluster, false, call, false),
         head,
         body: call
             .body
@@ -112,14 +109,26 @@ impl Copy {
             body,
         } = self;
         let target = worker.upstreams.target(&cluster).await?;
+        let allowed = target.admit().map_err(DialError::Limit)?;
+        let turn = match version {
+            Version::Http1 => allowed.turn().await.map_err(DialError::Limit)?,
+            Version::Http2 => None,
+        };
         let began = clock::monotonic();
         let Pick {
             member,
             mut tracking,
         } = {
             let mut rng = worker.rng.borrow_mut();
-            target.pick((&host, port), &[], &mut *rng, began)?
+            let asked = Asked {
+                host: &host,
+                port,
+                want: Want::default(),
+            };
+            target.pick(asked, &mut *rng, began)?
         };
+        tracking.hold(turn);
+        tracking.hold(allowed.into_count());
         match worker
             .own_header
             .as_ref()
@@ -138,9 +147,8 @@ impl Copy {
                     Alpn::Http1
                 };
                 let connector = worker.upstreams.connector();
-                let timeout = cluster.connect_timeout;
                 let stream = connector
-                    .dial(&member.endpoint.address, &member.secure, alpn, timeout)
+                    .endpoint(&member, alpn, cluster.connect_timeout)
                     .await?;
                 member.pool.begin(stream, version).await?
             }

@@ -27,7 +27,7 @@ use crate::upstream::Carriage;
 use crate::worker::Worker;
 
 pub(crate) use forward::{Call, act};
-pub(crate) use tcp::endpoint;
+pub(crate) use tcp::{asked, endpoint};
 
 /// Where a connection was going before the proxy took it.
 #[derive(Clone, Debug)]
@@ -160,12 +160,19 @@ async fn first(
     // A server may speak first only where opaque bytes may be spoken.
     if plan.protocol == Protocol::Auto {
         let reached = std::cell::RefCell::new(None);
+        let client = (stream.peer_addr(), target.original.or(stream.local_addr()));
         let dial = async {
-            let (facts, server) = tcp::reach(worker, target, plan, None).await?.into_parts();
+            let reached_now = tcp::reach(worker, target, plan, (None, client)).await?;
+            let (facts, server) = reached_now.into_parts();
             *reached.borrow_mut() = Some(facts);
             Ok::<_, tcp::Unreachable>(server)
         };
-        return match race(stream, timeout, dial).await {
+        let patience = worker.outbound_habits.patience(&plan.name);
+        let raced = race(stream, patience, timeout, dial).await;
+        if let Some(speaker) = raced.as_ref().ok().and_then(|raced| raced.speaker(stream)) {
+            worker.outbound_habits.learn(&plan.name, speaker);
+        }
+        return match raced {
             Ok(Race::First(first)) => opening(first),
             Ok(Race::Server(server)) => match reached.into_inner() {
                 Some(facts) => Opening::Server(tcp::Reached::from_parts(facts, server)),

@@ -1,21 +1,23 @@
 //! Opaque bytes and foreign TLS to their destination.
 
+use std::borrow::Cow;
 use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use mesh_api::Hostname;
 use mesh_proxy_core::Reason;
-use mesh_proxy_core::balance::Outcome;
-use mesh_proxy_core::ir::Cluster;
+use mesh_proxy_core::balance::{Affinity, Outcome, Want};
+use mesh_proxy_core::ir::{Cluster, PoolSettings, Resolution};
 use mesh_proxy_core::labels::{PeerLabels, Reporter, SecurityPolicy, ServiceLabels};
 use mesh_proxy_core::plan::{self, AddressPlan, TcpAction, TcpTarget};
 
 use super::{Target, decide, passthrough};
 use crate::clock;
 use crate::drain::Work;
-use crate::net::Stream;
+use crate::net::{RelayLimits, Stream};
 use crate::tls::Alpn;
-use crate::upstream::{Carriage, DialError, Pick, Secure, Tracking};
+use crate::upstream::{Asked, Carriage, Client, DialError, LIMITS, Pick, Secure, Tracking};
 use crate::worker::Worker;
 
 // Endpoints that are tried: nothing was sent yet, so another one does no harm.
@@ -23,7 +25,7 @@ const TRIES: usize = 3;
 
 /// A destination with an open connection to it.
 pub(crate) struct Reached {
-    facts: Facts,
+    facts: Box<Facts>,
     server: Stream,
 }
 
@@ -34,6 +36,7 @@ pub(crate) struct Facts {
     cluster: String,
     host: String,
     security: SecurityPolicy,
+    settings: PoolSettings,
     tracking: Tracking,
 }
 
@@ -52,7 +55,9 @@ pub(super) async fn serve(
     plan: AddressPlan,
     server_name: Option<String>,
 ) {
-    match reach(&worker, &target, &plan, server_name.as_deref()).await {
+    let client = (stream.peer_addr(), stream.local_addr());
+    let client = (client.0, target.original.or(client.1));
+    match reach(&worker, &target, &plan, (server_name.as_deref(), client)).await {
         Ok(reached) => carry_named(worker, stream, reached, server_name).await,
         Err(unreachable) => {
             let mut carriage = begin(&worker, &stream);
@@ -93,7 +98,7 @@ pub(super) async fn reach(
     worker: &Rc<Worker>,
     target: &Target,
     plan: &AddressPlan,
-    server_name: Option<&str>,
+    (server_name, client): (Option<&str>, Client),
 ) -> Result<Reached, Unreachable> {
     let decision = decide(&worker.shared, |snapshot| {
         let asked = TcpTarget {
@@ -105,39 +110,78 @@ pub(super) async fn reach(
     });
     match decision.await?.action {
         TcpAction::Refuse(reason) => Err(reason.into()),
-        TcpAction::Forward(cluster) => endpoint(worker, target, &cluster).await,
+        TcpAction::Forward(cluster) => {
+            let target = asked(target, &cluster, server_name)?;
+            endpoint(worker, &target, &cluster, client).await
+        }
         TcpAction::Passthrough => {
             let address = passthrough::address(&target.host, target.port, target.original);
             let connector = worker.upstreams.connector();
             let server = connector
                 .dial(&address, &Secure::Plain, Alpn::Tcp, passthrough::CONNECT)
                 .await?;
-            let facts = Facts {
+            let facts = Box::new(Facts {
                 service: Arc::new(ServiceLabels::passthrough(target.host.as_str())),
                 destination: PeerLabels::unknown(),
                 cluster: passthrough::CLUSTER.to_owned(),
                 host: address.to_string(),
                 security: SecurityPolicy::None,
+                settings: PoolSettings::default(),
                 tracking: Tracking::none(),
-            };
+            });
             Ok(Reached { facts, server })
         }
     }
 }
 
-/// Opens a connection to one of the endpoints.
+/// What the client asks for. A destination that stands for many names goes by the server name of
+/// the client's TLS, which must be one of them.
+pub(crate) fn asked<'t>(
+    target: &'t Target,
+    cluster: &Cluster,
+    server_name: Option<&str>,
+) -> Result<Cow<'t, Target>, Reason> {
+    if cluster.resolution != Resolution::DynamicDns {
+        return Ok(Cow::Borrowed(target));
+    }
+    let named: Option<Hostname> = server_name.and_then(|name| name.parse().ok());
+    let host = named.unwrap_or_else(|| target.host.clone());
+    if !cluster.takes(&host) || host.is_wildcard() {
+        return Err(Reason::RouteNotFound);
+    }
+    Ok(Cow::Owned(Target {
+        host,
+        port: target.port,
+        original: target.original,
+    }))
+}
+
+/// Opens a connection to one of the endpoints. `client` is whose bytes they are.
 pub(crate) async fn endpoint(
     worker: &Rc<Worker>,
     target: &Target,
     cluster: &Arc<Cluster>,
+    client: Client,
 ) -> Result<Reached, Unreachable> {
     let state = worker.upstreams.target(cluster).await?;
+    let policy = cluster.traffic.hash.as_ref();
+    let source = client.0.map(|address| address.ip());
+    let hash = policy.and_then(|policy| Affinity::of_connection(policy, source).hash);
     let mut tried = Vec::new();
     loop {
         let now = clock::monotonic();
         let picked = {
             let mut rng = worker.rng.borrow_mut();
-            state.pick((&target.host, target.port), &tried, &mut *rng, now)
+            let want = Want {
+                exclude: &tried,
+                hash,
+            };
+            let asked = Asked {
+                host: &target.host,
+                port: target.port,
+                want,
+            };
+            state.pick(asked, &mut *rng, now)
         };
         let Ok(Pick {
             member,
@@ -146,20 +190,16 @@ pub(crate) async fn endpoint(
         else {
             return Err(Reason::NoHealthyEndpoint.into());
         };
+        let member = member.for_client(client);
         let connector = worker.upstreams.connector();
         let dialed = connector
-            .dial(
-                &member.endpoint.address,
-                &member.secure,
-                Alpn::Tcp,
-                cluster.connect_timeout,
-            )
+            .endpoint_now(&member, cluster.connect_timeout)
             .await;
         match dialed {
             Ok(server) => {
                 tracking.answered(Outcome::Success, clock::monotonic().duration_since(now));
                 let over_mesh = matches!(member.secure, Secure::Mesh { .. });
-                let facts = Facts {
+                let facts = Box::new(Facts {
                     service: Arc::clone(&cluster.service),
                     destination: Arc::clone(&member.endpoint.labels),
                     cluster: state.name().to_string(),
@@ -169,10 +209,12 @@ pub(crate) async fn endpoint(
                     } else {
                         SecurityPolicy::None
                     },
+                    settings: member.settings,
                     tracking,
-                };
+                });
                 return Ok(Reached { facts, server });
             }
+            Err(error @ DialError::Limit(_)) => return Err(error.into()),
             Err(error) => {
                 tracking.failed_with(Outcome::ConnectFailure);
                 let again = tried.contains(&member.endpoint.uid);
@@ -203,16 +245,35 @@ impl Reached {
         carriage.security = facts.security;
         carriage.cluster = facts.cluster;
         carriage.host = facts.host;
+        if let Some(idle) = facts.settings.tcp_idle_timeout {
+            carriage.limits = RelayLimits { idle, ..LIMITS };
+        }
+        let too_old = async {
+            match facts.settings.max_connection_duration {
+                Some(age) => tokio::time::sleep(age).await,
+                None => pending().await,
+            }
+            Reason::MaxConnectionDuration
+        };
+        let cut = async {
+            tokio::select! {
+                reason = cut => reason,
+                reason = too_old => reason,
+            }
+        };
         carriage.carry(stream, server, cut).await;
         facts.tracking.finished();
     }
 
     pub(super) fn into_parts(self) -> (Facts, Stream) {
-        (self.facts, self.server)
+        (*self.facts, self.server)
     }
 
     pub(super) fn from_parts(facts: Facts, server: Stream) -> Self {
-        Self { facts, server }
+        Self {
+            facts: Box::new(facts),
+            server,
+        }
     }
 }
 

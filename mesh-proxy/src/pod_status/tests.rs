@@ -16,7 +16,7 @@ use crate::control::Store;
 use crate::drain;
 use crate::identity::IdentityHandle;
 use crate::net::{Dialer, TcpListener, connect};
-use crate::settings::{ProxyKind, SettingsSource};
+use crate::settings::SettingsSource;
 use crate::testing::DEADLINE;
 
 struct Served {
@@ -57,7 +57,7 @@ async fn serve(probes: &str, metrics: Option<&str>) -> Served {
     let pod = PodStatus {
         own_port: Some(status.port()),
         telemetry: telemetry.clone(),
-        readiness: Readiness::new(ProxyKind::Sidecar, store, IdentityHandle::none(), drain),
+        readiness: Readiness::new(&settings, store, IdentityHandle::none(), drain),
         drain: signal.clone(),
         quit: quit.clone(),
         scraper: Arc::new(telemetry.register(Scraper::register)),

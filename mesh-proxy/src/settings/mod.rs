@@ -2,6 +2,7 @@
 
 mod parse;
 mod pod;
+mod provider;
 mod source;
 mod telemetry;
 mod tracing;
@@ -19,6 +20,7 @@ use mesh_api::{WorkloadName, v1};
 pub use parse::{SettingError, SettingErrors};
 pub(crate) use parse::{parse_duration, parse_mark};
 pub use pod::{AppMetrics, Check, HttpGet, PodSettings, Probe};
+pub use provider::{ControlPlane, IdentityFiles, Provider, StaticFiles};
 pub use source::SettingsSource;
 pub use tracing::{TraceEndpoint, Tracing};
 
@@ -43,16 +45,8 @@ pub struct Settings {
     pub locality: String,
     /// Cluster name in metrics.
     pub cluster: String,
-    /// Where the control plane serves discovery.
-    pub control: ControlAddress,
-    /// Where the certificate authority is.
-    pub ca: ControlAddress,
-    /// DNS name in the certificates of the control plane and the authority.
-    pub control_name: String,
-    /// PEM file with the roots to trust for both at the start.
-    pub roots: PathBuf,
-    /// File with the join token for the first certificate.
-    pub token: Option<PathBuf>,
+    /// Who gives configuration and certificate.
+    pub provider: Provider,
     /// Directory for the last snapshot, so that a restart serves without the control plane.
     pub state: Option<PathBuf>,
     /// Explicit proxy for the workload's outgoing calls: HTTP and SOCKS5.
@@ -66,6 +60,9 @@ pub struct Settings {
     /// Added to a gateway's port numbers to get the ports that are bound, so that a gateway
     /// without privileges can serve port 80.
     pub gateway_port_offset: i32,
+    /// Every connection to a gateway begins with a header of the PROXY protocol that says who
+    /// the client is (Istio: `gatewayTopology.proxyProtocol`); others are refused.
+    pub gateway_proxy_protocol: bool,
     /// Admin endpoint over TCP, loopback only.
     pub admin: Option<SocketAddr>,
     /// Admin endpoint over a Unix socket.

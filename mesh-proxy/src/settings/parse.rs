@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::net::own_addresses;
 
-use super::{ControlAddress, InboundMode, InvalidValue, ProxyKind, Settings, SettingsSource};
+use super::{InboundMode, InvalidValue, ProxyKind, Settings, SettingsSource};
 
 /// What is wrong with one setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -113,21 +113,11 @@ pub(super) fn both_families(address: &mut SocketAddr) {
 impl Reader {
     fn settings(&mut self, source: SettingsSource) -> Option<Settings> {
         let kind = self.or("kind", source.kind.as_deref(), ProxyKind::Sidecar);
-        let control = self.required(
-            "control",
-            source.control.as_deref(),
-            "where the control plane is",
-        );
-        let ca = self.optional("ca", source.ca.as_deref());
+        let provider = self.provider(&source);
         let workload = self.required(
             "workload",
             source.workload.as_deref(),
             "write <namespace>/<name>",
-        );
-        let roots = self.required(
-            "roots",
-            source.roots.as_deref(),
-            "the roots to trust, a PEM file",
         );
         self.conflicts(kind, &source);
         let mut listeners = self.listeners(&source);
@@ -143,12 +133,10 @@ impl Reader {
             pod.take_both_families();
         }
         let registration = self.registration(&source, &addresses);
-        let control_name = self.control_name(source.control_name.as_deref());
         let concurrency = self.concurrency(source.concurrency.as_deref());
         let access_log = self.access_log(&source);
         let tracing = self.tracing(&source);
         let own_mark = self.mark(source.own_mark.as_deref());
-        let control: ControlAddress = control?;
         Some(Settings {
             workload: workload?,
             kind,
@@ -160,17 +148,14 @@ impl Reader {
             registration,
             locality: source.locality.unwrap_or_default(),
             cluster: source.cluster.unwrap_or_else(|| "Kubernetes".to_owned()),
-            ca: ca.unwrap_or_else(|| control.clone()),
-            control,
-            control_name,
-            roots: roots?,
-            token: source.token.map(Into::into),
+            provider: provider?,
             state: source.state.map(Into::into),
             explicit: listeners.explicit,
             outbound: listeners.outbound,
             inbound: listeners.inbound,
             gateway_listen: listeners.gateway_listen,
             gateway_port_offset: listeners.gateway_port_offset,
+            gateway_proxy_protocol: source.gateway_proxy_protocol,
             admin: listeners.admin,
             admin_socket: source.admin_socket.map(Into::into),
             metrics: listeners.metrics,
@@ -278,7 +263,7 @@ impl Reader {
         self.optional(name, text).unwrap_or(default)
     }
 
-    fn required<T: FromStr<Err: fmt::Display>>(
+    pub(super) fn required<T: FromStr<Err: fmt::Display>>(
         &mut self,
         name: &'static str,
         text: Option<&str>,
@@ -373,7 +358,7 @@ impl Reader {
         }
     }
 
-    fn control_name(&mut self, text: Option<&str>) -> String {
+    pub(super) fn control_name(&mut self, text: Option<&str>) -> String {
         let name = text.unwrap_or("meshd");
         if rustls_pki_types::DnsName::try_from(name).is_err() {
             self.invalid("control-name", InvalidValue::new(name, "a DNS name"));

@@ -43,6 +43,17 @@ pub struct SettingsSource {
     /// Cluster name in metrics [default: Kubernetes]
     #[arg(long, env = "MESH_CLUSTER", value_name = "NAME")]
     pub cluster: Option<String>,
+    /// Serve from the resources in this file, YAML or JSON, without a control plane; read again
+    /// when it changes
+    #[arg(long, env = "MESH_RESOURCES", value_name = "FILE")]
+    pub resources: Option<String>,
+    /// With --resources: PEM file with the workload's certificate chain; without it nothing but
+    /// plain text is spoken
+    #[arg(long, env = "MESH_CERTIFICATE", value_name = "FILE")]
+    pub certificate: Option<String>,
+    /// With --resources: PEM file with the key of --certificate
+    #[arg(long, env = "MESH_PRIVATE_KEY", value_name = "FILE")]
+    pub private_key: Option<String>,
     /// Control plane: unix:///path/to.sock or https://host:port
     #[arg(long, env = "MESH_CONTROL", value_name = "ADDRESS")]
     pub control: Option<String>,
@@ -52,7 +63,7 @@ pub struct SettingsSource {
     /// DNS name in the control plane's certificate [default: meshd]
     #[arg(long, env = "MESH_CONTROL_NAME", value_name = "NAME")]
     pub control_name: Option<String>,
-    /// PEM file with the roots to trust at the start
+    /// PEM file with the roots to trust at the start; with --resources: those of peers
     #[arg(long, env = "MESH_ROOTS", value_name = "FILE")]
     pub roots: Option<String>,
     /// File with the join token
@@ -89,6 +100,10 @@ pub struct SettingsSource {
         allow_hyphen_values = true
     )]
     pub gateway_port_offset: Option<String>,
+    /// A gateway's clients come through a balancer that says who they are by the PROXY protocol,
+    /// version 1 or 2 (Istio: gatewayTopology.proxyProtocol)
+    #[arg(long, env = "MESH_GATEWAY_PROXY_PROTOCOL")]
+    pub gateway_proxy_protocol: bool,
     /// Admin endpoint: loopback-ip:port
     #[arg(long, env = "MESH_ADMIN", value_name = "IP:PORT")]
     pub admin: Option<String>,

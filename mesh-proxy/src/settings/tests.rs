@@ -14,8 +14,9 @@ fn valid() -> SettingsSource {
 fn defaults() {
     let settings = Settings::try_from(valid()).unwrap();
     assert_eq!(settings.kind, ProxyKind::Sidecar);
-    assert_eq!(settings.ca, settings.control);
-    assert_eq!(settings.control_name, "meshd");
+    let plane = settings.control_plane().unwrap();
+    assert_eq!(plane.ca, plane.address);
+    assert_eq!(plane.name, "meshd");
     assert_eq!(settings.cluster, "Kubernetes");
     assert_eq!(settings.drain, Duration::from_secs(5));
     assert_eq!(settings.inbound, InboundMode::Explicit(vec![]));
@@ -49,7 +50,7 @@ fn reads_everything() {
     assert_eq!(settings.labels["version"], "v1");
     assert_eq!(settings.addresses.len(), 2);
     assert_eq!(
-        settings.ca,
+        settings.control_plane().unwrap().ca,
         ControlAddress::Tcp {
             host: "ca.example".into(),
             port: 15012
@@ -141,6 +142,69 @@ fn kinds_and_listeners_must_agree() {
             wrong,
             "{source:?}"
         );
+    }
+}
+
+#[test]
+fn files_stand_in_for_a_control_plane() {
+    let files = SettingsSource {
+        resources: Some("/etc/mesh/resources.yaml".into()),
+        control: None,
+        roots: None,
+        ..valid()
+    };
+    let settings = Settings::try_from(files.clone()).unwrap();
+    assert!(settings.control_plane().is_none());
+    let certified = SettingsSource {
+        certificate: Some("/etc/mesh/tls.crt".into()),
+        private_key: Some("/etc/mesh/tls.key".into()),
+        roots: Some("/etc/mesh/roots.pem".into()),
+        ..files.clone()
+    };
+    let settings = Settings::try_from(certified.clone()).unwrap();
+    assert_eq!(
+        settings.provider,
+        Provider::Files(StaticFiles {
+            resources: "/etc/mesh/resources.yaml".into(),
+            identity: Some(IdentityFiles {
+                certificate: "/etc/mesh/tls.crt".into(),
+                private_key: "/etc/mesh/tls.key".into(),
+                roots: "/etc/mesh/roots.pem".into(),
+            }),
+        })
+    );
+    for (source, part) in [
+        (
+            SettingsSource {
+                roots: None,
+                ..certified.clone()
+            },
+            "together",
+        ),
+        (
+            SettingsSource {
+                control: Some("https://meshd:15012".into()),
+                ..files.clone()
+            },
+            "--control",
+        ),
+        (
+            SettingsSource {
+                state: Some("/var/lib/mesh".into()),
+                ..files
+            },
+            "--state",
+        ),
+        (
+            SettingsSource {
+                certificate: Some("/etc/mesh/tls.crt".into()),
+                ..valid()
+            },
+            "--resources",
+        ),
+    ] {
+        let error = Settings::try_from(source).unwrap_err().to_string();
+        assert!(error.contains(part), "{part} in {error}");
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderValue, Response};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use mesh_proxy_core::Reason;
 
@@ -15,7 +14,7 @@ use super::send::{Failed, Origin, Sending};
 use super::{Delivery, Tracking};
 use crate::clock;
 use crate::http::headers::{Hop, X_MESH_UNPROCESSED};
-use crate::http::{BodySource, Exchange, ResponseBody, Version, respond};
+use crate::http::{BodySource, Exchange, Incoming, ResponseBody, Version, respond};
 use crate::net::Dialer;
 use crate::worker::Worker;
 

@@ -57,6 +57,8 @@ pub struct Carriage {
     pub cluster: String,
     /// Address of the endpoint; may be empty.
     pub host: String,
+    /// How long it may be silent.
+    pub limits: RelayLimits,
 }
 
 // === impl Carriage ===
@@ -79,6 +81,7 @@ impl Carriage {
             route: String::new(),
             cluster: String::new(),
             host: String::new(),
+            limits: LIMITS,
         }
     }
 
@@ -109,7 +112,7 @@ impl Carriage {
                     }
                 }
             };
-            relay(&mut client, &mut server, LIMITS, &meter, cancelled).await
+            relay(&mut client, &mut server, self.limits, &meter, cancelled).await
         };
         let failure = match &ending {
             Ending::Server(error) => error.to_string(),

@@ -7,10 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Buf as _;
 use mesh_proxy_core::Reason;
-use mesh_proxy_core::ir::EndpointAddress;
+use mesh_proxy_core::ir::{EndpointAddress, Tunnel};
+use mesh_proxy_core::plan::{self, TunnelAnswer};
+use mesh_proxy_core::resilience::Resource;
+use tokio::io::AsyncWriteExt as _;
 use tokio_rustls::client::TlsStream;
 
+use super::Member;
 use super::resolve::Resolver;
 use crate::clock;
 use crate::net::{self, ConnectError, Dialer, Stream};
@@ -78,6 +83,12 @@ pub enum DialError {
     /// The proxy has no certificate yet.
     #[error("the proxy has no certificate yet")]
     NoCertificate,
+    /// The endpoint is to be a tunnel and is none.
+    #[error("the endpoint gives no tunnel to {0}")]
+    Tunnel(String),
+    /// No more is allowed.
+    #[error("{0}")]
+    Limit(Reason),
     /// HTTP/2 could not begin.
     #[error("HTTP with the endpoint: {0}")]
     Http(#[from] hyper::Error),
@@ -117,8 +128,27 @@ impl Connector {
         alpn: Alpn,
         timeout: Duration,
     ) -> Result<Stream, DialError> {
+        self.dial_announcing(address, secure, alpn, (timeout, &[]))
+            .await
+    }
+
+    /// As [`Self::dial`]; `first` is sent ahead of everything.
+    async fn dial_announcing(
+        &self,
+        address: &EndpointAddress,
+        secure: &Secure,
+        alpn: Alpn,
+        (timeout, first): (Duration, &[u8]),
+    ) -> Result<Stream, DialError> {
         let deadline = clock::monotonic() + timeout;
-        let stream = self.open(address, deadline).await?;
+        let mut stream = self.open(address, deadline).await?;
+        if !first.is_empty() {
+            let sent = stream.write_all(first).await;
+            sent.map_err(|source| ConnectError::Failed {
+                to: address.to_string(),
+                source,
+            })?;
+        }
         let left = || deadline.saturating_duration_since(clock::monotonic());
         match secure {
             Secure::Plain => Ok(stream),
@@ -144,6 +174,73 @@ impl Connector {
                 )
             }
         }
+    }
+
+    /// Opens a connection to an endpoint as its cluster's policy says: waits until one more may be
+    /// open, and counts it until it is closed.
+    ///
+    /// # Errors
+    /// [`DialError`]; [`DialError::Limit`] if too many requests wait already.
+    pub async fn endpoint(
+        &self,
+        member: &Member,
+        alpn: Alpn,
+        timeout: Duration,
+    ) -> Result<Stream, DialError> {
+        let Some(gate) = &member.gate else {
+            return self.to_member(member, alpn, timeout).await;
+        };
+        let _pending = gate.take(Resource::Pending).map_err(DialError::Limit)?;
+        let count = gate.connection().await;
+        let mut stream = self.to_member(member, alpn, timeout).await?;
+        stream.hold(Box::new(count));
+        Ok(stream)
+    }
+
+    /// As [`Self::endpoint`], for opaque bytes: nobody waits.
+    ///
+    /// # Errors
+    /// [`DialError`]; [`DialError::Limit`] if no more may be open.
+    pub async fn endpoint_now(
+        &self,
+        member: &Member,
+        timeout: Duration,
+    ) -> Result<Stream, DialError> {
+        let count = match &member.gate {
+            Some(gate) => Some(gate.take(Resource::Connection).map_err(DialError::Limit)?),
+            None => None,
+        };
+        let mut stream = self.to_member(member, Alpn::Tcp, timeout).await?;
+        if let Some(tunnel) = member.tunnel() {
+            let open = tokio::time::timeout(timeout, through(&mut stream, tunnel)).await;
+            if !matches!(open, Ok(Ok(true))) {
+                return Err(DialError::Tunnel(format!(
+                    "{}:{}",
+                    tunnel.host, tunnel.port
+                )));
+            }
+        }
+        if let Some(count) = count {
+            stream.hold(Box::new(count));
+        }
+        Ok(stream)
+    }
+
+    async fn to_member(
+        &self,
+        member: &Member,
+        alpn: Alpn,
+        timeout: Duration,
+    ) -> Result<Stream, DialError> {
+        let first = member.announcement.as_deref().unwrap_or_default();
+        let (address, secure) = (&member.endpoint.address, &member.secure);
+        let stream = self
+            .dial_announcing(address, secure, alpn, (timeout, first))
+            .await?;
+        if let Some(probes) = &member.settings.tcp_keepalive {
+            stream.probe(probes.time, probes.interval, probes.probes);
+        }
+        Ok(stream)
     }
 
     /// Opens a plain connection from a given source address (the way to the application in
@@ -229,6 +326,26 @@ impl Connector {
     }
 }
 
+/// Asks for a tunnel. Whether it is open; then its bytes are next.
+async fn through(stream: &mut Stream, tunnel: &Tunnel) -> io::Result<bool> {
+    stream.write_all(&plan::tunnel_request(tunnel)).await?;
+    stream.flush().await?;
+    loop {
+        match plan::tunnel_answer(stream.unread()) {
+            TunnelAnswer::Open(head) => {
+                stream.unread_mut().advance(head);
+                return Ok(true);
+            }
+            TunnelAnswer::Refused => return Ok(false),
+            TunnelAnswer::NeedMore => {
+                if stream.fill().await? == 0 {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+}
+
 // === impl DialError ===
 
 impl DialError {
@@ -242,7 +359,9 @@ impl DialError {
             Self::Tls(error) if is_wrong_identity(error) => Reason::UpstreamIdentityMismatch,
             Self::Tls(_) | Self::Origination(_) | Self::Config(_) => Reason::UpstreamTlsFailure,
             Self::NoCertificate => Reason::NoCertificate,
+            Self::Limit(reason) => *reason,
             Self::Loop(_) => Reason::LoopDetected,
+            Self::Tunnel(_) => Reason::UpstreamConnectFailure,
             Self::Http(_) => Reason::UpstreamConnectFailure,
         }
     }

@@ -4,6 +4,8 @@ mod app;
 mod carry;
 mod deliver;
 mod dial;
+mod limits;
+mod member;
 mod pool;
 mod resolve;
 mod send;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mesh_proxy_core::ir::{Cluster, ClusterId, EndpointAddress};
+use prometheus_client::metrics::counter::Counter;
 use tokio_util::task::TaskTracker;
 
 use crate::clock;
@@ -28,9 +31,11 @@ pub use app::{APP_CONNECT, AppCall, call_app};
 pub use carry::{Carriage, LIMITS};
 pub use deliver::Delivery;
 pub use dial::{Connector, DialError, Secure};
+pub use limits::{Count, Limits};
+pub use member::{Client, Member};
 pub use pool::{Lease, MAX_IDLE, MAX_IDLE_UNREPEATABLE, Pool, SendError};
 pub use send::{Answer, Failed, Hop, Origin, Sending};
-pub use target::{Member, Pick, Target};
+pub use target::{Allowed, Asked, Pick, Target};
 pub use tracking::Tracking;
 
 /// One worker's view of all servers.
@@ -40,6 +45,8 @@ pub struct Upstreams {
     clusters: RefCell<HashMap<ClusterId, Rc<Target>>>,
     direct: RefCell<HashMap<EndpointAddress, Rc<Pool>>>,
     apps: RefCell<HashMap<SocketAddr, Rc<Pool>>>,
+    limits: Arc<Limits>,
+    ejections: Counter,
     tasks: TaskTracker,
 }
 
@@ -49,12 +56,16 @@ impl Upstreams {
     /// Knows nothing yet. Connections and look-ups belong to `tasks`.
     pub fn new(shared: Arc<Shared>, tasks: TaskTracker) -> Rc<Self> {
         let resolver = Resolver::new(tasks.clone());
+        let limits = Arc::clone(&shared.limits);
+        let ejections = shared.telemetry.stages.ejections.clone();
         Rc::new(Self {
             connector: Connector::new(shared, resolver.clone()),
             resolver,
             clusters: RefCell::default(),
             direct: RefCell::default(),
             apps: RefCell::default(),
+            limits,
+            ejections,
             tasks,
         })
     }
@@ -72,7 +83,11 @@ impl Upstreams {
         let now = clock::monotonic();
         let known = self.clusters.borrow().get(&cluster.id).map(Rc::clone);
         let target = known.unwrap_or_else(|| {
-            let target = Rc::new(Target::new(cluster, self.tasks.clone(), now));
+            let target = Rc::new(Target::new(
+                cluster,
+                (self.tasks.clone(), &self.limits, &self.ejections),
+                now,
+            ));
             self.clusters
                 .borrow_mut()
                 .insert(cluster.id.clone(), Rc::clone(&target));
@@ -104,6 +119,13 @@ impl Upstreams {
             apps.entry(address)
                 .or_insert_with(|| Pool::new(self.tasks.clone())),
         )
+    }
+
+    /// Gives up connections that nobody uses to destinations where all that may be open are.
+    pub fn yield_connections(&self) {
+        for target in self.clusters.borrow().values() {
+            target.yield_connections();
+        }
     }
 
     /// Closes idle connections and forgets servers that are no longer called.

@@ -1,22 +1,22 @@
 //! Open HTTP connections to one server.
 
 use std::cell::RefCell;
-use std::error::Error;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use mesh_proxy_core::Reason;
+use mesh_proxy_core::http2::{Config, ErrorCode, OpenError};
+use mesh_proxy_core::ir::PoolSettings;
 use tokio_util::task::TaskTracker;
 
 use crate::clock;
-use crate::http::{LocalExecutor, RequestBody, Version};
+use crate::http::{Incoming, RequestBody, TransportError, Version};
+use crate::http2::{self, Opening, StreamError};
 use crate::net::Stream;
 
 /// How long an idle HTTP/1 connection is kept. Shorter than [`crate::http::HEAD_TIMEOUT`].
@@ -30,37 +30,43 @@ pub const MAX_IDLE_UNREPEATABLE: Duration = Duration::from_secs(1);
 /// Idle connections to one server.
 const MAX_IDLE_CONNECTIONS: usize = 256;
 
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
-const PING: Duration = Duration::from_secs(30);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// The connections to one server, of one worker.
 pub struct Pool {
     idle: RefCell<Vec<Idle>>,
-    shared: RefCell<Option<Shared>>,
-    // Held while the one HTTP/2 connection is opened, so that all wait for the same.
+    shared: RefCell<Vec<Shared>>,
+    // Held while an HTTP/2 connection is opened, so that all wait for the same.
     opening: tokio::sync::Mutex<()>,
+    settings: PoolSettings,
     tasks: TaskTracker,
 }
 
 struct Idle {
     sender: http1::SendRequest<RequestBody>,
     since: Instant,
+    life: Life,
     local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
 }
 
 struct Shared {
-    sender: http2::SendRequest<RequestBody>,
+    sender: http2::Handle,
+    life: Life,
     local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
+}
+
+// What counts against a connection by its policy.
+#[derive(Clone, Copy)]
+struct Life {
+    born: Instant,
+    requests: u32,
 }
 
 /// A connection for one request.
 pub struct Lease {
     pool: Rc<Pool>,
     sender: Sender,
+    life: Life,
     /// Whether it has carried a request before.
     pub reused: bool,
     /// This side's address.
@@ -71,15 +77,16 @@ pub struct Lease {
 
 enum Sender {
     Http1(http1::SendRequest<RequestBody>),
-    Http2(http2::SendRequest<RequestBody>),
+    Http2(http2::Handle),
 }
 
 /// Why a request got no response.
+#[derive(Debug)]
 pub struct SendError {
-    /// What hyper says.
-    pub error: hyper::Error,
-    /// The request, if not a byte of it was sent.
-    pub unsent: Option<Box<Request<RequestBody>>>,
+    /// What went wrong.
+    pub error: TransportError,
+    /// Whether the server saw nothing of the request.
+    pub unsent: bool,
 }
 
 // === impl Pool ===
@@ -87,7 +94,13 @@ pub struct SendError {
 impl Pool {
     /// An empty pool whose connections belong to `tasks`.
     pub fn new(tasks: TaskTracker) -> Rc<Self> {
+        Self::with_settings(PoolSettings::default(), tasks)
+    }
+
+    /// The same, with what a policy says of its connections.
+    pub fn with_settings(settings: PoolSettings, tasks: TaskTracker) -> Rc<Self> {
         Rc::new(Self {
+            settings,
             idle: RefCell::default(),
             shared: RefCell::default(),
             opening: tokio::sync::Mutex::default(),
@@ -108,7 +121,7 @@ impl Pool {
         // The newest first: it is the least likely to be closed, and the others can grow old.
         let found = loop {
             let candidate = idle.pop()?;
-            if candidate.sender.is_ready() {
+            if candidate.sender.is_ready() && self.may_carry(candidate.life) {
                 break candidate;
             }
         };
@@ -118,6 +131,7 @@ impl Pool {
         }
         Some(Lease {
             pool: Rc::clone(self),
+            life: found.life.one_more(),
             sender: Sender::Http1(found.sender),
             reused: true,
             local: found.local,
@@ -125,20 +139,38 @@ impl Pool {
         })
     }
 
+    // The oldest with room: the younger ones can grow old and end.
     fn checkout_http2(self: &Rc<Self>) -> Option<Lease> {
         let mut shared = self.shared.borrow_mut();
-        let connection = shared.as_ref()?;
-        if connection.sender.is_closed() {
-            *shared = None;
-            return None;
-        }
+        shared.retain(|one| {
+            one.sender.can_open() != Err(OpenError::Closed) && self.may_carry(one.life)
+        });
+        let most = self.settings.max_concurrent_streams.unwrap_or(u32::MAX);
+        let has_room = |one: &&mut Shared| {
+            one.sender.can_open().is_ok() && one.sender.open_streams() < most as usize
+        };
+        let found = shared.iter_mut().find(has_room)?;
+        found.life = found.life.one_more();
         Some(Lease {
             pool: Rc::clone(self),
-            sender: Sender::Http2(connection.sender.clone()),
+            life: found.life,
+            sender: Sender::Http2(found.sender.clone()),
             reused: true,
-            local: connection.local,
-            remote: connection.remote,
+            local: found.local,
+            remote: found.remote,
         })
+    }
+
+    // Whether the policy lets a connection carry one more request.
+    fn may_carry(&self, life: Life) -> bool {
+        let settings = &self.settings;
+        let worn = settings
+            .max_requests_per_connection
+            .is_some_and(|most| life.requests >= most);
+        let old = settings
+            .max_connection_duration
+            .is_some_and(|age| clock::monotonic().saturating_duration_since(life.born) >= age);
+        !worn && !old
     }
 
     /// Waits for its turn to open an HTTP/2 connection; [`Self::checkout`] may then find the
@@ -150,16 +182,19 @@ impl Pool {
     /// Begins HTTP on a new connection.
     ///
     /// # Errors
-    /// If HTTP/2 cannot begin.
+    /// If HTTP cannot begin.
     pub async fn begin(self: &Rc<Self>, stream: Stream, version: Version) -> hyper::Result<Lease> {
         let (local, remote) = (stream.local_addr(), stream.peer_addr());
-        let io = TokioIo::new(stream);
+        let life = Life {
+            born: clock::monotonic(),
+            requests: 1,
+        };
         let sender = match version {
             Version::Http1 => {
                 let (sender, connection) = http1::Builder::new()
                     .preserve_header_case(true)
                     .max_buf_size(MAX_BUFFER)
-                    .handshake(io)
+                    .handshake(TokioIo::new(stream))
                     .await?;
                 self.tasks.spawn_local(async move {
                     if let Err(error) = connection.with_upgrades().await {
@@ -169,22 +204,10 @@ impl Pool {
                 Sender::Http1(sender)
             }
             Version::Http2 => {
-                let (sender, connection) = http2::Builder::new(LocalExecutor(self.tasks.clone()))
-                    .timer(TokioTimer::new())
-                    .initial_stream_window_size(STREAM_WINDOW)
-                    .initial_connection_window_size(CONNECTION_WINDOW)
-                    .max_header_list_size(MAX_HEAD)
-                    .keep_alive_interval(PING)
-                    .keep_alive_timeout(PING_TIMEOUT)
-                    .handshake(io)
-                    .await?;
-                self.tasks.spawn_local(async move {
-                    if let Err(error) = connection.await {
-                        tracing::trace!(%error, "upstream connection ended");
-                    }
-                });
-                *self.shared.borrow_mut() = Some(Shared {
+                let sender = http2::connect(stream, self.opening_settings(), &self.tasks);
+                self.shared.borrow_mut().push(Shared {
                     sender: sender.clone(),
+                    life,
                     local,
                     remote,
                 });
@@ -194,47 +217,69 @@ impl Pool {
         Ok(Lease {
             pool: Rc::clone(self),
             sender,
+            life,
             reused: false,
             local,
             remote,
         })
     }
 
+    fn opening_settings(&self) -> Opening {
+        let pings = self.settings.http2_keepalive;
+        Opening {
+            config: Config {
+                stream_window: STREAM_WINDOW,
+                connection_window: CONNECTION_WINDOW,
+                // Servers open none.
+                max_streams: 0,
+                max_head: MAX_HEAD,
+            },
+            interval: pings
+                .map_or(Some(PING), |pings| pings.interval)
+                .unwrap_or(Duration::MAX),
+            timeout: pings.map_or(PING_TIMEOUT, |pings| pings.timeout),
+        }
+    }
+
     /// Closes connections that are idle for too long or broken. Returns whether any is left.
     pub fn sweep(&self, now: Instant) -> bool {
         let mut idle = self.idle.borrow_mut();
+        let most = self.settings.http_idle_timeout.unwrap_or(MAX_IDLE);
         idle.retain(|one| {
-            one.sender.is_ready() && now.saturating_duration_since(one.since) < MAX_IDLE
+            let silent = now.saturating_duration_since(one.since);
+            one.sender.is_ready() && silent < most && self.may_carry(one.life)
         });
         if idle.is_empty() {
             *idle = Vec::new();
         }
         let mut shared = self.shared.borrow_mut();
-        if shared
-            .as_ref()
-            .is_some_and(|connection| connection.sender.is_closed())
-        {
-            *shared = None;
-        }
-        !idle.is_empty() || shared.is_some()
+        shared.retain(|one| one.sender.can_open() != Err(OpenError::Closed));
+        // What a burst has opened beside the first is closed again once it is idle.
+        let mut kept = 0;
+        shared.retain(|one| {
+            kept += 1;
+            kept == 1 || one.sender.open_streams() > 0
+        });
+        !idle.is_empty() || !shared.is_empty()
     }
 
     /// Forgets all connections: what runs on them finishes, nothing new begins.
     pub fn clear(&self) {
         self.idle.borrow_mut().clear();
-        *self.shared.borrow_mut() = None;
+        self.shared.borrow_mut().clear();
     }
 
     fn put_back(
         &self,
         sender: http1::SendRequest<RequestBody>,
-        local: Option<SocketAddr>,
-        remote: Option<SocketAddr>,
+        life: Life,
+        (local, remote): (Option<SocketAddr>, Option<SocketAddr>),
     ) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < MAX_IDLE_CONNECTIONS {
+        if idle.len() < MAX_IDLE_CONNECTIONS && self.may_carry(life) {
             idle.push(Idle {
                 sender,
+                life,
                 since: clock::monotonic(),
                 local,
                 remote,
@@ -243,9 +288,28 @@ impl Pool {
     }
 }
 
+// === impl Life ===
+
+impl Life {
+    fn one_more(self) -> Self {
+        Self {
+            requests: self.requests.saturating_add(1),
+            ..self
+        }
+    }
+}
+
+// The server did nothing with the request (RFC 9113 section 8.7).
+const REFUSED: StreamError = StreamError::Reset(ErrorCode::REFUSED_STREAM);
+
 // A response's head, and the start of its body.
 const MAX_BUFFER: usize = 256 * 1024;
+
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 const MAX_HEAD: u32 = 128 * 1024;
+const PING: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 // === impl Lease ===
 
@@ -267,17 +331,19 @@ impl Lease {
         &mut self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, SendError> {
-        let result = match &mut self.sender {
-            Sender::Http1(sender) => sender.try_send_request(request).await,
-            Sender::Http2(sender) => sender.try_send_request(request).await,
-        };
-        result.map_err(|mut failed| {
-            self.forget();
-            SendError {
-                unsent: failed.take_message().map(Box::new),
-                error: failed.into_error(),
-            }
-        })
+        match &mut self.sender {
+            Sender::Http1(sender) => match sender.try_send_request(request).await {
+                Ok(response) => Ok(response.map(Incoming::Http1)),
+                Err(mut failed) => Err(SendError {
+                    unsent: failed.take_message().is_some(),
+                    error: failed.into_error().into(),
+                }),
+            },
+            Sender::Http2(sender) => sender.send(request).await.map_err(|error| SendError {
+                unsent: matches!(error, StreamError::Unprocessed | REFUSED),
+                error: error.into(),
+            }),
+        }
     }
 
     /// Gives the connection back after the response has ended.
@@ -285,6 +351,7 @@ impl Lease {
         let Self {
             pool,
             sender: Sender::Http1(mut sender),
+            life,
             local,
             remote,
             ..
@@ -293,92 +360,65 @@ impl Lease {
             return;
         };
         if sender.is_ready() {
-            pool.put_back(sender, local, remote);
+            pool.put_back(sender, life, (local, remote));
         } else if !sender.is_closed() {
             let tasks = pool.tasks.clone();
             tasks.spawn_local(async move {
                 // Ready once the rest of the request is sent; an error once it is closed.
                 if sender.ready().await.is_ok() {
-                    pool.put_back(sender, local, remote);
+                    pool.put_back(sender, life, (local, remote));
                 }
             });
-        }
-    }
-
-    // A shared connection that failed takes no more requests.
-    fn forget(&self) {
-        if let Sender::Http2(sender) = &self.sender {
-            let mut shared = self.pool.shared.borrow_mut();
-            if shared
-                .as_ref()
-                .is_some_and(|connection| connection.sender.is_closed() || sender.is_closed())
-            {
-                *shared = None;
-            }
         }
     }
 }
 
 // === impl SendError ===
 
-impl fmt::Debug for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendError")
-            .field("error", &self.error)
-            .field("unsent", &self.unsent.is_some())
-            .finish()
-    }
-}
-
 impl SendError {
     /// Whether the connection ended before a byte of the response: it was most likely being
     /// closed while it was idle.
     pub fn is_stale(&self) -> bool {
-        let error = &self.error;
-        self.unsent.is_some()
-            || error.is_canceled()
-            || error.is_closed()
-            || error.is_incomplete_message()
-            || is_broken(error)
+        self.unsent
+            || match &self.error {
+                TransportError::Http1(error) => {
+                    error.is_canceled()
+                        || error.is_closed()
+                        || error.is_incomplete_message()
+                        || is_broken(error)
+                }
+                TransportError::Http2(error) => *error == StreamError::Disconnected,
+            }
     }
 
     /// The cause, as clients, logs and metrics are told.
     pub fn reason(&self) -> Reason {
-        match h2_reason(&self.error) {
-            Some(_) => Reason::UpstreamReset,
-            None if self.error.is_parse() => Reason::UpstreamProtocolError,
-            None => Reason::UpstreamConnectionClosed,
+        match &self.error {
+            TransportError::Http2(StreamError::Reset(_)) => Reason::UpstreamReset,
+            TransportError::Http2(StreamError::Broken(_)) => Reason::UpstreamProtocolError,
+            TransportError::Http1(error) if error.is_parse() => Reason::UpstreamProtocolError,
+            _ => Reason::UpstreamConnectionClosed,
         }
     }
 
     /// Whether the server did nothing with the request and said so (RFC 9113 section 8.7).
     pub fn is_refused(&self) -> bool {
-        h2_reason(&self.error) == Some(h2::Reason::REFUSED_STREAM)
+        matches!(self.error, TransportError::Http2(REFUSED))
     }
-}
-
-fn h2_reason(error: &hyper::Error) -> Option<h2::Reason> {
-    find::<h2::Error>(error)?.reason()
 }
 
 fn is_broken(error: &hyper::Error) -> bool {
-    find::<io::Error>(error).is_some_and(|io| {
-        matches!(
-            io.kind(),
-            io::ErrorKind::ConnectionReset
-                | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::ConnectionAborted
-        )
-    })
-}
-
-fn find<E: Error + 'static>(error: &hyper::Error) -> Option<&E> {
-    let mut source = error.source();
+    let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
-        if let Some(found) = inner.downcast_ref::<E>() {
-            return Some(found);
+        if let Some(io) = inner.downcast_ref::<io::Error>() {
+            return matches!(
+                io.kind(),
+                io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::ConnectionAborted
+            );
         }
         source = inner.source();
     }
-    None
+    false
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{Request, Response};
-use hyper::body::Incoming;
+
 use mesh_proxy_core::ir::EndpointAddress;
 
 use super::pool::{Lease, Pool, SendError};
 use super::{APP_CONNECT, DialError, Member, Secure};
 use crate::http::headers;
-use crate::http::{BodySource, RequestBody, Version, wire};
+use crate::http::{BodySource, Incoming, RequestBody, Version, wire};
 use crate::net::{Dialer, Stream};
 use crate::tls::Alpn;
 use crate::worker::Worker;
@@ -109,7 +109,7 @@ impl Sending<'_> {
 
     fn may_repeat(&self, failed: &SendError) -> bool {
         failed.is_stale()
-            && (failed.unsent.is_some() || self.repeatable)
+            && (failed.unsent || self.repeatable)
             && self.body.is_none_or(BodySource::can_replay)
     }
 
@@ -138,11 +138,7 @@ impl Sending<'_> {
         };
         match self.origin {
             Origin::App(address, dialer) => connector.dial_from(address, dialer, APP_CONNECT).await,
-            Origin::Endpoint(member, timeout) => {
-                connector
-                    .dial(&member.endpoint.address, &member.secure, alpn, timeout)
-                    .await
-            }
+            Origin::Endpoint(member, timeout) => connector.endpoint(member, alpn, timeout).await,
             Origin::Direct(address, timeout) => {
                 connector.dial(address, &Secure::Plain, alpn, timeout).await
             }

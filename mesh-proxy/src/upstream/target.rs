@@ -3,22 +3,24 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mesh_api::Hostname;
-use mesh_proxy_core::balance::{Balancer, NoEndpoint, Outcome, Token};
-use mesh_proxy_core::ir::{Cluster, Endpoint, EndpointAddress, RetryPolicy, TlsFiles};
-use mesh_proxy_core::plan::{PeerName, UpstreamTls, upstream_tls};
-use mesh_proxy_core::resilience::{Budget, Deadline, Decision, Tries};
+use mesh_proxy_core::Reason;
+use mesh_proxy_core::balance::{Balancer, NoEndpoint, Outcome, Token, Want};
+use mesh_proxy_core::ir::{Cluster, Endpoint, Resolution, RetryPolicy};
+use mesh_proxy_core::resilience::{Allowance, Budget, Deadline, Decision, Resource, Tries};
+use prometheus_client::metrics::counter::Counter;
 use rand::Rng;
 use tokio_util::task::TaskTracker;
 
+use super::limits::Gate;
+use super::member::secure;
 use super::resolve::Resolver;
-use super::{DialError, Pool, Secure, Tracking};
-use crate::tls::{Alpn, Expect, Origination};
+use super::{Count, DialError, Limits, Member, Pool, Tracking};
+use crate::clock;
 
 // A cluster without requests and connections for so long is forgotten.
 const FORGET: Duration = Duration::from_secs(300);
@@ -29,6 +31,8 @@ pub struct Target {
     has_names: Cell<bool>,
     state: RefCell<State>,
     tasks: TaskTracker,
+    limits: Arc<Limits>,
+    ejections: Counter,
 }
 
 struct State {
@@ -36,23 +40,37 @@ struct State {
     cluster: Arc<Cluster>,
     balancer: Balancer,
     budget: Budget,
+    // Counters that all workers share, if the policy needs any.
+    gate: Option<Gate>,
+    // What was last heard of ejections, and when to look again.
+    ejections: (u64, Instant),
     members: HashMap<Arc<str>, Rc<Member>>,
     addresses: Vec<(Hostname, Vec<IpAddr>)>,
     used: Instant,
 }
 
-/// An endpoint with the connections to it.
-pub struct Member {
-    /// The endpoint.
-    pub endpoint: Arc<Endpoint>,
-    /// How connections to it are secured.
-    pub secure: Secure,
-    /// Open connections.
-    pub pool: Rc<Pool>,
-    /// Its address for logs.
-    pub host: Rc<str>,
-    // What `secure` was made from.
-    cluster: Arc<Cluster>,
+/// What one try asks for.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// Where the client wanted to go, for clusters that pass that on.
+    pub host: &'a Hostname,
+    /// Its port.
+    pub port: u16,
+    /// Which endpoint would be best.
+    pub want: Want<'a>,
+}
+
+/// Leave for one request, and for the connection that it needs.
+pub struct Allowed {
+    gate: Option<Gate>,
+    request: Option<Count>,
+}
+
+/// Grants retries: by the worker's budget, and by the cluster's limits.
+pub struct Grants<'a> {
+    budget: &'a mut Budget,
+    gate: Option<&'a Gate>,
+    granted: Option<Count>,
 }
 
 /// An endpoint for one try.
@@ -66,14 +84,26 @@ pub struct Pick {
 // === impl Target ===
 
 impl Target {
-    pub(super) fn new(cluster: &Arc<Cluster>, tasks: TaskTracker, now: Instant) -> Self {
+    pub(super) fn new(
+        cluster: &Arc<Cluster>,
+        (tasks, limits, ejections): (TaskTracker, &Arc<Limits>, &Counter),
+        now: Instant,
+    ) -> Self {
+        let gate = Gate::of(limits, cluster);
+        if let Some(gate) = &gate {
+            gate.detect(cluster, now);
+        }
         let target = Self {
+            limits: Arc::clone(limits),
+            ejections: ejections.clone(),
             name: cluster.id.to_string().into(),
             has_names: Cell::new(false),
             state: RefCell::new(State {
                 cluster: Arc::clone(cluster),
-                balancer: Balancer::new(Arc::clone(cluster)),
+                balancer: Balancer::new(Arc::clone(cluster), now),
                 budget: Budget::new(now),
+                gate,
+                ejections: (u64::MAX, now),
                 members: HashMap::new(),
                 addresses: Vec::new(),
                 used: now,
@@ -104,11 +134,13 @@ impl Target {
         if self.has_names.get() {
             // Known addresses stay in use until the names are looked up.
             let resolved = state.resolved();
-            state.balancer.update(resolved);
+            state.balancer.update(resolved, now);
         } else {
             state.addresses.clear();
-            state.balancer.update(Arc::clone(cluster));
+            state.balancer.update(Arc::clone(cluster), now);
         }
+        state.gate = Gate::of(&self.limits, cluster);
+        state.detect(now);
         let alive: Vec<Arc<str>> = state
             .balancer
             .cluster()
@@ -153,7 +185,9 @@ impl Target {
         {
             state.addresses = addresses;
             let resolved = state.resolved();
-            state.balancer.update(resolved);
+            let now = clock::monotonic();
+            state.balancer.update(resolved, now);
+            state.detect(now);
         }
         match failure {
             Some(failure) if state.balancer.cluster().endpoints.is_empty() => Err(failure),
@@ -171,34 +205,61 @@ impl Target {
         Tries::new(policy, deadline, &mut self.state.borrow_mut().budget, now)
     }
 
-    /// Decides after a try, with this cluster's retry budget.
-    pub fn decide(&self, decide: impl FnOnce(&mut Budget) -> Decision) -> Decision {
-        decide(&mut self.state.borrow_mut().budget)
+    /// Decides after a try, with this cluster's retry budget and limits. A retry that is granted
+    /// counts until what comes with the decision is dropped.
+    pub fn decide(
+        &self,
+        decide: impl FnOnce(&mut Grants<'_>) -> Decision,
+    ) -> (Decision, Option<Count>) {
+        let state = &mut *self.state.borrow_mut();
+        let mut grants = Grants {
+            budget: &mut state.budget,
+            gate: state.gate.as_ref(),
+            granted: None,
+        };
+        let decision = decide(&mut grants);
+        (decision, grants.granted)
     }
 
-    /// Chooses an endpoint. `asked` is where the client wanted to go, for clusters that pass
-    /// that on.
+    /// Counts a request, if there are limits.
+    ///
+    /// # Errors
+    /// If no more may be under way.
+    pub fn admit(&self) -> Result<Allowed, Reason> {
+        let gate = self.state.borrow().gate.clone();
+        let request = match &gate {
+            Some(gate) => Some(gate.take(Resource::Request)?),
+            None => None,
+        };
+        Ok(Allowed { gate, request })
+    }
+
+    /// Chooses an endpoint.
     ///
     /// # Errors
     /// If there is none.
     pub fn pick(
         self: &Rc<Self>,
-        asked: (&Hostname, u16),
-        exclude: &[Arc<str>],
+        asked: Asked<'_>,
         rng: &mut impl Rng,
         now: Instant,
     ) -> Result<Pick, NoEndpoint> {
         let mut state = self.state.borrow_mut();
         if state.cluster.is_passthrough() {
-            let endpoint = state.cluster.original_endpoint(asked.0, asked.1);
-            let member = state.member(endpoint, asked.0, &self.tasks);
+            let by_name = state.cluster.resolution == Resolution::DynamicDns;
+            if by_name && !state.cluster.takes(asked.host) {
+                return Err(NoEndpoint);
+            }
+            let endpoint = state.cluster.original_endpoint(asked.host, asked.port);
+            let member = state.member(endpoint, asked.host, &self.tasks);
             return Ok(Pick {
                 member,
                 tracking: Tracking::none(),
             });
         }
-        let picked = state.balancer.pick(now, rng, exclude)?;
-        let member = state.member(picked.endpoint, asked.0, &self.tasks);
+        state.hear_of_ejections(now);
+        let picked = state.balancer.pick(now, rng, asked.want)?;
+        let member = state.member(picked.endpoint, asked.host, &self.tasks);
         drop(state);
         Ok(Pick {
             member,
@@ -213,10 +274,23 @@ impl Target {
         latency: Option<Duration>,
         now: Instant,
     ) {
-        self.state
-            .borrow_mut()
-            .balancer
-            .finished(token, outcome, latency, now);
+        let state = &mut *self.state.borrow_mut();
+        let before = state.balancer.ejections();
+        let uid = state.balancer.finished(token, outcome, latency, now);
+        let detected = uid
+            .zip(state.gate.as_ref())
+            .is_some_and(|(uid, gate)| gate.observe(uid, outcome, now));
+        if detected || state.balancer.ejections() > before {
+            self.ejections.inc();
+        }
+    }
+
+    /// Gives up connections that nobody uses, if all that may be open are.
+    pub(super) fn yield_connections(&self) {
+        let state = self.state.borrow();
+        if state.gate.as_ref().is_some_and(Gate::is_starving) {
+            state.members.values().for_each(|member| member.clear());
+        }
     }
 
     // Whether it is still needed.
@@ -225,7 +299,7 @@ impl Target {
         let passthrough = state.cluster.is_passthrough();
         let mut open = false;
         state.members.retain(|_, member| {
-            let connected = member.pool.sweep(now);
+            let connected = member.sweep(now);
             open |= connected;
             // Of clusters that pass on, every host that was ever called is a member.
             connected || !passthrough || Rc::strong_count(member) > 1
@@ -234,9 +308,67 @@ impl Target {
     }
 }
 
+// === impl Allowed ===
+
+impl Allowed {
+    /// Waits until the request may have a connection of its own, as HTTP/1 needs it.
+    ///
+    /// # Errors
+    /// If too many requests wait already.
+    pub async fn turn(&self) -> Result<Option<Count>, Reason> {
+        match &self.gate {
+            Some(gate) => gate.turn().await,
+            None => Ok(None),
+        }
+    }
+
+    /// What counts the request; to be kept until its end.
+    pub fn into_count(self) -> Option<Count> {
+        self.request
+    }
+}
+
+impl Allowance for Grants<'_> {
+    fn withdraw(&mut self, now: Instant) -> bool {
+        let Some(gate) = self.gate else {
+            return self.budget.withdraw(now);
+        };
+        let Ok(count) = gate.take(Resource::Retry) else {
+            return false;
+        };
+        let granted = gate.has_budget() || self.budget.withdraw(now);
+        self.granted = granted.then_some(count);
+        granted
+    }
+}
+
 // === impl State ===
 
 impl State {
+    fn detect(&mut self, now: Instant) {
+        if let Some(gate) = &self.gate {
+            gate.detect(self.balancer.cluster(), now);
+            self.ejections = (u64::MAX, now);
+        }
+    }
+
+    // Other workers' requests eject endpoints, too.
+    fn hear_of_ejections(&mut self, now: Instant) {
+        let Some(gate) = &self.gate else {
+            return;
+        };
+        let (version, next_look) = self.ejections;
+        if self.cluster.traffic.outliers.is_none() || gate.version() == version && now < next_look {
+            return;
+        }
+        if let Some(ejected) = gate.ejected(now) {
+            self.ejections = (ejected.version, ejected.next_look);
+            if ejected.version != version {
+                self.balancer.eject(|uid| ejected.uids.contains(uid));
+            }
+        }
+    }
+
     fn resolved(&self) -> Arc<Cluster> {
         let lookup = |host: &Hostname| {
             self.addresses
@@ -256,7 +388,7 @@ impl State {
     ) -> Rc<Member> {
         let known = self.members.get(&endpoint.uid);
         if let Some(known) = known
-            && Arc::ptr_eq(&known.cluster, &self.cluster)
+            && Arc::ptr_eq(known.cluster(), &self.cluster)
             && Arc::ptr_eq(&known.endpoint, &endpoint)
         {
             return Rc::clone(known);
@@ -265,67 +397,15 @@ impl State {
         // Open connections stay in use only if they lead to the same peer in the same way.
         let pool = known
             .filter(|known| known.endpoint.address == endpoint.address && known.secure == secure)
-            .map_or_else(|| Pool::new(tasks.clone()), |known| Rc::clone(&known.pool));
-        let host = match &endpoint.address {
-            EndpointAddress::Ip(address) => address.to_string().into(),
-            other => other.to_string().into(),
-        };
+            .filter(|known| known.settings == self.cluster.traffic.pool)
+            .map_or_else(
+                || Pool::with_settings(self.cluster.traffic.pool, tasks.clone()),
+                |known| Rc::clone(&known.pool),
+            );
         let uid = Arc::clone(&endpoint.uid);
-        let member = Rc::new(Member {
-            endpoint,
-            secure,
-            pool,
-            host,
-            cluster: Arc::clone(&self.cluster),
-        });
+        let of = (Arc::clone(&self.cluster), self.gate.clone());
+        let member = Rc::new(Member::new(of, endpoint, (secure, pool), tasks));
         self.members.insert(uid, Rc::clone(&member));
         member
-    }
-}
-
-fn secure(cluster: &Cluster, endpoint: &Endpoint, asked: &Hostname) -> Secure {
-    match upstream_tls(cluster, endpoint) {
-        UpstreamTls::Plain => Secure::Plain,
-        UpstreamTls::Mesh { sni, peer } => Secure::Mesh {
-            sni,
-            expect: match peer {
-                PeerName::Identity(identity) => Expect::Identity(identity),
-                PeerName::OneOf(names) => {
-                    Expect::AnyOf(names.iter().map(ToString::to_string).collect())
-                }
-                PeerName::Any => Expect::Mesh,
-            },
-        },
-        UpstreamTls::Simple(files) => from_files(&files, cluster, asked, false),
-        UpstreamTls::Mutual(files) => from_files(&files, cluster, asked, true),
-    }
-}
-
-fn from_files(files: &TlsFiles, cluster: &Cluster, asked: &Hostname, mutual: bool) -> Secure {
-    // Istio: the server name follows the host of the request (auto SNI), which is the
-    // service's own unless the service stands for many.
-    let host = if cluster.id.host.is_wildcard() {
-        asked
-    } else {
-        &cluster.id.host
-    };
-    let sni = files.sni.clone().unwrap_or_else(|| host.as_str().into());
-    let path = |file: &Option<Arc<str>>| file.as_deref().map(PathBuf::from);
-    let client = path(&files.client_certificate)
-        .zip(path(&files.private_key))
-        .filter(|_| mutual);
-    Secure::Files {
-        sni,
-        origination: Box::new(Origination {
-            names: files
-                .subject_alt_names
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-            roots: path(&files.ca_certificates),
-            client,
-            insecure: files.insecure_skip_verify,
-            alpn: Alpn::Tcp,
-        }),
     }
 }

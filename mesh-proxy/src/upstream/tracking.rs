@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mesh_proxy_core::balance::{Outcome, Token};
 
-use super::Target;
+use super::{Count, Target};
 use crate::clock;
 
 /// One try on its way, counted at its endpoint. Dropped without a word it was given up by the
@@ -15,6 +15,8 @@ pub struct Tracking {
     inner: Option<(Rc<Target>, Token)>,
     outcome: Outcome,
     latency: Option<Duration>,
+    // Counted under way, too, until the end.
+    held: Vec<Count>,
 }
 
 // === impl Tracking ===
@@ -26,7 +28,13 @@ impl Tracking {
             inner: None,
             outcome: Outcome::Cancelled,
             latency: None,
+            held: Vec::new(),
         }
+    }
+
+    /// Counts until the try has ended.
+    pub fn hold(&mut self, count: Option<Count>) {
+        self.held.extend(count);
     }
 
     pub(super) fn new(target: Rc<Target>, token: Token) -> Self {
@@ -34,6 +42,7 @@ impl Tracking {
             inner: Some((target, token)),
             outcome: Outcome::Cancelled,
             latency: None,
+            held: Vec::new(),
         }
     }
 

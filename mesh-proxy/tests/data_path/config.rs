@@ -29,6 +29,7 @@ pub struct Service {
     resolution: v1::Resolution,
     endpoints: Vec<Endpoint>,
     http: Vec<v1::HttpRoute>,
+    policy: v1::TrafficPolicy,
 }
 
 #[derive(Clone)]
@@ -36,6 +37,7 @@ struct Endpoint {
     address: String,
     port: u16,
     account: Option<String>,
+    locality: String,
 }
 
 pub fn service(host: &str, port: u16, protocol: v1::Protocol) -> Service {
@@ -48,6 +50,7 @@ pub fn service(host: &str, port: u16, protocol: v1::Protocol) -> Service {
         resolution: v1::Resolution::Static,
         endpoints: Vec::new(),
         http: Vec::new(),
+        policy: v1::TrafficPolicy::default(),
     }
 }
 
@@ -116,6 +119,7 @@ impl Service {
             address: address.ip().to_string(),
             port: address.port(),
             account: None,
+            locality: String::new(),
         };
         self.endpoints.push(endpoint);
         self
@@ -128,6 +132,7 @@ impl Service {
             address: name.to_owned(),
             port,
             account: None,
+            locality: String::new(),
         });
         self
     }
@@ -139,7 +144,36 @@ impl Service {
             address: address.ip().to_string(),
             port: address.port(),
             account,
+            locality: String::new(),
         });
+        self
+    }
+
+    /// How endpoints are found.
+    pub fn resolved(mut self, resolution: v1::Resolution) -> Self {
+        self.resolution = resolution;
+        self
+    }
+
+    /// The rest of the client's policy.
+    pub fn policy(mut self, policy: v1::TrafficPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Limits of the client.
+    pub fn pool(self, pool: v1::ConnectionPool) -> Self {
+        let policy = v1::TrafficPolicy {
+            connection_pool: Some(pool),
+            ..self.policy.clone()
+        };
+        self.policy(policy)
+    }
+
+    /// The last endpoint is there.
+    pub fn at(mut self, locality: &str) -> Self {
+        let last = self.endpoints.last_mut().expect("an endpoint comes first");
+        last.locality = locality.to_owned();
         self
     }
 
@@ -156,7 +190,7 @@ impl Service {
                 mode: self.tls.into(),
                 ..Default::default()
             }),
-            origin: None,
+            ..self.policy.clone()
         };
         let service = v1::Service {
             hostname: self.host.clone(),
@@ -235,6 +269,7 @@ impl Service {
             namespace: "default".to_owned(),
             identity,
             address: endpoint.address.clone(),
+            locality: endpoint.locality.clone(),
             weight: 1,
             health: v1::Health::Healthy.into(),
             backs: vec![v1::Backing {
@@ -284,6 +319,20 @@ impl Config {
             port: port.into(),
             protocol: protocol.into(),
             mtls: mtls.into(),
+            ..Default::default()
+        });
+        self
+    }
+
+    /// The proxy itself is there.
+    pub fn at(mut self, locality: &str) -> Self {
+        let inbound = self.inbound.get_or_insert_with(|| v1::Inbound {
+            workload: "default/test".to_owned(),
+            default_mtls: v1::MtlsMode::Permissive.into(),
+            ..Default::default()
+        });
+        inbound.place = Some(v1::Place {
+            locality: locality.to_owned(),
             ..Default::default()
         });
         self

@@ -13,6 +13,7 @@
 )]
 
 mod abuse;
+mod balancing;
 mod chain;
 mod config;
 mod explicit;
@@ -20,6 +21,8 @@ mod gateway;
 mod gateway_tls;
 mod http1;
 mod http2;
+mod http2_streams;
+mod limits;
 mod peers;
 mod policy;
 mod proxy;

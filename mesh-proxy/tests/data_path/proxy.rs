@@ -128,6 +128,7 @@ impl Spec {
             drain,
             settings: Arc::new(settings),
             telemetry: telemetry.clone(),
+            limits: Arc::default(),
             client: Arc::new(client),
         });
         let free: SocketAddr = "127.0.0.1:0".parse().unwrap();

@@ -42,9 +42,17 @@ impl Ejection {
         self.state != State::Healthy
     }
 
+    /// When its rest is over, if nobody probes it.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match self.state {
+            State::Ejected { until } => Some(until),
+            State::Healthy | State::Probing => None,
+        }
+    }
+
     /// Whether its rest is over and nobody probes it.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        matches!(self.state, State::Ejected { until } if until <= now)
+        self.due().is_some_and(|until| until <= now)
     }
 
     pub(super) fn probe_started(&mut self) {
@@ -55,7 +63,7 @@ impl Ejection {
     pub(super) fn observe(&mut self, outcome: Outcome, probe: bool, now: Instant) -> bool {
         let before = self.state;
         match outcome {
-            Outcome::Success | Outcome::Overloaded => self.well(now),
+            Outcome::Success | Outcome::Overloaded | Outcome::ServerError => self.well(now),
             // A probe that nobody waited for says nothing: the next one may start at once.
             Outcome::Cancelled if probe && self.state == State::Probing => {
                 self.state = State::Ejected { until: now }

@@ -36,7 +36,7 @@ impl Ewma {
     pub(super) fn observe(&mut self, outcome: Outcome, latency: Option<Duration>, now: Instant) {
         let latency = match outcome {
             Outcome::Cancelled => return,
-            Outcome::Success => match latency {
+            Outcome::Success | Outcome::ServerError => match latency {
                 Some(latency) => latency,
                 None => return,
             },

@@ -1,46 +1,63 @@
 //! Which endpoint takes the next request.
 //!
-//! Two at random and the one with less latency times load (peak EWMA), in turn, or at random;
-//! always by weight. Endpoints that keep failing are ejected for a while and come back by one
-//! probe. If all are ejected, all are used: a guess beats certain failure.
+//! Two at random and the one with less latency times load (peak EWMA), in turn, at random, or by
+//! a hash of the request; always by weight. Choosing costs the same however many endpoints there
+//! are.
+//!
+//! Endpoints that keep failing are ejected for a while and come back by one probe. If all are
+//! ejected, all are used: a guess beats certain failure. A DestinationRule with
+//! `outlierDetection` replaces that wholly by Istio's rules: its counts, times and shares hold
+//! ([`Detector`]), there are no probes, and if all are ejected, requests fail unless
+//! `minHealthPercent` says otherwise.
 
+mod affinity;
 mod ejection;
 mod ewma;
+mod levels;
+mod outlier;
+mod slot;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use rand::{Rng, RngExt};
-use smallvec::SmallVec;
 
-use crate::ir::{Cluster, Endpoint, Health, LoadBalancer};
+use crate::ir::{Cluster, Endpoint, Health, LoadBalancer, Warmup};
 use ejection::Ejection;
 use ewma::Ewma;
+use levels::{At, Fact, Group, Levels, Panic};
+use slot::Slot;
+
+pub use affinity::Affinity;
+pub use outlier::Detector;
 
 /// Chooses among the endpoints of one cluster. One owner, no sharing: each worker has its own.
 #[derive(Debug)]
 pub struct Balancer {
     cluster: Arc<Cluster>,
     slots: Vec<Slot>,
-    // Whether all weights are equal.
-    uniform: bool,
-    // Slots that are not plainly healthy; 0 makes picking cheap.
-    ejected: usize,
+    // Slots that may be chosen.
+    levels: Levels,
+    // Slots by index of the endpoint, for hashes.
+    by_endpoint: Vec<Option<usize>>,
+    // When the next ejected endpoint is due for a probe.
+    next_probe: Option<Instant>,
+    // Until when an endpoint starts slowly.
+    warm_at: Option<Instant>,
     next_id: u64,
-    cursor: usize,
+    ejections: u64,
 }
 
-#[derive(Debug)]
-struct Slot {
-    id: u64,
-    endpoint: Arc<Endpoint>,
-    outstanding: u32,
-    latency: Ewma,
-    ejection: Ejection,
-    // Smooth weighted round robin.
-    credit: i64,
+/// What one try asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Want<'a> {
+    /// Endpoints (by uid: those that were tried before) that are taken only if there is no other
+    /// one that is healthy.
+    pub exclude: &'a [Arc<str>],
+    /// Hash of what the request is kept together by; counts only with affinity.
+    pub hash: Option<u64>,
 }
 
 /// An endpoint for one try. Counts as under way until [`Balancer::finished`] gets the token.
@@ -70,6 +87,8 @@ pub enum Outcome {
     Success,
     /// It answered 502, 503 or 504.
     GatewayError,
+    /// It answered another 5xx: the application's own affair, unless a DestinationRule counts it.
+    ServerError,
     /// The connection could not be made, or TLS failed.
     ConnectFailure,
     /// The connection broke before the answer.
@@ -100,18 +119,16 @@ pub struct EndpointStatus {
     pub is_ejected: bool,
 }
 
-/// Differences of latency well below this do not matter to anybody.
-const NEGLIGIBLE: Duration = Duration::from_millis(10);
-/// From this ratio of costs on the cheaper endpoint always wins.
-const CLEAR: f64 = 2.0;
-
-type Candidates = SmallVec<[usize; 32]>;
+/// Draws for an endpoint that was not tried before (Istio: host_selection_retry_max_attempts).
+const RESELECTIONS: usize = 5;
+/// Draws among endpoints that start slowly.
+const WARM_DRAWS: usize = 8;
 
 // === impl Balancer ===
 
 impl Balancer {
     /// For the healthy endpoints of the cluster.
-    pub fn new(cluster: Arc<Cluster>) -> Self {
+    pub fn new(cluster: Arc<Cluster>, now: Instant) -> Self {
         let empty = Arc::new(Cluster {
             endpoints: Vec::new(),
             ..Cluster::clone(&cluster)
@@ -119,12 +136,14 @@ impl Balancer {
         let mut balancer = Self {
             cluster: empty,
             slots: Vec::new(),
-            uniform: true,
-            ejected: 0,
+            levels: Levels::default(),
+            by_endpoint: Vec::new(),
+            next_probe: None,
+            warm_at: None,
             next_id: 0,
-            cursor: 0,
+            ejections: 0,
         };
-        balancer.update(cluster);
+        balancer.update(cluster, now);
         balancer
     }
 
@@ -134,21 +153,26 @@ impl Balancer {
     }
 
     /// Takes a new version of the cluster. An endpoint with the same uid and address keeps what
-    /// is known of it.
-    pub fn update(&mut self, cluster: Arc<Cluster>) {
+    /// is known of it; one that comes to others starts slowly, if the policy says so.
+    pub fn update(&mut self, cluster: Arc<Cluster>, now: Instant) {
         if Arc::ptr_eq(&self.cluster, &cluster) {
             return;
         }
         let old = std::mem::take(&mut self.slots);
+        let came = (!old.is_empty()).then_some(now);
         let mut old: HashMap<Arc<str>, Slot> = old
             .into_iter()
             .map(|slot| (Arc::clone(&slot.endpoint.uid), slot))
             .collect();
-        for endpoint in cluster
-            .endpoints
-            .iter()
-            .filter(|endpoint| endpoint.health == Health::Healthy)
-        {
+        self.by_endpoint.clear();
+        for endpoint in &cluster.endpoints {
+            let healthy = endpoint.health == Health::Healthy;
+            if cluster.tables.is_some() {
+                self.by_endpoint.push(healthy.then_some(self.slots.len()));
+            }
+            if !healthy {
+                continue;
+            }
             let slot = match old
                 .remove(&endpoint.uid)
                 .filter(|slot| slot.endpoint.address == endpoint.address)
@@ -157,73 +181,155 @@ impl Balancer {
                     endpoint: Arc::clone(endpoint),
                     ..slot
                 },
-                None => self.new_slot(endpoint),
+                None => self.new_slot(endpoint, came),
             };
             self.slots.push(slot);
         }
-        let first = self.slots.first().map(|slot| slot.endpoint.weight);
-        self.uniform = self
-            .slots
-            .iter()
-            .all(|slot| Some(slot.endpoint.weight) == first);
         self.cluster = cluster;
         self.recount();
     }
 
-    fn new_slot(&mut self, endpoint: &Arc<Endpoint>) -> Slot {
+    fn new_slot(&mut self, endpoint: &Arc<Endpoint>, came: Option<Instant>) -> Slot {
         self.next_id += 1;
+        if let (Some(came), Some(warmup)) = (came, self.warmup()) {
+            self.warm_at = Some(came + warmup.duration);
+        }
         Slot {
             id: self.next_id,
             endpoint: Arc::clone(endpoint),
             outstanding: 0,
             latency: Ewma::default(),
             ejection: Ejection::default(),
-            credit: 0,
+            detected: false,
+            came,
         }
     }
 
-    /// Chooses an endpoint and counts it as under way. Endpoints in `exclude` (by uid: those that
-    /// were tried before) are taken only if there is no other that is healthy.
+    fn warmup(&self) -> Option<&Warmup> {
+        self.cluster.traffic.warmup.as_ref()
+    }
+
+    /// Takes what the cluster's detector says of each uid; with `outlierDetection` only.
+    pub fn eject(&mut self, is_ejected: impl Fn(&Arc<str>) -> bool) {
+        for slot in &mut self.slots {
+            slot.detected = is_ejected(&slot.endpoint.uid);
+        }
+        self.recount();
+    }
+
+    /// Chooses an endpoint and counts it as under way.
     ///
     /// # Errors
-    /// If there is no endpoint.
+    /// If there is none.
     pub fn pick(
         &mut self,
         now: Instant,
         rng: &mut (impl Rng + ?Sized),
-        exclude: &[Arc<str>],
+        want: Want<'_>,
     ) -> Result<Picked, NoEndpoint> {
-        if self.slots.is_empty() {
-            return Err(NoEndpoint);
-        }
-        if self.ejected > 0
-            && let Some(index) = self.due_for_probe(now, exclude)
+        if self.next_probe.is_some_and(|due| due <= now)
+            && let Some(index) = self.due_for_probe(now, want.exclude)
         {
             return self.take(index, true);
         }
-        let index = if self.ejected == 0
-            && exclude.is_empty()
-            && self.cluster.load_balancer != LoadBalancer::RoundRobin
-        {
-            let all = self.slots.len();
-            self.choose(all, |nth| nth, now, rng)
-        } else {
-            let candidates = self.candidates(exclude);
-            if self.cluster.load_balancer == LoadBalancer::RoundRobin {
-                self.in_turn(&candidates)
-            } else {
-                self.choose(
-                    candidates.len(),
-                    |nth| candidates.get(nth).copied().unwrap_or_default(),
-                    now,
-                    rng,
-                )
+        let at = self.levels.choose(rng).ok_or(NoEndpoint)?;
+        if self.cluster.tables.is_some() {
+            let hash = want.hash.unwrap_or_else(|| rng.random());
+            let found = self.by_hash(at, hash).ok_or(NoEndpoint)?;
+            return self.take(found, false);
+        }
+        let mut index = self.choose(at, now, rng).ok_or(NoEndpoint)?;
+        for _ in 1..RESELECTIONS {
+            if !self.was_tried(index, want.exclude) {
+                break;
             }
-        };
+            index = self.choose(at, now, rng).unwrap_or(index);
+        }
+        if self.was_tried(index, want.exclude) {
+            // Rare: only now it is worth looking at everybody.
+            let fresh = |index: &usize| !self.was_tried(*index, want.exclude);
+            index = self.levels.all().find(fresh).unwrap_or(index);
+        }
         self.take(index, false)
     }
 
-    /// A try has ended. `latency` is the time to the answer's head, if there was one.
+    fn was_tried(&self, index: usize, exclude: &[Arc<str>]) -> bool {
+        let slot = self.slots.get(index);
+        !exclude.is_empty() && slot.is_some_and(|slot| exclude.contains(&slot.endpoint.uid))
+    }
+
+    fn choose(&mut self, at: At, now: Instant, rng: &mut (impl Rng + ?Sized)) -> Option<usize> {
+        let warming = self.warm_at.is_some_and(|until| now < until);
+        match self.cluster.load_balancer {
+            LoadBalancer::RoundRobin => {
+                let mut index = self.levels.group_mut(at)?.next()?;
+                for _ in 0..WARM_DRAWS {
+                    if !warming || self.is_warm(index, now, rng) {
+                        break;
+                    }
+                    index = self.levels.group_mut(at)?.next()?;
+                }
+                Some(index)
+            }
+            LoadBalancer::Random => self.levels.group(at)?.random(rng),
+            LoadBalancer::LeastRequest | LoadBalancer::Passthrough => {
+                let group = self.levels.group(at)?;
+                if group.len() == 1 {
+                    return group.random(rng);
+                }
+                let (a, b) = if warming {
+                    (self.warm(at, now, rng)?, self.warm(at, now, rng)?)
+                } else {
+                    group.two(rng)?
+                };
+                match (self.slots.get(a), self.slots.get(b)) {
+                    (Some(first), Some(second)) if second.beats(first, now, rng) => Some(b),
+                    _ => Some(a),
+                }
+            }
+        }
+    }
+
+    fn warm(&self, at: At, now: Instant, rng: &mut (impl Rng + ?Sized)) -> Option<usize> {
+        let group = self.levels.group(at)?;
+        let mut index = group.random(rng)?;
+        for _ in 0..WARM_DRAWS {
+            if self.is_warm(index, now, rng) {
+                break;
+            }
+            index = group.random(rng)?;
+        }
+        Some(index)
+    }
+
+    /// Draws whether an endpoint that starts slowly takes this request (Envoy: slow start, where
+    /// the same factor scales its weight).
+    fn is_warm(&self, index: usize, now: Instant, rng: &mut (impl Rng + ?Sized)) -> bool {
+        let came = self.slots.get(index).and_then(|slot| slot.came);
+        let (Some(warmup), Some(came)) = (self.warmup(), came) else {
+            return true;
+        };
+        let age = now.saturating_duration_since(came).as_secs_f64();
+        let grown = (age / warmup.duration.as_secs_f64().max(f64::MIN_POSITIVE)).min(1.0);
+        let factor = grown.powf(1.0 / warmup.aggression).max(warmup.minimum);
+        factor >= 1.0 || rng.random_bool(factor.clamp(0.0, 1.0))
+    }
+
+    /// The endpoint that the hash stands for, or the one that takes over for it.
+    fn by_hash(&self, at: At, hash: u64) -> Option<usize> {
+        let tables = self.cluster.tables.as_ref()?;
+        let live = |index: usize| {
+            let slot = (*self.by_endpoint.get(index)?)?;
+            (self.all_are_used(at) || self.is_healthy(self.slots.get(slot)?)).then_some(slot)
+        };
+        tables
+            .find(self.levels.priority(at)?, hash)
+            .find_map(live)
+            .or_else(|| self.levels.all().next())
+    }
+
+    /// A try has ended. `latency` is the time to the answer's head, if there was one. Gives the
+    /// uid of the endpoint, if it is still there.
     #[expect(clippy::needless_pass_by_value, reason = "a token is given back once")]
     pub fn finished(
         &mut self,
@@ -231,25 +337,31 @@ impl Balancer {
         outcome: Outcome,
         latency: Option<Duration>,
         now: Instant,
-    ) {
+    ) -> Option<&Arc<str>> {
         let known = self
             .slots
             .get(token.index)
             .is_some_and(|slot| slot.id == token.id);
         let index = if known {
-            Some(token.index)
+            token.index
         } else {
-            self.slots.iter().position(|slot| slot.id == token.id)
+            self.slots.iter().position(|slot| slot.id == token.id)?
         };
+        let own = self.cluster.traffic.outliers.is_none();
         // The endpoint may be gone since.
-        let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) else {
-            return;
-        };
+        let slot = self.slots.get_mut(index)?;
         slot.outstanding = slot.outstanding.saturating_sub(1);
         slot.latency.observe(outcome, latency, now);
-        if slot.ejection.observe(outcome, token.probe, now) {
+        if own && slot.ejection.observe(outcome, token.probe, now) {
+            self.ejections += u64::from(slot.ejection.is_ejected());
             self.recount();
         }
+        self.slots.get(index).map(|slot| &slot.endpoint.uid)
+    }
+
+    /// How often it has ejected an endpoint by its own rules.
+    pub fn ejections(&self) -> u64 {
+        self.ejections
     }
 
     /// What is known of each endpoint, the unhealthy ones of the configuration left out.
@@ -258,26 +370,50 @@ impl Balancer {
             endpoint: Arc::clone(&slot.endpoint),
             outstanding: slot.outstanding,
             latency: slot.latency.estimate(),
-            is_ejected: slot.ejection.is_ejected(),
+            is_ejected: !self.is_healthy(slot),
         };
         self.slots.iter().map(status).collect()
     }
 
+    fn is_healthy(&self, slot: &Slot) -> bool {
+        match self.cluster.traffic.outliers {
+            Some(_) => !slot.detected,
+            None => !slot.ejection.is_ejected(),
+        }
+    }
+
+    /// Whether ejected endpoints are used like the others.
+    fn all_are_used(&self, at: At) -> bool {
+        let group = self.levels.group(at);
+        group.is_some_and(Group::is_void)
+    }
+
     fn recount(&mut self) {
-        self.ejected = self
-            .slots
-            .iter()
-            .filter(|slot| slot.ejection.is_ejected())
-            .count();
+        let fact = |slot: &Slot| Fact {
+            priority: slot.endpoint.priority,
+            group: slot.endpoint.group,
+            weight: slot.endpoint.weight,
+            healthy: self.is_healthy(slot),
+        };
+        let facts: Vec<Fact> = self.slots.iter().map(fact).collect();
+        let panic = match &self.cluster.traffic.outliers {
+            Some(policy) => Panic::Below(policy.min_health_percent),
+            None => Panic::IfNone,
+        };
+        self.levels = Levels::new(&facts, &self.cluster.shares, panic, &self.levels);
+        self.plan_probe();
+    }
+
+    fn plan_probe(&mut self) {
+        let own = self.cluster.traffic.outliers.is_none();
+        let due = self.slots.iter().filter_map(|slot| slot.ejection.due());
+        self.next_probe = due.min().filter(|_| own);
     }
 
     fn take(&mut self, index: usize, probe: bool) -> Result<Picked, NoEndpoint> {
         let slot = self.slots.get_mut(index).ok_or(NoEndpoint)?;
         slot.outstanding += 1;
-        if probe {
-            slot.ejection.probe_started();
-        }
-        Ok(Picked {
+        let picked = Picked {
             endpoint: Arc::clone(&slot.endpoint),
             token: Token {
                 id: slot.id,
@@ -285,7 +421,12 @@ impl Balancer {
                 probe,
             },
             is_probe: probe,
-        })
+        };
+        if probe {
+            slot.ejection.probe_started();
+            self.plan_probe();
+        }
+        Ok(picked)
     }
 
     /// An ejected endpoint whose time is up and that nobody probes yet. Only beside a healthy
@@ -293,140 +434,6 @@ impl Balancer {
     fn due_for_probe(&self, now: Instant, exclude: &[Arc<str>]) -> Option<usize> {
         let due = |slot: &Slot| slot.ejection.is_due(now) && !exclude.contains(&slot.endpoint.uid);
         self.slots.iter().position(due)
-    }
-
-    /// The best non-empty class: healthy and not excluded, healthy, not excluded, all.
-    fn candidates(&self, exclude: &[Arc<str>]) -> Candidates {
-        let select = |wanted: &dyn Fn(&Slot) -> bool| -> Candidates {
-            self.slots
-                .iter()
-                .enumerate()
-                .filter(|(_, slot)| wanted(slot))
-                .map(|(index, _)| index)
-                .collect()
-        };
-        let healthy = |slot: &Slot| !slot.ejection.is_ejected();
-        let fresh = |slot: &Slot| !exclude.contains(&slot.endpoint.uid);
-        let mut found = select(&|slot| healthy(slot) && fresh(slot));
-        if found.is_empty() {
-            found = select(&healthy);
-        }
-        if found.is_empty() {
-            found = select(&fresh);
-        }
-        if found.is_empty() {
-            select(&|_| true)
-        } else {
-            found
-        }
-    }
-
-    /// Two of `count` by weight, the better one. `nth` gives the slot of a candidate.
-    fn choose(
-        &self,
-        count: usize,
-        nth: impl Fn(usize) -> usize,
-        now: Instant,
-        rng: &mut (impl Rng + ?Sized),
-    ) -> usize {
-        if count <= 1 {
-            return nth(0);
-        }
-        if self.cluster.load_balancer == LoadBalancer::Random {
-            return self.draw(count, &nth, rng);
-        }
-        let (a, b) = if self.uniform {
-            let first = rng.random_range(0..count);
-            let second = rng.random_range(0..count - 1);
-            (
-                nth(first),
-                nth(if second >= first { second + 1 } else { second }),
-            )
-        } else {
-            // Independent draws: with equal loads each gets exactly its share.
-            (self.draw(count, &nth, rng), self.draw(count, &nth, rng))
-        };
-        match (self.slots.get(a), self.slots.get(b)) {
-            (Some(first), Some(second)) if second.beats(first, now, rng) => b,
-            _ => a,
-        }
-    }
-
-    fn draw(
-        &self,
-        count: usize,
-        nth: &impl Fn(usize) -> usize,
-        rng: &mut (impl Rng + ?Sized),
-    ) -> usize {
-        if self.uniform {
-            return nth(rng.random_range(0..count));
-        }
-        let weight = |n: usize| {
-            self.slots
-                .get(nth(n))
-                .map_or(0, |slot| u64::from(slot.endpoint.weight))
-        };
-        let total: u64 = (0..count).map(weight).sum();
-        let mut left = rng.random_range(0..total.max(1));
-        for n in 0..count {
-            match left.checked_sub(weight(n)) {
-                Some(rest) => left = rest,
-                None => return nth(n),
-            }
-        }
-        nth(0)
-    }
-
-    /// The next in turn: smooth weighted round robin, or plain if all weights are equal.
-    fn in_turn(&mut self, candidates: &[usize]) -> usize {
-        if self.uniform {
-            let next = candidates
-                .iter()
-                .find(|index| **index >= self.cursor)
-                .or(candidates.first());
-            let index = next.copied().unwrap_or_default();
-            self.cursor = index + 1;
-            return index;
-        }
-        let mut total = 0;
-        let mut best: Option<(i64, usize)> = None;
-        for index in candidates {
-            let Some(slot) = self.slots.get_mut(*index) else {
-                continue;
-            };
-            let weight = i64::from(slot.endpoint.weight);
-            slot.credit += weight;
-            total += weight;
-            if best.is_none_or(|(credit, _)| slot.credit > credit) {
-                best = Some((slot.credit, *index));
-            }
-        }
-        let index = best.map_or(0, |(_, index)| index);
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.credit -= total;
-        }
-        index
-    }
-}
-
-// === impl Slot ===
-
-impl Slot {
-    /// Less latency times load. A clear difference decides; a small one only tilts the coin, so
-    /// that a slightly slower version of a service still gets its share. What has never answered
-    /// is compared by load alone.
-    fn beats(&self, other: &Self, now: Instant, rng: &mut (impl Rng + ?Sized)) -> bool {
-        let load = |slot: &Self| f64::from(slot.outstanding) + 1.0;
-        let (Some(mine), Some(theirs)) = (self.latency.cost(now), other.latency.cost(now)) else {
-            return self.outstanding < other.outstanding;
-        };
-        let mine = (mine + NEGLIGIBLE.as_secs_f64()) * load(self);
-        let theirs = (theirs + NEGLIGIBLE.as_secs_f64()) * load(other);
-        if mine.max(theirs) >= CLEAR * mine.min(theirs) {
-            mine < theirs
-        } else {
-            rng.random_bool((theirs / (mine + theirs)).clamp(0.0, 1.0))
-        }
     }
 }
 
@@ -438,7 +445,24 @@ impl Outcome {
         match status.as_u16() {
             429 => Self::Overloaded,
             502..=504 => Self::GatewayError,
+            500..=599 => Self::ServerError,
             _ => Self::Success,
+        }
+    }
+
+    /// From the head of an answer: gRPC says in a field of its own how it went, if there is no
+    /// message before (Envoy: `Grpc::Utility::grpcToHttpStatus`).
+    pub fn of_response(status: StatusCode, headers: &HeaderMap) -> Self {
+        let said = headers.get("grpc-status").map(HeaderValue::as_bytes);
+        match said {
+            // UNAVAILABLE and DEADLINE_EXCEEDED.
+            Some(b"14" | b"4") => Self::GatewayError,
+            // RESOURCE_EXHAUSTED.
+            Some(b"8") => Self::Overloaded,
+            // UNKNOWN, UNIMPLEMENTED, INTERNAL and DATA_LOSS.
+            Some(b"2" | b"12" | b"13" | b"15") => Self::ServerError,
+            Some(_) if status == StatusCode::OK => Self::Success,
+            _ => Self::of_status(status),
         }
     }
 

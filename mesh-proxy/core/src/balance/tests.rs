@@ -1,3 +1,5 @@
+mod policies;
+
 use std::collections::BTreeMap;
 
 use mesh_api::v1;
@@ -35,7 +37,7 @@ fn cluster_with(balancer: v1::LoadBalancer, weights: &[u32]) -> Arc<Cluster> {
 }
 
 fn balancer(kind: v1::LoadBalancer, weights: &[u32]) -> Balancer {
-    Balancer::new(cluster_with(kind, weights))
+    Balancer::new(cluster_with(kind, weights), Instant::now())
 }
 
 const KINDS: [v1::LoadBalancer; 3] = [
@@ -43,6 +45,18 @@ const KINDS: [v1::LoadBalancer; 3] = [
     v1::LoadBalancer::RoundRobin,
     v1::LoadBalancer::Random,
 ];
+fn without(exclude: &[Arc<str>]) -> Want<'_> {
+    Want {
+        exclude,
+        ..Want::default()
+    }
+}
+
+/// Some moment.
+fn start() -> Instant {
+    Instant::now()
+}
+
 const MS: Duration = Duration::from_millis(1);
 
 /// Picks and finishes; who was picked how often.
@@ -51,7 +65,7 @@ fn counts(balancer: &mut Balancer, picks: u32, outcome: Outcome) -> BTreeMap<Str
     let mut rng = rng();
     let mut counts = BTreeMap::new();
     for _ in 0..picks {
-        let picked = balancer.pick(now, &mut rng, &[]).unwrap();
+        let picked = balancer.pick(now, &mut rng, Want::default()).unwrap();
         *counts.entry(picked.endpoint.uid.to_string()).or_default() += 1;
         balancer.finished(picked.token, outcome, Some(MS), now);
     }
@@ -89,7 +103,7 @@ fn round_robin_goes_round() {
     let order: Vec<_> = (0..6)
         .map(|_| {
             balancer
-                .pick(now, &mut rng, &[])
+                .pick(now, &mut rng, Want::default())
                 .unwrap()
                 .endpoint
                 .uid
@@ -116,7 +130,7 @@ fn least_request_prefers_the_faster_and_the_less_busy() {
     let mut rng = rng();
     // Both have something under way, then one turns out to be slow.
     for _ in 0..20 {
-        let picked = balancer.pick(now, &mut rng, &[]).unwrap();
+        let picked = balancer.pick(now, &mut rng, Want::default()).unwrap();
         let latency = if &*picked.endpoint.uid == "default/w0" {
             100 * MS
         } else {
@@ -130,7 +144,7 @@ fn least_request_prefers_the_faster_and_the_less_busy() {
         .unwrap_or_default();
     assert_eq!(slow, 0);
     let held: Vec<_> = (0..300)
-        .map(|_| balancer.pick(now, &mut rng, &[]).unwrap())
+        .map(|_| balancer.pick(now, &mut rng, Want::default()).unwrap())
         .collect();
     let slow = held
         .iter()
@@ -146,7 +160,7 @@ fn a_slightly_slower_version_keeps_its_share() {
     let mut rng = rng();
     let mut slower = 0;
     for _ in 0..1000 {
-        let picked = balancer.pick(now, &mut rng, &[]).unwrap();
+        let picked = balancer.pick(now, &mut rng, Want::default()).unwrap();
         let is_slower = &*picked.endpoint.uid == "default/w0";
         slower += u32::from(is_slower);
         let latency = if is_slower { 6 * MS } else { MS };
@@ -162,7 +176,7 @@ fn what_failed_is_ejected_and_probed() {
     let mut rng = rng();
     let fail = |balancer: &mut Balancer, now, rng: &mut _| {
         for _ in 0..200 {
-            let picked = balancer.pick(now, rng, &[]).unwrap();
+            let picked = balancer.pick(now, rng, Want::default()).unwrap();
             let bad = &*picked.endpoint.uid == "default/w1";
             balancer.finished(
                 picked.token,
@@ -187,9 +201,9 @@ fn what_failed_is_ejected_and_probed() {
     );
     assert!(!counts(&mut balancer, 500, Outcome::Success).contains_key("default/w1"));
     let later = start + Duration::from_secs(1);
-    let probe = balancer.pick(later, &mut rng, &[]).unwrap();
+    let probe = balancer.pick(later, &mut rng, Want::default()).unwrap();
     assert!(probe.is_probe && &*probe.endpoint.uid == "default/w1");
-    let second = balancer.pick(later, &mut rng, &[]).unwrap();
+    let second = balancer.pick(later, &mut rng, Want::default()).unwrap();
     assert!(!second.is_probe, "one probe at a time");
     balancer.finished(probe.token, Outcome::Success, Some(MS), later);
     assert!(balancer.status().iter().all(|status| !status.is_ejected));
@@ -217,13 +231,13 @@ fn retries_go_elsewhere_if_there_is_an_elsewhere() {
         let mut rng = rng();
         let exclude: Vec<Arc<str>> = vec!["default/w0".into(), "default/w2".into()];
         for _ in 0..100 {
-            let picked = balancer.pick(now, &mut rng, &exclude).unwrap();
+            let picked = balancer.pick(now, &mut rng, without(&exclude)).unwrap();
             assert_eq!(&*picked.endpoint.uid, "default/w1");
             balancer.finished(picked.token, Outcome::Success, Some(MS), now);
         }
         let all: Vec<Arc<str>> = (0..3).map(|n| format!("default/w{n}").into()).collect();
         assert!(
-            balancer.pick(now, &mut rng, &all).is_ok(),
+            balancer.pick(now, &mut rng, without(&all)).is_ok(),
             "tried before is better than nothing"
         );
     }
@@ -234,8 +248,8 @@ fn updates_keep_what_is_known() {
     let mut balancer = balancer(v1::LoadBalancer::Random, &[1, 1]);
     let now = Instant::now();
     let mut rng = rng();
-    let held = balancer.pick(now, &mut rng, &[]).unwrap();
-    balancer.update(cluster_with(v1::LoadBalancer::Random, &[1, 1, 1]));
+    let held = balancer.pick(now, &mut rng, Want::default()).unwrap();
+    balancer.update(cluster_with(v1::LoadBalancer::Random, &[1, 1, 1]), now);
     assert_eq!(
         balancer
             .status()
@@ -253,23 +267,47 @@ fn updates_keep_what_is_known() {
             .sum::<u32>(),
         0
     );
-    let held = balancer.pick(now, &mut rng, &[]).unwrap();
-    balancer.update(cluster_with(v1::LoadBalancer::Random, &[]));
+    let held = balancer.pick(now, &mut rng, Want::default()).unwrap();
+    balancer.update(cluster_with(v1::LoadBalancer::Random, &[]), now);
     balancer.finished(held.token, Outcome::Success, Some(MS), now);
-    assert_eq!(balancer.pick(now, &mut rng, &[]).unwrap_err(), NoEndpoint);
+    assert_eq!(
+        balancer.pick(now, &mut rng, Want::default()).unwrap_err(),
+        NoEndpoint
+    );
 }
 
 #[test]
 fn statuses_and_outcomes() {
     for (status, want) in [
         (200, Outcome::Success),
-        (500, Outcome::Success),
+        (500, Outcome::ServerError),
         (503, Outcome::GatewayError),
         (429, Outcome::Overloaded),
     ] {
         assert_eq!(
             Outcome::of_status(StatusCode::from_u16(status).unwrap()),
             want
+        );
+    }
+}
+
+#[test]
+fn grpc_says_for_itself_how_it_went() {
+    for (status, grpc, want) in [
+        (200, "0", Outcome::Success),
+        (200, "5", Outcome::Success),
+        (200, "14", Outcome::GatewayError),
+        (200, "13", Outcome::ServerError),
+        (200, "8", Outcome::Overloaded),
+        (503, "0", Outcome::GatewayError),
+    ] {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("grpc-status", http::HeaderValue::from_static(grpc));
+        let status = StatusCode::from_u16(status).unwrap();
+        assert_eq!(
+            Outcome::of_response(status, &headers),
+            want,
+            "{status} {grpc}"
         );
     }
 }
@@ -293,7 +331,7 @@ proptest! {
             let before: BTreeMap<_, _> =
                 balancer.status().into_iter().map(|status| (status.endpoint.uid.clone(), status.is_ejected)).collect();
             let exclude: Vec<_> = last.iter().filter(|_| exclude).cloned().collect();
-            let picked = balancer.pick(now, &mut rng, &exclude).unwrap();
+            let picked = balancer.pick(now, &mut rng, without(&exclude)).unwrap();
             let healthy = before.values().any(|ejected| !ejected);
             prop_assert!(!before[&picked.endpoint.uid] || picked.is_probe || !healthy);
             let other = before.iter().any(|(uid, ejected)| !ejected && !exclude.contains(uid));

@@ -22,6 +22,7 @@ pub(super) fn gateway(proto: &v1::Gateway) -> Result<Gateway> {
             .map(|listener| (listener.id, listener))
             .collect(),
         policies: policies(&proto.policies)?,
+        place: super::traffic::place(proto.place.as_ref()),
     })
 }
 

@@ -5,6 +5,7 @@ mod name;
 mod policy;
 mod route;
 mod target;
+mod traffic;
 
 use std::fmt;
 

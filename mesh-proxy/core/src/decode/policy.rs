@@ -52,6 +52,7 @@ pub(super) fn traffic(proto: &v1::TrafficPolicy) -> Result<TrafficPolicy> {
             count => Duration::from_millis(count),
         },
         tls: Arc::new(tls),
+        traffic: super::traffic::settings(proto)?,
         origin: origin(proto.origin.as_ref()),
     })
 }

@@ -44,6 +44,8 @@ pub(super) fn service(proto: &v1::Service) -> Result<Service> {
         Ok(v1::Resolution::Static) => Resolution::Static,
         Ok(v1::Resolution::Dns) => Resolution::Dns,
         Ok(v1::Resolution::None) => Resolution::None,
+        Ok(v1::Resolution::DnsRoundRobin) => Resolution::DnsRoundRobin,
+        Ok(v1::Resolution::DynamicDns) => Resolution::DynamicDns,
         Ok(v1::Resolution::Unspecified) | Err(_) => {
             return Err(Kind::UnknownEnum(proto.resolution).into()).at("resolution");
         }
@@ -130,6 +132,7 @@ pub(super) fn workload(proto: &v1::Workload) -> Result<Workload> {
         labels: proto.labels.clone(),
         address: address(&proto.address).at("address")?,
         locality: proto.locality.as_str().into(),
+        node: proto.node.as_str().into(),
         weight: proto.weight.max(1),
         health,
         backs,
@@ -199,6 +202,7 @@ pub(super) fn inbound(proto: &v1::Inbound) -> Result<Inbound> {
         default_mtls: mtls(proto.default_mtls).at("default_mtls")?,
         mtls_origin: origin(proto.mtls_origin.as_ref()),
         policies: policies(&proto.policies)?,
+        place: super::traffic::place(proto.place.as_ref()),
     })
 }
 

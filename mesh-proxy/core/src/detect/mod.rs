@@ -5,8 +5,10 @@
 
 mod client_hello;
 mod http1;
+mod proxy_header;
 
 pub use client_hello::ClientHello;
+pub use proxy_header::{MAX_PROXY_HEADER, ProxyHeader, proxy_header};
 
 /// No answer needs more than these many bytes: the largest ClientHello that is looked into.
 pub const MAX_BYTES: usize = 32 * 1024;

@@ -6,6 +6,7 @@ mod inbound;
 mod outbound;
 mod recorder;
 mod report;
+mod traffic;
 
 pub use gateway::explain_gateway;
 pub use inbound::explain_inbound;

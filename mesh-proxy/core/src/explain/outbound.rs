@@ -240,6 +240,7 @@ fn fill(report: &mut DestinationReport, cluster: &Arc<Cluster>) {
         LoadBalancer::Passthrough => "PASSTHROUGH",
     }
     .to_owned();
+    report.traffic = super::traffic::lines(cluster);
     report.endpoints = cluster
         .endpoints
         .iter()
@@ -266,6 +267,7 @@ fn endpoint_report(cluster: &Cluster, endpoint: &Endpoint) -> EndpointReport {
         address: endpoint.address.to_string(),
         healthy: endpoint.health == Health::Healthy,
         weight: endpoint.weight,
+        priority: endpoint.priority,
         tls: tls.to_owned(),
         identity,
     }

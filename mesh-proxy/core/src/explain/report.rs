@@ -201,6 +201,9 @@ pub struct DestinationReport {
     pub load_balancer: String,
     /// Time to connect in milliseconds.
     pub connect_timeout_ms: u64,
+    /// What else its policy says, in words.
+    #[serde(default)]
+    pub traffic: Vec<String>,
     /// Its endpoints.
     pub endpoints: Vec<EndpointReport>,
 }
@@ -216,6 +219,9 @@ pub struct EndpointReport {
     pub healthy: bool,
     /// Its weight.
     pub weight: u32,
+    /// Endpoints of a number are used when there are not enough healthy ones of lower numbers.
+    #[serde(default)]
+    pub priority: u32,
     /// `plain`, `mesh`, `simple` or `mutual`.
     pub tls: String,
     /// Who it must prove to be.

@@ -9,7 +9,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use mesh_api::{Hostname, SpiffeId};
 
-use super::{ClientTls, LoadBalancer, Origin, Protocol, TrafficPolicy};
+use super::{
+    ClientTls, HashTables, LoadBalancer, Origin, Protocol, TrafficPolicy, TrafficSettings,
+};
 use crate::labels::{PeerLabels, ServiceLabels};
 
 /// Names a set of endpoints: one port of a subset of a service.
@@ -38,6 +40,12 @@ pub struct Cluster {
     pub connect_timeout: Duration,
     /// How connections are secured; see [`crate::plan::upstream_tls`].
     pub tls: Arc<ClientTls>,
+    /// Limits, ejection, affinity and preferences.
+    pub traffic: Arc<TrafficSettings>,
+    /// Finds endpoints by hashes; only with affinity.
+    pub tables: Option<Arc<HashTables>>,
+    /// Shares of groups of endpoints, where traffic is distributed over localities; else empty.
+    pub shares: Arc<[u32]>,
     /// Outside of the mesh: never the mesh's TLS unless asked for by name.
     pub mesh_external: bool,
     /// Identities that a server may present; empty accepts each endpoint's own.
@@ -75,6 +83,10 @@ pub struct Endpoint {
     pub labels: Arc<PeerLabels>,
     /// `region/zone/subzone`, may be empty.
     pub locality: Arc<str>,
+    /// Endpoints of a number are used when there are not enough healthy ones of lower numbers.
+    pub priority: u32,
+    /// Index in [`Cluster::shares`]; 0 if that is empty.
+    pub group: u32,
 }
 
 /// Where an endpoint is.
@@ -102,6 +114,10 @@ pub enum Resolution {
     Dns,
     /// The address that the client was going to.
     None,
+    /// One workload; each connection looks its name up.
+    DnsRoundRobin,
+    /// The name that the client asks for, looked up.
+    DynamicDns,
 }
 
 /// Whether an endpoint takes requests.
@@ -171,6 +187,8 @@ pub struct Workload {
     pub(crate) address: WorkloadAddress,
     /// `region/zone/subzone`.
     pub locality: Arc<str>,
+    /// Name of its node; may be empty.
+    pub node: Arc<str>,
     /// Share of traffic.
     pub weight: u32,
     /// Whether it takes new requests.
@@ -213,7 +231,8 @@ impl fmt::Display for ClusterId {
 impl Cluster {
     /// Whether connections go where the client was going, instead of to one of the endpoints.
     pub fn is_passthrough(&self) -> bool {
-        self.resolution == Resolution::None || self.load_balancer == LoadBalancer::Passthrough
+        matches!(self.resolution, Resolution::None | Resolution::DynamicDns)
+            || self.load_balancer == LoadBalancer::Passthrough
     }
 
     /// An endpoint for where the client was going, for a cluster that
@@ -241,14 +260,23 @@ impl Cluster {
                 health: Health::Healthy,
                 labels: PeerLabels::unknown(),
                 locality: "".into(),
+                priority: 0,
+                group: 0,
             })
         })
     }
 
-    /// Names that endpoints are known by and that the proxy has to look up.
+    /// Whether clients of this cluster may ask for a name: it stands for those under its own.
+    pub fn takes(&self, name: &Hostname) -> bool {
+        self.id.host == *name || self.id.host.covers(name.as_str())
+    }
+
+    /// Names that endpoints are known by and that the proxy has to look up before it chooses.
     pub fn names(&self) -> impl Iterator<Item = &Hostname> {
+        let late = self.resolution == Resolution::DnsRoundRobin;
         self.endpoints
             .iter()
+            .filter(move |_| !late)
             .filter_map(|endpoint| match &endpoint.address {
                 EndpointAddress::Name { host, .. } => Some(host),
                 _ => None,
@@ -273,8 +301,10 @@ impl Cluster {
                 }));
             }
         }
+        let tables = HashTables::of(&self.traffic, &endpoints);
         Self {
             endpoints,
+            tables,
             ..self.clone()
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mesh_api::{Hostname, ResourceName, WorkloadName};
 
-use super::{HttpRoute, Origin, Protocol, TcpRoute};
+use super::{HttpRoute, Origin, Place, Protocol, TcpRoute};
 use crate::authz::PolicySet;
 
 /// What a gateway serves.
@@ -19,6 +19,8 @@ pub struct Gateway {
     pub listeners: BTreeMap<ListenerId, GatewayListener>,
     /// Authorization policies.
     pub policies: PolicySet,
+    /// Where it is.
+    pub place: Arc<Place>,
 }
 
 /// Where a gateway listens.
@@ -181,8 +183,8 @@ pub struct Credential {
 #[derive(Clone, Debug, Default)]
 struct DomainIndex {
     exact: HashMap<Hostname, usize>,
-    // Longest suffix first.
-    suffixes: Vec<(Hostname, usize)>,
+    // By what follows the asterisk, with its dot.
+    suffixes: HashMap<Box<str>, usize>,
     any: Option<usize>,
 }
 
@@ -325,27 +327,27 @@ impl DomainIndex {
     fn new<'a>(domains: impl Iterator<Item = (&'a Hostname, usize)>) -> Self {
         let mut index = Self::default();
         for (domain, at) in domains {
-            if domain.as_str() == "*" {
-                index.any.get_or_insert(at);
-            } else if domain.is_wildcard() {
-                index.suffixes.push((domain.clone(), at));
-            } else {
-                index.exact.entry(domain.clone()).or_insert(at);
+            match domain.as_str().strip_prefix('*') {
+                Some("") => {
+                    index.any.get_or_insert(at);
+                }
+                Some(suffix) => {
+                    index.suffixes.entry(suffix.into()).or_insert(at);
+                }
+                None => {
+                    index.exact.entry(domain.clone()).or_insert(at);
+                }
             }
         }
-        // Stable: the first of two equal suffixes stays first.
-        index
-            .suffixes
-            .sort_by_key(|(domain, _)| std::cmp::Reverse(domain.as_str().len()));
         index
     }
 
     fn find(&self, name: &str) -> Option<usize> {
+        // The longest suffix first; an asterisk stands for one letter at least.
         let by_suffix = || {
-            let mut suffixes = self.suffixes.iter();
-            suffixes
-                .find(|(domain, _)| domain.covers(name))
-                .map(|(_, at)| at)
+            let dots = name.match_indices('.').filter(|(dot, _)| *dot > 0);
+            let mut suffixes = dots.filter_map(|(dot, _)| name.get(dot..));
+            suffixes.find_map(|suffix| self.suffixes.get(suffix))
         };
         self.exact
             .get(name)
@@ -451,6 +453,7 @@ mod tests {
             workload: "a/gw".parse().unwrap(),
             listeners: all.into_iter().map(|one| (one.id, one)).collect(),
             policies: PolicySet::default(),
+            place: Arc::default(),
         };
         for (port, want) in [(80, 8080), (81, 8080), (8080, 80), (443, 443)] {
             assert_eq!(gateway.on_port(port).unwrap().id.port, want, "{port}");

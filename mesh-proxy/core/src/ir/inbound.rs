@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mesh_api::{Hostname, SpiffeId, TrustDomain, WorkloadName};
 
-use super::{Origin, Protocol};
+use super::{Origin, Place, Protocol};
 use crate::authz::PolicySet;
 use crate::labels::PeerLabels;
 
@@ -48,6 +48,8 @@ pub struct Inbound {
     pub policies: PolicySet,
     /// Metric labels of the workload.
     pub labels: Arc<PeerLabels>,
+    /// Where it is.
+    pub place: Arc<Place>,
 }
 
 /// One port that a workload serves.

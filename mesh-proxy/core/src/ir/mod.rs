@@ -4,11 +4,13 @@
 mod cluster;
 mod edit;
 mod gateway;
+mod hash_tables;
 mod inbound;
 mod matcher;
 mod origin;
 mod policy;
 mod route;
+mod traffic;
 
 pub(crate) use cluster::WorkloadAddress;
 pub use cluster::{
@@ -21,12 +23,21 @@ pub use gateway::{
     ServerCertificate, ServerTlsFiles, TlsServer, TlsServers, TlsTermination, TlsVersion,
     VirtualHosts,
 };
+pub use hash_tables::HashTables;
+pub(crate) use hash_tables::xxh64;
 pub use inbound::{Inbound, InboundPort, Mesh, MtlsMode, OutboundPolicy};
 pub use matcher::{BadRegex, FullRegex, StringMatch};
 pub use origin::Origin;
-pub use policy::{ClientTls, LoadBalancer, RetryOn, RetryPolicy, TlsFiles, TrafficPolicy};
+pub use policy::{
+    ClientTls, LoadBalancer, RetryOn, RetryPolicy, TlsFiles, TrafficPolicy, TrafficSettings,
+};
 pub use route::{
     Abort, Action, Cors, Destination, Destinations, DirectResponse, Fault, FieldMatch, FieldName,
     Forward, HttpMatch, HttpRoute, Invalid, Mirror, Protocol, Redirect, RegexRewrite, Rewrite,
     RouteTable, TcpRoute, TlsRoute,
+};
+pub use traffic::{
+    HashCookie, HashKey, HashPolicy, HashTableKind, Http2Keepalive, HttpUpgrade, LocalityPolicy,
+    LocalityShares, OutlierPolicy, Place, PoolLimits, PoolSettings, ProxyProtocol, RetryShare,
+    TcpKeepalive, Tunnel, Warmup,
 };

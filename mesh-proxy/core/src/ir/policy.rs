@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Origin;
+use super::{
+    HashPolicy, HttpUpgrade, LocalityPolicy, Origin, OutlierPolicy, PoolLimits, PoolSettings,
+    ProxyProtocol, Tunnel, Warmup,
+};
 
 /// How a client treats one port of a subset (Istio: TrafficPolicy), fully resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +17,33 @@ pub struct TrafficPolicy {
     pub connect_timeout: Duration,
     /// How the connection is secured.
     pub tls: Arc<ClientTls>,
+    /// The rest of it.
+    pub traffic: Arc<TrafficSettings>,
     /// The DestinationRule; absent for the mesh's defaults.
     pub origin: Option<Arc<Origin>>,
+}
+
+/// Limits, ejection, affinity and preferences; most destinations have none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrafficSettings {
+    /// How much may be under way.
+    pub limits: PoolLimits,
+    /// How connections are kept.
+    pub pool: PoolSettings,
+    /// Which version of HTTP is spoken.
+    pub http: HttpUpgrade,
+    /// Ejection as configured; absent for the balancer's own.
+    pub outliers: Option<OutlierPolicy>,
+    /// Affinity.
+    pub hash: Option<HashPolicy>,
+    /// Slow start.
+    pub warmup: Option<Warmup>,
+    /// Which localities are preferred; absent: all are alike.
+    pub locality: Option<LocalityPolicy>,
+    /// Header that is sent ahead of each connection.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// Where connections of opaque bytes go through the destination.
+    pub tunnel: Option<Tunnel>,
 }
 
 /// How endpoints are chosen (Istio: LoadBalancerSettings.simple).

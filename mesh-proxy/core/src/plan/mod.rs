@@ -4,11 +4,13 @@
 //! fetches it and asks again with the next snapshot.
 
 pub mod alpn;
+mod announce;
 mod gateway;
 mod http;
 mod inbound;
 mod outbound;
 mod tls;
+mod version;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,7 @@ use mesh_api::{Hostname, ResourceName};
 use crate::filter::{CorsGrant, FaultDecision, LocalResponse};
 use crate::ir::{Cluster, Destination, HttpRoute, Origin, RetryPolicy};
 
+pub use announce::{TunnelAnswer, proxy_header, tunnel_answer, tunnel_request};
 pub use gateway::{
     GatewayPoint, Over, gateway_authorize, gateway_authorize_tcp, gateway_http, gateway_server,
     gateway_tcp,
@@ -37,6 +40,7 @@ pub use outbound::{
 };
 pub(crate) use outbound::{TcpChoice, choose_tcp, pick_tcp};
 pub use tls::{PeerName, UpstreamTls, upstream_tls};
+pub use version::{Speech, speaks_http2};
 
 /// A decision, or what is missing for it.
 #[derive(Clone, Debug)]

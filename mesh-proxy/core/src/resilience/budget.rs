@@ -9,6 +9,12 @@ const RESERVE_PER_SECOND: f64 = 3.0;
 /// Time in which what requests paid in loses weight by a factor of e.
 const MEMORY: Duration = Duration::from_secs(10);
 
+/// What grants retries.
+pub trait Allowance {
+    /// Takes one retry, if there is one.
+    fn withdraw(&mut self, now: Instant) -> bool;
+}
+
 /// A retry budget: each request pays in a fifth of a retry, and three retries per second come
 /// for free.
 #[derive(Clone, Debug)]
@@ -36,8 +42,16 @@ impl Budget {
         self.paid += SHARE;
     }
 
-    /// Takes one retry, if it is affordable.
-    pub fn withdraw(&mut self, now: Instant) -> bool {
+    fn advance(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.at = self.at.max(now);
+        self.paid *= (-elapsed / MEMORY.as_secs_f64()).exp();
+        self.reserve = (self.reserve + elapsed * RESERVE_PER_SECOND).min(RESERVE_PER_SECOND);
+    }
+}
+
+impl Allowance for Budget {
+    fn withdraw(&mut self, now: Instant) -> bool {
         self.advance(now);
         for account in [&mut self.paid, &mut self.reserve] {
             if *account >= 1.0 {
@@ -46,12 +60,5 @@ impl Budget {
             }
         }
         false
-    }
-
-    fn advance(&mut self, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.at = self.at.max(now);
-        self.paid *= (-elapsed / MEMORY.as_secs_f64()).exp();
-        self.reserve = (self.reserve + elapsed * RESERVE_PER_SECOND).min(RESERVE_PER_SECOND);
     }
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use rand::Rng;
 use smallvec::SmallVec;
 
-use super::{Budget, Deadline, backoff};
+use super::{Allowance, Budget, Deadline, backoff};
 use crate::filter::REASON_HEADER;
 use crate::ir::{RetryOn, RetryPolicy};
 use crate::reason::Reason;
@@ -146,7 +146,10 @@ impl AttemptOutcome {
             status,
             grpc_status,
             rate_limited: headers.contains_key("x-envoy-ratelimited"),
-            overloaded: reason == Some(Reason::Overload.as_str().as_bytes()),
+            overloaded: reason.is_some_and(|reason| {
+                let mut overloads = Reason::ALL.iter().filter(|reason| reason.is_overload());
+                overloads.any(|known| known.as_str().as_bytes() == reason)
+            }),
         }
     }
 }
@@ -217,7 +220,7 @@ impl Tries {
         &mut self,
         outcome: &AttemptOutcome,
         replayable: bool,
-        budget: &mut Budget,
+        budget: &mut impl Allowance,
         now: Instant,
         rng: &mut (impl Rng + ?Sized),
     ) -> Decision {

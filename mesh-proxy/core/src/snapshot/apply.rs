@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mesh_api::{Hostname, ResourceName, v1};
 
+use super::index::ServiceEntry;
 use super::{Applied, Inner, Snapshot};
 use crate::decode::{self, Decoded};
 use crate::ir::Workload;
@@ -63,12 +64,21 @@ struct Next {
 // === impl Next ===
 
 impl Next {
+    /// A service's own entry, to be changed; it is indexed anew at the end.
+    fn entry(&mut self, host: &Hostname) -> &mut ServiceEntry {
+        self.touched.insert(host.clone());
+        let entry = self.inner.services.entry(host.clone()).or_default();
+        Arc::make_mut(entry)
+    }
+
     /// Takes a resource in. Whether anything is different.
     fn upsert(&mut self, name: &ResourceName, raw: &v1::Resource, decoded: Decoded) -> bool {
         if self.inner.raw.get(name).is_some_and(|held| **held == *raw) {
             return false;
         }
-        self.inner.raw.insert(name.clone(), Arc::new(raw.clone()));
+        self.inner
+            .raw
+            .insert(Arc::new(name.clone()), Arc::new(raw.clone()));
         match decoded {
             Decoded::Mesh(mesh) => self.inner.mesh = Some(Arc::new(mesh)),
             Decoded::Inbound(inbound) => self.inner.inbound = Some(Arc::new(inbound)),
@@ -80,12 +90,8 @@ impl Next {
                 self.inner.names.insert(name.clone(), addresses);
             }
             Decoded::Service(service) => {
-                self.touched.insert(service.host.clone());
-                self.inner
-                    .services
-                    .entry(service.host.clone())
-                    .or_default()
-                    .set_service(Some(Arc::new(service)));
+                let host = service.host.clone();
+                self.entry(&host).set_service(Some(Arc::new(service)));
             }
             Decoded::Workload(workload) => self.set_workload(&Arc::new(workload)),
             Decoded::Credential(credential) => {
@@ -113,12 +119,7 @@ impl Next {
                 self.inner.names.remove(name);
             }
             ResourceName::Service(host) => {
-                self.touched.insert(host.clone());
-                self.inner
-                    .services
-                    .entry(host.clone())
-                    .or_default()
-                    .set_service(None);
+                self.entry(host).set_service(None);
             }
             ResourceName::Credential { .. } => {
                 self.inner.credentials.remove(name);
@@ -141,25 +142,31 @@ impl Next {
             self.detach(&old);
         }
         for host in workload.backs.keys() {
-            self.touched.insert(host.clone());
-            self.inner
-                .services
-                .entry(host.clone())
-                .or_default()
-                .set_member(workload);
+            self.entry(host).set_member(workload);
         }
     }
 
     fn detach(&mut self, workload: &Workload) {
         for host in workload.backs.keys() {
-            self.touched.insert(host.clone());
-            if let Some(entry) = self.inner.services.get_mut(host) {
-                entry.remove_member(&workload.uid);
-            }
+            self.entry(host).remove_member(&workload.uid);
+        }
+    }
+
+    /// Which endpoints are near depends on where this proxy is: if it moves, so do all clusters.
+    fn find_place(&mut self) {
+        let inbound = self.inner.inbound.as_ref().map(|inbound| &inbound.place);
+        let gateway = self.inner.gateway.as_ref().map(|gateway| &gateway.place);
+        let Some(place) = inbound.or(gateway) else {
+            return;
+        };
+        if **place != *self.inner.place {
+            self.inner.place = Arc::clone(place);
+            self.touched.extend(self.inner.services.keys().cloned());
         }
     }
 
     fn finish(mut self) -> Snapshot {
+        self.find_place();
         for host in &self.touched {
             let Some(entry) = self.inner.services.get_mut(host) else {
                 continue;
@@ -167,7 +174,7 @@ impl Next {
             if entry.is_empty() {
                 self.inner.services.remove(host);
             } else {
-                entry.rebuild();
+                Arc::make_mut(entry).rebuild(&self.inner.place);
             }
         }
         Snapshot {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use mesh_api::Hostname;
 
+use super::nearness::Nearness;
 use crate::ir::{
-    Cluster, ClusterId, Endpoint, EndpointAddress, Service, ServicePort, Subset, TrafficPolicy,
-    Workload, WorkloadAddress,
+    Cluster, ClusterId, Endpoint, EndpointAddress, HashTables, Place, Service, ServicePort, Subset,
+    TrafficPolicy, Workload, WorkloadAddress,
 };
 
 /// One host name: its service, if that has come, and the workloads that name it.
@@ -15,6 +16,7 @@ use crate::ir::{
 pub(super) struct ServiceEntry {
     service: Option<Arc<Service>>,
     members: BTreeMap<Arc<str>, Arc<Workload>>,
+    // Sorted by port and subset.
     clusters: Vec<Arc<Cluster>>,
 }
 
@@ -26,9 +28,11 @@ impl ServiceEntry {
     }
 
     pub(super) fn cluster(&self, id: &ClusterId) -> Option<&Arc<Cluster>> {
-        self.clusters
-            .iter()
-            .find(|cluster| cluster.id.port == id.port && cluster.id.subset == id.subset)
+        let wanted = (id.port, &id.subset);
+        let at = self
+            .clusters
+            .binary_search_by(|cluster| (cluster.id.port, &cluster.id.subset).cmp(&wanted));
+        self.clusters.get(at.ok()?)
     }
 
     pub(super) fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
@@ -54,7 +58,7 @@ impl ServiceEntry {
 
     /// Makes the clusters anew. Clusters and endpoints that come out equal stay the same
     /// allocation, so that holders can tell by pointer that nothing changed.
-    pub(super) fn rebuild(&mut self) {
+    pub(super) fn rebuild(&mut self, client: &Place) {
         let Some(service) = self.service.clone() else {
             self.clusters.clear();
             return;
@@ -66,9 +70,12 @@ impl ServiceEntry {
                 let Some(policy) = subset.policies.get(&port.number) else {
                     continue;
                 };
-                clusters.push(self.build(&service, subset, port, policy));
+                clusters.push(self.build(&service, subset, port, (policy, client)));
             }
         }
+        clusters.sort_by(|one, other| {
+            (one.id.port, &one.id.subset).cmp(&(other.id.port, &other.id.subset))
+        });
         self.clusters = clusters;
     }
 
@@ -77,7 +84,7 @@ impl ServiceEntry {
         service: &Service,
         subset: &Subset,
         port: &ServicePort,
-        policy: &TrafficPolicy,
+        (policy, client): (&TrafficPolicy, &Place),
     ) -> Arc<Cluster> {
         let id = ClusterId {
             host: service.host.clone(),
@@ -86,21 +93,26 @@ impl ServiceEntry {
         };
         let old = self.cluster(&id);
         let mesh_sni = format!("outbound_.{}_.{}_.{}", id.port, id.subset, id.host);
-        let cluster = Cluster {
+        let nearness = Nearness::new(policy.traffic.locality.as_ref(), client);
+        let endpoints = self.endpoints(
+            (&service.host, port.number),
+            subset,
+            &nearness,
+            old.map(|old| old.endpoints.as_slice()),
+        );
+        let mut cluster = Cluster {
             protocol: port.protocol,
             resolution: service.resolution,
             load_balancer: policy.load_balancer,
             connect_timeout: policy.connect_timeout,
             tls: Arc::clone(&policy.tls),
+            traffic: Arc::clone(&policy.traffic),
+            tables: old.and_then(|old| old.tables.clone()),
+            shares: nearness.shares().into(),
             mesh_external: service.mesh_external,
             subject_alt_names: Arc::clone(&service.subject_alt_names),
             mesh_sni: mesh_sni.into(),
-            endpoints: self.endpoints(
-                &service.host,
-                subset,
-                port.number,
-                old.map(|old| old.endpoints.as_slice()),
-            ),
+            endpoints,
             service: Arc::clone(&service.labels),
             origin: service.origin.clone(),
             subset_origin: subset.origin.clone(),
@@ -109,15 +121,18 @@ impl ServiceEntry {
         };
         match old {
             Some(old) if **old == cluster => Arc::clone(old),
-            _ => Arc::new(cluster),
+            _ => {
+                cluster.tables = HashTables::of(&cluster.traffic, &cluster.endpoints);
+                Arc::new(cluster)
+            }
         }
     }
 
     fn endpoints(
         &self,
-        host: &Hostname,
+        (host, port): (&Hostname, u16),
         subset: &Subset,
-        port: u16,
+        nearness: &Nearness<'_>,
         old: Option<&[Arc<Endpoint>]>,
     ) -> Vec<Arc<Endpoint>> {
         let old = old.unwrap_or_default();
@@ -135,6 +150,9 @@ impl ServiceEntry {
             let Some(member) = members.iter().find(|member| member.service_port == port) else {
                 continue;
             };
+            let Some(standing) = nearness.of(workload) else {
+                continue;
+            };
             let endpoint = Endpoint {
                 uid: Arc::clone(&workload.uid),
                 address: workload.address.with_port(member.target_port),
@@ -144,6 +162,8 @@ impl ServiceEntry {
                 health: workload.health,
                 labels: Arc::clone(&workload.peer),
                 locality: Arc::clone(&workload.locality),
+                priority: standing.priority,
+                group: standing.group,
             };
             // Both lists are sorted by uid.
             let known = old

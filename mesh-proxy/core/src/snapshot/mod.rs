@@ -2,6 +2,7 @@
 
 mod apply;
 mod index;
+mod nearness;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use mesh_api::{Hostname, ResourceName, v1};
 
 use crate::ir::{
-    Cluster, ClusterId, Credential, Gateway, Inbound, Mesh, RouteTable, Service, Workload,
+    Cluster, ClusterId, Credential, Gateway, Inbound, Mesh, Place, RouteTable, Service, Workload,
 };
 use index::ServiceEntry;
 
@@ -24,14 +25,17 @@ pub struct Snapshot {
 struct Inner {
     revision: u64,
     digest: Arc<str>,
-    raw: BTreeMap<ResourceName, Arc<v1::Resource>>,
+    // Names and entries are shared between snapshots: a change of one must not cost a copy of all.
+    raw: BTreeMap<Arc<ResourceName>, Arc<v1::Resource>>,
     default_mesh: Mesh,
     mesh: Option<Arc<Mesh>>,
     inbound: Option<Arc<Inbound>>,
     gateway: Option<Arc<Gateway>>,
+    // Where this proxy is; as the inbound or gateway configuration says.
+    place: Arc<Place>,
     tables: HashMap<ResourceName, Arc<RouteTable>>,
     names: HashMap<ResourceName, Arc<[IpAddr]>>,
-    services: HashMap<Hostname, ServiceEntry>,
+    services: HashMap<Hostname, Arc<ServiceEntry>>,
     workloads: HashMap<Arc<str>, Arc<Workload>>,
     credentials: HashMap<ResourceName, Arc<Credential>>,
 }
@@ -90,7 +94,7 @@ impl Snapshot {
 
     /// Names of all resources, sorted.
     pub fn names(&self) -> impl Iterator<Item = &ResourceName> {
-        self.inner.raw.keys()
+        self.inner.raw.keys().map(|name| &**name)
     }
 
     /// Whether the resource is there.
@@ -142,7 +146,7 @@ impl Snapshot {
         self.inner
             .services
             .values()
-            .flat_map(ServiceEntry::clusters)
+            .flat_map(|entry| entry.clusters())
     }
 
     /// A service as it was declared.
@@ -150,7 +154,7 @@ impl Snapshot {
         self.inner
             .services
             .get(host)
-            .and_then(ServiceEntry::service)
+            .and_then(|entry| entry.service())
     }
 
     /// A workload.

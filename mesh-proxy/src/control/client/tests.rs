@@ -25,8 +25,21 @@ fn start(plane: &Plane, snapshot: Snapshot) -> Running {
     .unwrap();
     let stages = telemetry.stages.clone();
     let (publisher, identity) = IdentityHandle::channel();
-    let (manager, rotate) = Manager::new(&settings, store.clone(), publisher, stages.clone());
-    let (client, status) = Client::new(&settings, writer, demands, identity, stages);
+    let (manager, rotate) = Manager::new(
+        &settings,
+        settings.control_plane().unwrap(),
+        store.clone(),
+        publisher,
+        stages.clone(),
+    );
+    let (client, status) = Client::new(
+        &settings,
+        settings.control_plane().unwrap(),
+        writer,
+        demands,
+        identity,
+        stages,
+    );
     let tasks = vec![tokio::spawn(manager.run()), tokio::spawn(client.run())];
     Running {
         store,

@@ -8,6 +8,7 @@ use crate::testing::{LeafSpec, TestRoot};
 
 fn snapshot(credential: Option<v1::Credential>, server: v1::TlsServer) -> Snapshot {
     let gateway = v1::Gateway {
+        place: None,
         workload: "default/gw".into(),
         listeners: vec![v1::GatewayListener {
             port: 443,

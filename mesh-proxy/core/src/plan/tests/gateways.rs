@@ -23,6 +23,7 @@ fn gateway(hosts: &[(&str, bool)]) -> Snapshot {
         workload: "istio-system/gw".into(),
         listeners: vec![listener],
         policies: vec![],
+        ..Default::default()
     };
     let mut all = reviews(vec![]);
     all.push(resource("gateway/self", Body::Gateway(gateway)));

@@ -54,6 +54,7 @@ fn resources(tls: Vec<v1::TlsServer>) -> Vec<v1::Resource> {
             ..Default::default()
         }],
         policies: vec![],
+        ..Default::default()
     };
     let mut all = reviews(vec![]);
     all.push(resource("gateway/self", Body::Gateway(gateway)));
@@ -145,6 +146,7 @@ fn a_client_cannot_claim_https() {
             ..Default::default()
         }],
         policies: vec![],
+        ..Default::default()
     };
     let snapshot = snapshot(vec![resource("gateway/self", Body::Gateway(gateway))]);
     let parts = request("GET", "https://a.example.com/x", &[]);

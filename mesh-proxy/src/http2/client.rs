@@ -1,0 +1,182 @@
+//! The client's side.
+
+use std::future::{Future as _, poll_fn};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body::Body as _;
+use mesh_proxy_core::http2::{Config, Connection, ErrorCode, OpenError, StreamId};
+use tokio_util::task::TaskTracker;
+
+use super::body::Side;
+use super::driver::{ConnectionEnd, Driver};
+use super::link::{Link, Slot};
+use super::{RecvBody, StreamError, pump};
+use crate::http::{Incoming, RequestBody};
+use crate::net::Stream;
+
+/// A connection to a server. Closed once all handles and all requests are gone.
+pub struct Handle {
+    link: Rc<Link>,
+    tasks: TaskTracker,
+}
+
+/// What a client wants of a connection.
+pub struct Opening {
+    /// What the server is allowed.
+    pub config: Config,
+    /// How long the server may be silent while it owes something.
+    pub interval: Duration,
+    /// How long it may take then to show that it is there.
+    pub timeout: Duration,
+}
+
+/// A request that waits for its response. Dropped, it is given up.
+struct Waiting<'a> {
+    link: &'a Rc<Link>,
+    slot: Slot,
+    id: StreamId,
+    answered: bool,
+}
+
+/// Begins HTTP/2 on a connection, with prior knowledge. It is driven by a task among `tasks`.
+pub fn connect(stream: Stream, opening: Opening, tasks: &TaskTracker) -> Handle {
+    let link = Link::new(Connection::client(opening.config));
+    let driver = Driver::new(stream, Rc::clone(&link), opening.interval, opening.timeout);
+    tasks.spawn_local(drive(driver));
+    Handle {
+        link,
+        tasks: tasks.clone(),
+    }
+}
+
+async fn drive(mut driver: Driver) {
+    let link = Rc::clone(&driver.link);
+    let end = poll_fn(|cx: &mut Context<'_>| {
+        link.is_awake();
+        loop {
+            let came = driver.poll_read(cx, &mut drop);
+            // This function's, and the driver's own.
+            if Rc::strong_count(&link) <= 2 && link.state.borrow().open_streams() == 0 {
+                driver.end();
+            }
+            if let Poll::Ready(end) = driver.poll_write(cx) {
+                driver.shut(cx);
+                return Poll::Ready(end);
+            }
+            if !came && !driver.may_read_again() {
+                link.sleeps(cx);
+                return Poll::Pending;
+            }
+        }
+    });
+    match end.await {
+        ConnectionEnd::Finished => {}
+        end => tracing::trace!(%end, "upstream connection ended"),
+    }
+    link.close();
+}
+
+// === impl Handle ===
+
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        Self {
+            link: Rc::clone(&self.link),
+            tasks: self.tasks.clone(),
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // It may be the last one.
+        self.link.wake();
+    }
+}
+
+impl Handle {
+    /// Whether a request can begin now.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn can_open(&self) -> Result<(), OpenError> {
+        if self.link.closed.get() {
+            return Err(OpenError::Closed);
+        }
+        self.link.state.borrow().can_open()
+    }
+
+    /// Requests under way.
+    pub fn open_streams(&self) -> usize {
+        self.link.state.borrow().open_streams()
+    }
+
+    /// Sends a request and waits for the head of the response. Dropping the future gives the
+    /// request up.
+    ///
+    /// # Errors
+    /// [`StreamError`]; `Unprocessed` if nothing of the request was looked at.
+    pub async fn send(
+        &self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, StreamError> {
+        let (parts, body) = request.into_parts();
+        let end = body.is_end_stream();
+        self.can_open().map_err(|_| StreamError::Unprocessed)?;
+        let opened = self.link.with(|state| state.open(&parts, end));
+        let (id, slot) = opened.map_err(|_| StreamError::Unprocessed)?;
+        let mut waiting = Waiting {
+            link: &self.link,
+            slot,
+            id,
+            answered: false,
+        };
+        if !end {
+            self.send_body(id, &waiting.slot, body);
+        }
+        let head = poll_fn(|cx| waiting.slot.poll_head(cx)).await;
+        waiting.answered = head.is_ok();
+        let (parts, end) = head?;
+        let body = if end {
+            Incoming::Empty
+        } else {
+            let slot = waiting.slot.clone();
+            let link = Rc::clone(&self.link);
+            Incoming::Http2(RecvBody::new(
+                link,
+                slot,
+                id,
+                Side::Response,
+                &parts.headers,
+            ))
+        };
+        Ok(Response::from_parts(parts, body))
+    }
+
+    // At once, if the body is there; otherwise a task sends it, also after the response has
+    // begun.
+    fn send_body(&self, id: StreamId, slot: &Slot, body: RequestBody) {
+        let (link, slot) = (Rc::clone(&self.link), slot.clone());
+        let mut work = Box::pin(async move {
+            pump::send_body(&link, id, &slot, body, ErrorCode::CANCEL).await;
+        });
+        let now = &mut Context::from_waker(Waker::noop());
+        if work.as_mut().poll(now).is_pending() {
+            self.tasks.spawn_local(work);
+        }
+    }
+}
+
+// === impl Waiting ===
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            let id = self.id;
+            self.link.with(|state| state.reset(id, ErrorCode::CANCEL));
+        }
+    }
+}
