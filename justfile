@@ -16,6 +16,10 @@ test:
 netns:
     cargo test -p mesh-tests --features netns --test netns --test netns_basic
 
+# Protocols with real peers: nginx, Envoy, gRPC, databases. `.ci/peers` installs them.
+peers:
+    bash .ci/peers && cargo test -p mesh-tests --features peers --test peers
+
 # Write mesh-api/src/generated anew after a change under proto/.
 gen:
     MESH_GENERATE=1 cargo test -p mesh-api --test generated

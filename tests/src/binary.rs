@@ -37,6 +37,15 @@ pub fn meshd() -> PathBuf {
     PATH.get_or_init(|| built("meshd")).clone()
 }
 
+/// Builds `mesh-proxy` in this profile and gives its path.
+///
+/// # Panics
+/// If it does not build.
+pub fn mesh_proxy() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| built("mesh-proxy")).clone()
+}
+
 /// The binary of a package that is called like it.
 #[expect(clippy::expect_used, clippy::panic, reason = "a test harness")]
 fn built(name: &str) -> PathBuf {

@@ -5,10 +5,12 @@
 //! - [`fuzz`]: bodies of the fuzz targets.
 //! - [`echo`]: an HTTP server that answers what it was asked.
 //! - [`Traffic`]: requests of which none may fail.
+//! - [`harness`]: what cargo tells a benchmark.
 
 pub mod binary;
 pub mod echo;
 pub mod fuzz;
+pub mod harness;
 pub mod laptop;
 pub mod traffic;
 

@@ -1,0 +1,193 @@
+//! Istio's wire format between sidecars, with Envoy in the place of one of them, configured as
+//! Istio configures it: tokens of ALPN, server names, certificates with a SPIFFE identity.
+
+mod config;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::time::Instant;
+
+use mesh_tests::LaptopMesh;
+
+use crate::certificates::Leaf;
+use crate::door::Door;
+use crate::nginx::Nginx;
+use crate::place::{mesh, workload};
+use crate::programs::{Daemon, LIMIT, PAUSE, free_port, must, program, python, run};
+use config::{Client, Server, Wire};
+
+/// A running Envoy.
+async fn envoy(config: &serde_json::Value, directory: tempfile::TempDir, port: u16) -> Daemon {
+    let file = directory.path().join("envoy.json");
+    std::fs::write(&file, config.to_string()).unwrap();
+    let mut command = Command::new(python("envoy"));
+    command
+        .args([
+            "--concurrency",
+            "1",
+            "--use-dynamic-base-id",
+            "-l",
+            "warning",
+        ])
+        .args([
+            "--disable-hot-restart",
+            "--file-flush-interval-msec",
+            "10",
+            "-c",
+        ])
+        .arg(file);
+    command.env_remove("ENVOY_UID");
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    Daemon::start(command, directory, address).await
+}
+
+fn curl(arguments: &[&str]) -> Command {
+    let mut command = Command::new(program("curl"));
+    command
+        .env_clear()
+        .args(["-q", "-sS", "--max-time", "30", "-H", "Host: web:8080"])
+        .args(arguments);
+    command
+}
+
+fn inbound(mesh: &LaptopMesh, name: &str, port: u16) -> SocketAddr {
+    let ip = mesh.workload(name).unwrap()["address"].as_str().unwrap();
+    SocketAddr::new(ip.parse().unwrap(), port)
+}
+
+/// Who may call what: Istio's caller, known by its certificate only.
+const POLICY: &str = "\
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: callers, namespace: default}
+spec:
+  rules: [{from: [{source: {principals: [cluster.local/ns/default/sa/istio-client]}}]}]
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_of_istio_calls_ours() {
+    let (one, two) = (Nginx::start().await, Nginx::http2(1000).await);
+    let (raw, any) = (Nginx::start().await, Nginx::start().await);
+    let workloads = [
+        workload("web", "http", 8080, one.port),
+        workload("raw", "tcp", 8081, raw.port),
+        workload("two", "grpc", 8082, two.port),
+        workload("any", "any", 8083, any.port),
+    ];
+    let mesh = mesh(&workloads.concat(), POLICY).await;
+    for (wire, name, number) in [
+        (Wire::Http1, "web", 8080),
+        (Wire::Http2, "web", 8080),
+        (Wire::Tcp, "raw", 8081),
+        (Wire::Http2, "two", 8082),
+        (Wire::Http1, "any", 8083),
+        (Wire::Tcp, "any", 8083),
+    ] {
+        let directory = Daemon::directory();
+        let port = free_port();
+        let host = format!("{name}.default.svc.cluster.local");
+        let client = Client {
+            listen: port,
+            wire,
+            to: inbound(&mesh, name, number),
+            server_name: format!("outbound_.{number}_._.{host}"),
+            server: format!("spiffe://cluster.local/ns/default/sa/{name}"),
+            leaf: Leaf::issue(&mesh, "istio-client", directory.path()),
+        };
+        let daemon = envoy(&client.config(), directory, port).await;
+        let at = format!("http://127.0.0.1:{port}/hello");
+        let said = run(curl(&["-w", "%{http_code}", &at])).await;
+        assert_eq!(
+            said.out,
+            "hello\n200",
+            "{wire:?} to {name}: {said:?}\n{}",
+            daemon.printed()
+        );
+        if wire != Wire::Tcp && name != "two" {
+            let who = must(curl(&[&format!("http://127.0.0.1:{port}/head")])).await;
+            let identity = "URI=spiffe://cluster.local/ns/default/sa/istio-client";
+            assert!(who.contains(identity), "{who}");
+        }
+    }
+    // A caller of another identity, and a server that is not who it should be.
+    for (account, server) in [("stranger", "web"), ("istio-client", "other")] {
+        let directory = Daemon::directory();
+        let port = free_port();
+        let client = Client {
+            listen: port,
+            wire: Wire::Http1,
+            to: inbound(&mesh, "web", 8080),
+            server_name: "outbound_.8080_._.web.default.svc.cluster.local".to_owned(),
+            server: format!("spiffe://cluster.local/ns/default/sa/{server}"),
+            leaf: Leaf::issue(&mesh, account, directory.path()),
+        };
+        let _envoy = envoy(&client.config(), directory, port).await;
+        let at = format!("http://127.0.0.1:{port}/hello");
+        let code = must(curl(&["-o", "/dev/null", "-w", "%{http_code}", &at])).await;
+        assert_eq!(code, if account == "stranger" { "403" } else { "503" });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ours_calls_a_sidecar_of_istio() {
+    let one = Nginx::start().await;
+    let mesh = mesh("", "").await;
+    for (name, protocol, account) in [
+        ("http", "HTTP", "istio-server"),
+        ("http2", "HTTP2", "istio-server"),
+        ("tcp", "TCP", "istio-server"),
+        ("wrong", "HTTP", "somebody"),
+    ] {
+        let directory = Daemon::directory();
+        let port = free_port();
+        let server = Server {
+            listen: port,
+            app: one.port,
+            wire: if protocol == "TCP" {
+                Wire::Tcp
+            } else {
+                Wire::Http1
+            },
+            leaf: Leaf::issue(&mesh, "istio-server", directory.path()),
+        };
+        let daemon = envoy(&server.config(), directory, port).await;
+        let entry = format!(
+            "\
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: {name}}}
+spec:
+  hosts: [{name}.example.com]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{{number: 8080, name: {name}, protocol: {protocol}}}]
+  endpoints:
+  - address: 127.0.0.1
+    ports: {{{name}: {port}}}
+    serviceAccount: {account}
+    labels: {{security.istio.io/tlsMode: istio}}
+"
+        );
+        mesh.apply("entry.yaml", Some(&entry)).await.unwrap();
+        let host = format!("{name}.example.com");
+        let door = Door::open(&mesh, &host, 8080).await;
+        let host = format!("Host: {host}");
+        let mut command = curl(&["-o", "/dev/null", "-w", "%{http_code}", "-H", &host]);
+        command.arg(door.url("/hello"));
+        let code = run(command).await.out;
+        if name == "wrong" {
+            assert_eq!(code, "503", "an identity that is not the endpoint's");
+            continue;
+        }
+        assert_eq!(code, "200", "{name}:\n{}", daemon.printed());
+        // What Envoy has seen of the caller: its identity and the server name.
+        let seen = format!(
+            "seen spiffe://cluster.local/ns/default/sa/client outbound_.8080_._.{name}.example.com"
+        );
+        let deadline = Instant::now() + LIMIT;
+        while !daemon.printed().contains(&seen) {
+            assert!(Instant::now() < deadline, "{}", daemon.printed());
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}

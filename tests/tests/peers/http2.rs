@@ -1,0 +1,170 @@
+//! HTTP/2: the tools of nghttp2, and nginx for what its server cannot do.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+
+use mesh_tests::LaptopMesh;
+
+use crate::door::Door;
+use crate::nginx::{Nginx, large};
+use crate::place::{complaints, mesh, workload};
+use crate::programs::{Daemon, free_port, must, program};
+
+struct Site {
+    mesh: LaptopMesh,
+    door: Door,
+    server: Daemon,
+}
+
+// === impl Site ===
+
+impl Site {
+    /// nghttpd with these options, behind a port of this name.
+    async fn start(port: &str, options: &[&str]) -> Self {
+        let directory = Daemon::directory();
+        fs::write(directory.path().join("index.html"), "index\n").unwrap();
+        fs::write(directory.path().join("large.bin"), large()).unwrap();
+        let number = free_port();
+        let mut command = Command::new(program("nghttpd"));
+        command
+            .args(["--no-tls", "-v", "-a", "127.0.0.1", "-d"])
+            .arg(directory.path())
+            .args(options)
+            .arg(number.to_string());
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, number));
+        let server = Daemon::start(command, directory, address).await;
+        let mesh = mesh(&workload("files", port, 8080, number), "").await;
+        let door = Door::open(&mesh, "files", 8080).await;
+        Self { mesh, door, server }
+    }
+
+    /// What nghttp says of its requests, frame by frame.
+    async fn nghttp(&self, options: &[&str], paths: &[&str]) -> String {
+        let mut command = Command::new(program("nghttp"));
+        command
+            .args(["-v", "-n", "-t", "30", "-H", ":authority: files:8080"])
+            .args(options)
+            .args(paths.iter().map(|path| self.door.url(path)));
+        must(command).await
+    }
+
+    async fn load(&self, options: &[&str], path: &str) -> String {
+        load(&self.mesh, &self.door, options, path).await
+    }
+}
+
+/// Runs h2load; all requests have to succeed.
+async fn load(mesh: &LaptopMesh, door: &Door, options: &[&str], path: &str) -> String {
+    let mut command = Command::new(program("h2load"));
+    command
+        .args(["-t1", "-H", ":authority: files:8080"])
+        .args(options)
+        .arg(door.url(path));
+    let said = must(command).await;
+    let all_well = said.contains(" 0 failed, 0 errored, 0 timeout");
+    assert!(all_well, "{said}\n{}", complaints(mesh));
+    said
+}
+
+fn file(directory: &std::path::Path, size: usize) -> String {
+    let path = directory.join("sent");
+    fs::write(&path, &large()[..size]).unwrap();
+    path.display().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_share_connections() {
+    for port in ["http2", "any"] {
+        let site = Site::start(port, &[]).await;
+        let said = site
+            .nghttp(&[], &["/index.html", "/index.html?2", "/none"])
+            .await;
+        assert_eq!(said.matches(":status: 200").count(), 2, "{said}");
+        assert_eq!(said.matches(":status: 404").count(), 1, "{said}");
+        let said = site.load(&["-n2000", "-c4", "-m64"], "/index.html").await;
+        assert!(said.contains("status codes: 2000 2xx"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flow_control_holds_both_ways() {
+    // Windows from the smallest to the largest, on both sides.
+    for bits in ["10", "30"] {
+        let site = Site::start("http2", &["-w", bits, "-W", bits]).await;
+        let out = site
+            .load(&["-n8", "-c2", "-m4", "-w", bits, "-W", bits], "/large.bin")
+            .await;
+        assert!(
+            out.contains(&format!("({}) data", 8 * large().len())),
+            "{out}"
+        );
+        let body = file(site.server.path(), 2 << 20);
+        site.load(&["-n8", "-c2", "-m4", "-d", &body], "/index.html")
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_may_come_before_the_body_ends() {
+    let site = Site::start("http2", &["--early-response"]).await;
+    let body = file(site.server.path(), 4 << 20);
+    let said = site.nghttp(&["-d", &body], &["/index.html"]).await;
+    assert!(said.contains(":status: 200"), "{said}");
+    site.load(&["-n20", "-c2", "-m4", "-d", &body], "/index.html")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_pass_both_ways() {
+    let site = Site::start("http2", &["--trailer", "x-last: of the answer"]).await;
+    let body = file(site.server.path(), 1000);
+    let said = site
+        .nghttp(
+            &["-d", &body, "--trailer", "x-sum: of the request"],
+            &["/index.html"],
+        )
+        .await;
+    assert!(said.contains("x-last: of the answer"), "{said}");
+    let server = site.server.printed();
+    assert!(server.contains("x-sum: of the request"), "{server}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goaway_of_a_server_costs_no_request() {
+    let nginx = Nginx::http2(25).await;
+    let mesh = mesh(&workload("files", "http2", 8080, nginx.port), "").await;
+    let door = Door::open(&mesh, "files", 8080).await;
+    let said = load(&mesh, &door, &["-n1000", "-c2", "-m16"], "/hello").await;
+    assert!(said.contains("status codes: 1000 2xx"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_are_translated() {
+    // A client of HTTP/1 and a server that speaks HTTP/2 only.
+    let site = Site::start("http2", &[]).await;
+    let curl = |options: &[&str], door: &Door| {
+        let mut command = Command::new(program("curl"));
+        command
+            .env_clear()
+            .args(["-q", "-sS", "--max-time", "30", "-H", "Host: files:8080"])
+            .args(["-w", "%{http_code} %{http_version}"])
+            .args(options)
+            .arg(door.url("/index.html"));
+        must(command)
+    };
+    assert_eq!(curl(&[], &site.door).await, "index\n200 1.1");
+    assert_eq!(
+        curl(&["--http2-prior-knowledge"], &site.door).await,
+        "index\n200 2"
+    );
+    // The upgrade is passed over (RFC 9113 section 3.1).
+    assert_eq!(curl(&["--http2"], &site.door).await, "index\n200 1.1");
+    // A client of HTTP/2 and a server that speaks HTTP/1 only.
+    let nginx = Nginx::start().await;
+    let mesh = mesh(&workload("files", "http", 8080, nginx.port), "").await;
+    let door = Door::open(&mesh, "files", 8080).await;
+    let said = load(&mesh, &door, &["-n200", "-c2", "-m16"], "/hello").await;
+    assert!(said.contains("status codes: 200 2xx"), "{said}");
+    drop(site.mesh);
+}

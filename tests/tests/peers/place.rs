@@ -1,0 +1,86 @@
+//! The mesh of a test.
+
+use std::fs;
+use std::process::Command;
+
+use mesh_tests::{LaptopMesh, meshctl};
+
+/// How long the sidecars of a test wait for first bytes: short, so that one can wait for longer.
+pub(crate) const DETECT: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Starts a mesh with a workload `client` and these, on this configuration of Istio. Mutual TLS
+/// is required everywhere.
+pub(crate) async fn mesh(workloads: &str, config: &str) -> LaptopMesh {
+    mesh_with_gateways(workloads, "", config).await
+}
+
+/// As [`mesh`], with gateways.
+pub(crate) async fn mesh_with_gateways(
+    workloads: &str,
+    gateways: &str,
+    config: &str,
+) -> LaptopMesh {
+    let workloads = indent(workloads);
+    let gateways = if gateways.is_empty() {
+        String::new()
+    } else {
+        format!("  gateways:\n{}", indent(gateways))
+    };
+    let text = format!(
+        "\
+apiVersion: mesh.dev/v1alpha1
+kind: Mesh
+metadata: {{name: peers}}
+spec:
+  workloads:
+  - {{name: client, serviceAccount: client, labels: {{app: client}}}}
+{workloads}{gateways}"
+    );
+    let strict = "\
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: strict, namespace: istio-system}
+spec: {mtls: {mode: STRICT}}
+";
+    let mut command = Command::new(meshctl());
+    command.env("MESH_DETECT_TIMEOUT", format!("{}ms", DETECT.as_millis()));
+    let files = [("strict.yaml", strict), ("test.yaml", config)];
+    let files: &[_] = if config.is_empty() {
+        &files[..1]
+    } else {
+        &files
+    };
+    let mesh = LaptopMesh::launch(command, &text, files).unwrap();
+    // What is wrong in a test's configuration is found here.
+    let problems = mesh.meshd("/v1/problems").await.unwrap();
+    let errors = problems["problems"].as_array().into_iter().flatten();
+    let errors = errors.filter(|problem| problem["severity"] == "SEVERITY_ERROR");
+    assert_eq!(errors.count(), 0, "{problems:#}");
+    mesh
+}
+
+/// What the access logs of all proxies say of requests that did not end well.
+pub(crate) fn complaints(mesh: &LaptopMesh) -> String {
+    let mut all = String::new();
+    for entry in fs::read_dir(mesh.state().join("proxies")).unwrap() {
+        let path = entry.unwrap().path();
+        let log = fs::read_to_string(path.join("access.log")).unwrap_or_default();
+        let bad = log.lines().filter(|line| !line.contains("\" 200 - "));
+        let few: Vec<&str> = bad.take(5).collect();
+        all += &format!("{}:\n{}\n", path.display(), few.join("\n"));
+    }
+    all
+}
+
+/// A workload with one port, in the form of [`mesh`]'s argument. `port` is the name of the port,
+/// which says what is spoken there.
+pub(crate) fn workload(name: &str, port: &str, number: u16, app: u16) -> String {
+    format!(
+        "- {{name: {name}, serviceAccount: {name}, labels: {{app: {name}}}, \
+         ports: [{{name: {port}, port: {number}, appPort: {app}}}]}}\n"
+    )
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
