@@ -23,6 +23,8 @@ pub(super) struct Driver {
     heartbeat: Heartbeat,
     // Nothing was read since the output was crowded: nobody wakes this task for what is there.
     held: bool,
+    // The peer did not take all that was written.
+    blocked: bool,
     // The end of the connection, once the rest of the output is written.
     ending: Option<ConnectionEnd>,
 }
@@ -82,6 +84,7 @@ impl Driver {
                 asked: false,
             },
             held: false,
+            blocked: false,
             ending: None,
         }
     }
@@ -184,7 +187,13 @@ impl Driver {
             if output.is_empty() {
                 break;
             }
-            let count = ready!(Pin::new(&mut self.io).poll_write(cx, output))?;
+            let Poll::Ready(count) = Pin::new(&mut self.io).poll_write(cx, output)? else {
+                self.blocked = true;
+                return Poll::Pending;
+            };
+            // A slow reader says nothing, since nothing is read from it meanwhile; that it takes
+            // what it is sent shows that it is there.
+            self.heartbeat.heard |= std::mem::take(&mut self.blocked);
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -255,3 +264,6 @@ impl Heartbeat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,9 @@ pub const MAX_IDLE: Duration = Duration::from_secs(45);
 /// read the request. Draining proxies close idle connections only after more than this.
 pub const MAX_IDLE_UNREPEATABLE: Duration = Duration::from_secs(1);
 
+/// How long an idle HTTP/2 connection is kept (Istio: one hour).
+const MAX_IDLE_SHARED: Duration = Duration::from_secs(3600);
+
 /// Idle connections to one server.
 const MAX_IDLE_CONNECTIONS: usize = 256;
 
@@ -50,6 +53,7 @@ struct Idle {
 
 struct Shared {
     sender: http2::Handle,
+    used: Instant,
     life: Life,
     local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
@@ -151,6 +155,7 @@ impl Pool {
         };
         let found = shared.iter_mut().find(has_room)?;
         found.life = found.life.one_more();
+        found.used = clock::monotonic();
         Some(Lease {
             pool: Rc::clone(self),
             life: found.life,
@@ -207,6 +212,7 @@ impl Pool {
                 let sender = http2::connect(stream, self.opening_settings(), &self.tasks);
                 self.shared.borrow_mut().push(Shared {
                     sender: sender.clone(),
+                    used: life.born,
                     life,
                     local,
                     remote,
@@ -255,10 +261,15 @@ impl Pool {
         let mut shared = self.shared.borrow_mut();
         shared.retain(|one| one.sender.can_open() != Err(OpenError::Closed));
         // What a burst has opened beside the first is closed again once it is idle.
+        let most = self.settings.http_idle_timeout.unwrap_or(MAX_IDLE_SHARED);
         let mut kept = 0;
-        shared.retain(|one| {
+        shared.retain_mut(|one| {
+            if one.sender.open_streams() > 0 {
+                one.used = now;
+            }
             kept += 1;
-            kept == 1 || one.sender.open_streams() > 0
+            let silent = now.saturating_duration_since(one.used);
+            silent.is_zero() || kept == 1 && silent < most
         });
         !idle.is_empty() || !shared.is_empty()
     }

@@ -116,3 +116,36 @@ fn responses_without_body_may_tell_its_length() {
         );
     }
 }
+
+// Padding counts against the windows (RFC 9113 section 6.1) and never reaches anybody who could
+// give it back.
+#[test]
+fn padding_is_given_back_at_once() {
+    let mut octets = frame(
+        kind::HEADERS,
+        flag::END_HEADERS,
+        1,
+        b"\x83\x86\x84\x41\x01a",
+    );
+    let padded = [&[200, b'x'][..], &[0; 200]].concat();
+    for _ in 0..200 {
+        octets.extend(frame(kind::DATA, flag::PADDED, 1, &padded));
+    }
+    let (_, mut server) = pair();
+    let events = feed(&mut server, &octets).unwrap();
+    let content: usize = events
+        .iter()
+        .map(|event| match event {
+            Event::Data { bytes, .. } => bytes.len(),
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(content, 200);
+    let given: u32 = frames(&mut server)
+        .iter()
+        .filter(|(kind, _, stream, _)| (*kind, *stream) == (kind::WINDOW_UPDATE, 1))
+        .map(|(.., payload)| u32::from_be_bytes(payload[..].try_into().unwrap()))
+        .sum();
+    // Half a window of padding has come back; the rest follows with the next half.
+    assert_eq!(given / 201, 164);
+}
