@@ -5,24 +5,27 @@ mod configuration;
 mod connection;
 mod control;
 mod dns;
+mod http2;
 mod identity;
 
 use http::request::Parts;
 use mesh_api::{SpiffeId, v1};
 
 pub use configuration::{mesh_file, yaml};
-pub use connection::{client_hello, detect, path, peer_labels, socks, wire};
+pub use connection::{client_hello, detect, path, peer_labels, proxy_header, socks, wire};
 pub use control::{decode_plan, discovery_request, discovery_response};
 pub use dns::dns;
+pub use http2::{hpack, http2_client, http2_server};
 pub use identity::{certificate, csr, join_token, resource_name, spiffe_id};
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// All targets by name; a folder of this name under `tests/fuzz/corpus` holds inputs for each.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 21] = [
     ("detect", detect),
     ("client_hello", client_hello),
+    ("proxy_header", proxy_header),
     ("discovery_response", discovery_response),
     ("discovery_request", discovery_request),
     ("decode_plan", decode_plan),
@@ -38,6 +41,9 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("certificate", certificate),
     ("mesh_file", mesh_file),
     ("dns", dns),
+    ("http2_server", http2_server),
+    ("http2_client", http2_client),
+    ("hpack", hpack),
 ];
 
 /// The identity of whoever calls, where one is needed.

@@ -8,7 +8,7 @@ use mesh_proxy::http::{Version, peer, wire as forms};
 use mesh_proxy::net::{Stream, UnixStream};
 use mesh_proxy::socks as socks5;
 use mesh_proxy_core::authz::path::normalise;
-use mesh_proxy_core::detect::{self as detection, Detected};
+use mesh_proxy_core::detect::{self as detection, Detected, ProxyHeader};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
@@ -35,6 +35,19 @@ pub fn client_hello(data: &[u8]) {
     record.extend_from_slice(&length.to_be_bytes());
     record.extend_from_slice(data.get(..usize::from(length)).unwrap_or_default());
     let _ = detection::classify(&record);
+}
+
+/// What a balancer says of its client: once it is read, more bytes change nothing.
+pub fn proxy_header(data: &[u8]) {
+    let mut settled = None;
+    for end in 0..=data.len().min(2048) {
+        let found = detection::proxy_header(data.get(..end).unwrap_or_default());
+        match settled {
+            Some(before) => assert_eq!(before, found, "more bytes changed the answer"),
+            None if found != ProxyHeader::NeedMore => settled = Some(found),
+            None => {}
+        }
+    }
 }
 
 /// A SOCKS client: refused, or what follows its request is carried byte for byte.

@@ -12,6 +12,9 @@ use mesh_proxy_core::labels::PeerLabels;
 use meshd_core::{MeshSettings, Store, translate};
 use prost::Message;
 
+mod http2;
+mod proxy_header;
+
 /// Longer ones are mutated too slowly.
 const LARGEST: usize = 8 * 1024;
 
@@ -42,6 +45,10 @@ pub(crate) fn write(corpus: &Path) {
         ),
         ("path", lines(include_str!("lines/path.txt"))),
         ("socks", socks()),
+        ("proxy_header", proxy_header::seeds()),
+        ("http2_server", http2::server()),
+        ("http2_client", http2::client()),
+        ("hpack", http2::hpack()),
         ("wire", wire()),
         ("peer_labels", peer_labels()),
         ("mesh_file", mesh_files(root)),
