@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::ensure;
-use clap::{Args, Parser};
+use clap::Parser;
 use mesh_ca::listen::raise_descriptor_limit;
 use mesh_ca::parse_duration;
+use mesh_tests::harness::Harness;
 use nix::sys::resource::{Resource, getrlimit};
 
 /// Descriptors besides one for each proxy.
@@ -67,30 +68,6 @@ pub(crate) struct Options {
     /// What cargo says.
     #[command(flatten)]
     pub(crate) harness: Harness,
-}
-
-/// What `cargo bench`, `cargo test` and test runners give to every target.
-#[derive(Debug, Args)]
-pub(crate) struct Harness {
-    #[arg(long, hide = true)]
-    bench: bool,
-    #[arg(long, hide = true)]
-    test: bool,
-    #[arg(long, hide = true)]
-    list: bool,
-    #[arg(long, hide = true)]
-    ignored: bool,
-    #[arg(long, hide = true)]
-    format: Option<String>,
-}
-
-// === impl Harness ===
-
-impl Harness {
-    /// Whether it was `cargo bench` that started it, to measure.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.bench && !self.test && !self.list
-    }
 }
 
 // === impl Options ===
