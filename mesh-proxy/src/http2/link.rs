@@ -12,7 +12,7 @@ use mesh_proxy_core::http2::{Connection, ErrorCode, Event, StreamId};
 /// One connection. Whoever adds to its output wakes its task.
 pub(super) struct Link {
     pub(super) state: RefCell<Connection<Slot>>,
-    /// Why nothing goes over it any more.
+    /// Whether nothing goes over it any more.
     pub(super) closed: Cell<bool>,
     driver: RefCell<Option<Waker>>,
     // Those that wait for room in the output.

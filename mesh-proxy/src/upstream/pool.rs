@@ -337,7 +337,7 @@ impl Lease {
     /// request up.
     ///
     /// # Errors
-    /// [`SendError`]; it gives the request back if nothing of it was sent.
+    /// [`SendError`]; it says whether the server saw anything of the request.
     pub async fn send(
         &mut self,
         request: Request<RequestBody>,

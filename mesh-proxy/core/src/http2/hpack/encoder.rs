@@ -31,8 +31,6 @@ enum Indexing {
     Yes,
     /// The value will hardly come again; its name will.
     NameOnly,
-    /// It must not get into any table on the way (RFC 7541 section 7.1.3).
-    Never,
 }
 
 // A name with so many values in the table has one that hardly comes again.
@@ -84,81 +82,70 @@ impl Encoder {
             out.put_u8(0x80 | index);
             return;
         }
-        let indexing = match name {
-            // Names of things, mostly.
-            Pseudo::Path => Indexing::NameOnly,
-            _ => Indexing::Yes,
-        };
-        let name_index = static_table::pseudo(name);
-        let hashes = hashes(name.as_str().as_bytes(), value);
+        // Paths are names of things, mostly.
+        let changes = name == Pseudo::Path;
+        let find = || static_table::pseudo(name);
         let make = || Field::Pseudo(name, Bytes::copy_from_slice(value));
-        self.write(
-            name.as_str(),
-            value,
-            (hashes, name_index, indexing),
-            make,
-            out,
-        );
+        let indexing = || {
+            if changes {
+                Indexing::NameOnly
+            } else {
+                Indexing::Yes
+            }
+        };
+        self.write((name.as_str(), value), indexing, find, make, out);
     }
 
     /// Writes a header or trailer field.
     pub fn field(&mut self, name: &HeaderName, value: &HeaderValue, out: &mut BytesMut) {
-        let (text, octets) = (name.as_str(), value.as_bytes());
-        let hashes = hashes(text.as_bytes(), octets);
+        let octets = value.as_bytes();
+        let find = || static_table::find_name(name);
+        if is_secret(name, value) {
+            put_literal((name.as_str(), octets), NEVER, find(), out);
+            return;
+        }
         // The copy lets go of the buffer that the value was read into.
         let make = || match HeaderValue::from_bytes(octets) {
             Ok(value) => Field::Regular(name.clone(), value),
             Err(_) => Field::Invalid(Bytes::new(), Bytes::new()),
         };
-        let indexing = indexing(name, value);
-        self.write(text, octets, (hashes, None, indexing), make, out);
+        let indexing = || indexing(name);
+        self.write((name.as_str(), octets), indexing, find, make, out);
     }
 
+    // What is in the table is one reference; the rest is only asked for if it is not.
     fn write(
         &mut self,
-        name: &str,
-        value: &[u8],
-        ((name_hash, hash), static_name, indexing): ((u32, u32), Option<usize>, Indexing),
+        (name, value): (&str, &[u8]),
+        indexing: impl FnOnce() -> Indexing,
+        find: impl FnOnce() -> Option<usize>,
         make: impl FnOnce() -> Field,
         out: &mut BytesMut,
     ) {
-        let mut name_index = static_name;
+        let (name_hash, hash) = hashes(name.as_bytes(), value);
+        let mut name_index = None;
         let mut values = 0;
-        if indexing != Indexing::Never {
-            for (at, entry) in self.table.iter().enumerate() {
-                if entry.name_hash != name_hash || entry.field.name() != name.as_bytes() {
-                    continue;
-                }
-                let index = static_table::LEN + 1 + at;
-                if entry.hash == hash && entry.field.value() == value {
-                    integer(out, 0x80, 7, index);
-                    return;
-                }
-                values += 1;
-                name_index.get_or_insert(index);
+        for (at, entry) in self.table.iter().enumerate() {
+            if entry.name_hash != name_hash || entry.field.name() != name.as_bytes() {
+                continue;
             }
+            let index = static_table::LEN + 1 + at;
+            if entry.hash == hash && entry.field.value() == value {
+                integer(out, 0x80, 7, index);
+                return;
+            }
+            values += 1;
+            name_index.get_or_insert(index);
         }
-        if name_index.is_none() {
-            name_index = HeaderName::from_bytes(name.as_bytes())
-                .ok()
-                .and_then(|name| static_table::find_name(&name));
-        }
+        let name_index = name_index.or_else(find);
         let size = name.len() + value.len() + ENTRY_OVERHEAD;
-        let add = match indexing {
-            Indexing::Yes => values < MAX_VALUES && size <= MAX_INDEXED,
-            Indexing::NameOnly => name_index.is_none() && size <= MAX_INDEXED,
-            Indexing::Never => false,
-        };
-        let (pattern, prefix) = match indexing {
-            _ if add => (0x40, 6),
-            Indexing::Never => (0x10, 4),
-            _ => (0x00, 4),
-        };
-        integer(out, pattern, prefix, name_index.unwrap_or(0));
-        if name_index.is_none() {
-            string(out, name.as_bytes());
-        }
-        string(out, value);
+        let add = size <= MAX_INDEXED
+            && match indexing() {
+                Indexing::Yes => values < MAX_VALUES,
+                Indexing::NameOnly => name_index.is_none(),
+            };
+        let pattern = if add { ADD } else { WITHOUT };
+        put_literal((name, value), pattern, name_index, out);
         if add {
             let entry = Entry {
                 name_hash,
@@ -168,6 +155,26 @@ impl Encoder {
             self.table.insert(entry, size);
         }
     }
+}
+
+/// First bits of a literal, and how many are left for the index (RFC 7541 section 6.2).
+type Pattern = (u8, u32);
+const ADD: Pattern = (0x40, 6);
+const WITHOUT: Pattern = (0x00, 4);
+/// It must not get into any table on the way (section 7.1.3).
+const NEVER: Pattern = (0x10, 4);
+
+fn put_literal(
+    (name, value): (&str, &[u8]),
+    (bits, prefix): Pattern,
+    name_index: Option<usize>,
+    out: &mut BytesMut,
+) {
+    integer(out, bits, prefix, name_index.unwrap_or(0));
+    if name_index.is_none() {
+        string(out, name.as_bytes());
+    }
+    string(out, value);
 }
 
 /// Control data that is in the static table whole.
@@ -190,20 +197,15 @@ fn known(name: Pseudo, value: &[u8]) -> Option<u8> {
     }
 }
 
-fn indexing(name: &HeaderName, value: &HeaderValue) -> Indexing {
-    if value.is_sensitive()
+fn is_secret(name: &HeaderName, value: &HeaderValue) -> bool {
+    let guessable = || value.len() < SHORT_SECRET;
+    value.is_sensitive()
         || *name == header::AUTHORIZATION
         || *name == header::PROXY_AUTHORIZATION
-    {
-        return Indexing::Never;
-    }
-    if *name == header::COOKIE || *name == header::SET_COOKIE {
-        return if value.len() < SHORT_SECRET {
-            Indexing::Never
-        } else {
-            Indexing::Yes
-        };
-    }
+        || (*name == header::COOKIE || *name == header::SET_COOKIE) && guessable()
+}
+
+fn indexing(name: &HeaderName) -> Indexing {
     let changes = [
         header::CONTENT_LENGTH,
         header::DATE,
