@@ -1,4 +1,4 @@
-//! What a benchmark is told by cargo.
+//! What a benchmark is told by cargo, and on what machine it runs.
 
 /// What `cargo bench`, `cargo test` and test runners give to every target.
 #[derive(Debug, clap::Args)]
@@ -22,4 +22,16 @@ impl Harness {
     pub fn is_wanted(&self) -> bool {
         self.bench && !self.test && !self.list
     }
+}
+
+/// Load of the machine (getloadavg(3), one minute): times mean little if it is high.
+pub fn load_average() -> f64 {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let first = load.split(' ').next();
+    first.and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+/// Cores that there are to share.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use mesh_tests::harness;
 use serde::Serialize;
 
 use crate::kind::Kind;
@@ -69,7 +70,6 @@ pub(crate) struct Sample {
 impl Report {
     /// Begins it, and says of what.
     pub(crate) fn begin(options: &Options) -> Self {
-        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let report = Self {
             requests: options.requests,
             connections: options.connections,
@@ -77,12 +77,8 @@ impl Report {
             size: options.size,
             rounds: options.rounds,
             access_log: options.access_log,
-            load: load
-                .split(' ')
-                .next()
-                .and_then(|text| text.parse().ok())
-                .unwrap_or_default(),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            load: harness::load_average(),
+            cores: harness::cores(),
             tables: Vec::new(),
             lines_on_stderr: options.json,
         };

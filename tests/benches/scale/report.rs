@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use mesh_tests::harness;
 use serde::Serialize;
 
 use crate::options::Options;
@@ -45,7 +46,6 @@ const P99: f64 = 0.99;
 impl Report {
     /// Begins it, and says of what.
     pub(crate) fn begin(options: &Options) -> Self {
-        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let report = Self {
             source: if options.kubernetes {
                 "an API server"
@@ -57,12 +57,8 @@ impl Report {
             proxies: options.proxies(),
             destinations: options.destinations,
             changes: options.changes,
-            load: load
-                .split(' ')
-                .next()
-                .and_then(|text| text.parse().ok())
-                .unwrap_or_default(),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            load: harness::load_average(),
+            cores: harness::cores(),
             results: Vec::new(),
             lines_on_stderr: options.json,
         };
