@@ -8,6 +8,8 @@ use pbjson::private::base64::engine::general_purpose::STANDARD;
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::envoy_secret::DataSource;
+use crate::spiffe_workload::X509svid;
 use crate::v1::Credential;
 
 const REDACTED: &str = "redacted";
@@ -24,6 +26,29 @@ impl fmt::Debug for Credential {
             .field("private_key", &REDACTED)
             .field("client_roots", &self.client_roots.len())
             .field("client_crls", &self.client_crls.len())
+            .finish()
+    }
+}
+
+// === impl X509svid ===
+
+impl fmt::Debug for X509svid {
+    /// Names the identity.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("X509svid")
+            .field("spiffe_id", &self.spiffe_id)
+            .field("x509_svid_key", &REDACTED)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl DataSource ===
+
+impl fmt::Debug for DataSource {
+    /// It may be a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataSource")
+            .field("inline_bytes", &REDACTED)
             .finish()
     }
 }

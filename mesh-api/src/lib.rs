@@ -3,6 +3,7 @@
 //! - [`v1`]: messages and, with the feature `grpc`, clients and servers of `proto/mesh/v1`.
 //!   The control plane and the proxies know each other by nothing else.
 //! - [`istio_auth`]: the same of `proto/istio/v1/auth`, for Istio's agents.
+//! - [`envoy_auth`]: the same of `proto/envoy/service/auth/v3`, for external authorizers.
 //! - [`SpiffeId`], [`TrustDomain`], [`Hostname`], [`WorkloadName`], [`ResourceName`]:
 //!   identifiers that exist only in valid form.
 //!
@@ -55,4 +56,43 @@ pub mod v1 {
 )]
 pub mod istio_auth {
     include!("generated/istio.v1.auth.rs");
+}
+
+/// Messages, clients and servers of `proto/envoy/service/auth/v3`, generated.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction,
+    reason = "generated code; the protocol files are where it is documented"
+)]
+pub mod envoy_auth {
+    include!("generated/envoy.service.auth.v3.rs");
+}
+
+/// Messages, clients and servers of `proto/envoy/service/secret/v3`, generated.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction,
+    reason = "generated code; the protocol files are where it is documented"
+)]
+pub mod envoy_secret {
+    include!("generated/envoy.service.secret.v3.rs");
+}
+
+/// Messages, clients and servers of `proto/spiffe`, generated.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction,
+    reason = "generated code; the protocol files are where it is documented"
+)]
+pub mod spiffe_workload {
+    include!("generated/_.rs");
 }

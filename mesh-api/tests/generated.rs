@@ -13,15 +13,20 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 13] = [
     "mesh/v1/origin.proto",
     "mesh/v1/route.proto",
+    "mesh/v1/resilience.proto",
     "mesh/v1/policy.proto",
+    "mesh/v1/security.proto",
     "mesh/v1/resource.proto",
     "mesh/v1/discovery.proto",
     "mesh/v1/certificate.proto",
     "mesh/v1/admin.proto",
     "istio/v1/auth/ca.proto",
+    "envoy/service/auth/v3/external_auth.proto",
+    "envoy/service/secret/v3/sds.proto",
+    "spiffe/workload.proto",
 ];
 
 /// Admin answers name every field, so that scripts need not know the defaults.
@@ -36,6 +41,10 @@ const ADMIN_MESSAGES: [&str; 6] = [
 
 /// The message that holds a private key: its debug and JSON forms are written by hand, without it.
 const CREDENTIAL: &str = ".mesh.v1.Credential";
+
+/// The messages by which an application gets its own key: the same, without JSON.
+const APP_KEY: &str = ".X509SVID";
+const SECRET_BYTES: &str = ".envoy.service.secret.v3.DataSource";
 
 fn checked_in() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/generated")
@@ -66,11 +75,14 @@ fn write_json(descriptors: &[u8], out: &Path, emit_fields: bool) {
 fn generate(out: &Path) {
     let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto");
     let descriptors = protox::compile(FILES, [proto]).expect("the protocol files compile");
-    let encoded = descriptors.encode_to_vec();
+    let mut with_json = descriptors.clone();
+    // Only our own have a JSON form, and its generator wants packages.
+    with_json.file.retain(|file| file.package.is_some());
+    let encoded = with_json.encode_to_vec();
     tonic_prost_build::configure()
         .out_dir(out)
         .btree_map(".")
-        .skip_debug([CREDENTIAL])
+        .skip_debug([CREDENTIAL, APP_KEY, SECRET_BYTES])
         .codec_path("crate::codec::SmallBuffers")
         .client_mod_attribute(".", "#[cfg(feature = \"grpc\")]")
         .server_mod_attribute(".", "#[cfg(feature = \"grpc\")]")

@@ -127,6 +127,329 @@ impl<'de> serde::Deserialize<'de> for Ack {
         deserializer.deserialize_struct("mesh.v1.Ack", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for AdaptiveLimit {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "ADAPTIVE_LIMIT_UNSPECIFIED",
+            Self::On => "ADAPTIVE_LIMIT_ON",
+            Self::Off => "ADAPTIVE_LIMIT_OFF",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for AdaptiveLimit {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "ADAPTIVE_LIMIT_UNSPECIFIED",
+            "ADAPTIVE_LIMIT_ON",
+            "ADAPTIVE_LIMIT_OFF",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = AdaptiveLimit;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "ADAPTIVE_LIMIT_UNSPECIFIED" => Ok(AdaptiveLimit::Unspecified),
+                    "ADAPTIVE_LIMIT_ON" => Ok(AdaptiveLimit::On),
+                    "ADAPTIVE_LIMIT_OFF" => Ok(AdaptiveLimit::Off),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Admission {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.rate_limits.is_empty() {
+            len += 1;
+        }
+        if self.overload.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Admission", len)?;
+        if !self.rate_limits.is_empty() {
+            struct_ser.serialize_field("rate_limits", &self.rate_limits)?;
+        }
+        if let Some(v) = self.overload.as_ref() {
+            struct_ser.serialize_field("overload", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Admission {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "rate_limits",
+            "rateLimits",
+            "overload",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            RateLimits,
+            Overload,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "rateLimits" | "rate_limits" => Ok(GeneratedField::RateLimits),
+                            "overload" => Ok(GeneratedField::Overload),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Admission;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Admission")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Admission, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut rate_limits__ = None;
+                let mut overload__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::RateLimits => {
+                            if rate_limits__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("rateLimits"));
+                            }
+                            rate_limits__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Overload => {
+                            if overload__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("overload"));
+                            }
+                            overload__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(Admission {
+                    rate_limits: rate_limits__.unwrap_or_default(),
+                    overload: overload__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Admission", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for AppEndpoint {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.prefer_ipv6 {
+            len += 1;
+        }
+        if self.kind.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.AppEndpoint", len)?;
+        if self.prefer_ipv6 {
+            struct_ser.serialize_field("prefer_ipv6", &self.prefer_ipv6)?;
+        }
+        if let Some(v) = self.kind.as_ref() {
+            match v {
+                app_endpoint::Kind::LoopbackPort(v) => {
+                    struct_ser.serialize_field("loopback_port", v)?;
+                }
+                app_endpoint::Kind::InstancePort(v) => {
+                    struct_ser.serialize_field("instance_port", v)?;
+                }
+                app_endpoint::Kind::UnixPath(v) => {
+                    struct_ser.serialize_field("unix_path", v)?;
+                }
+            }
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for AppEndpoint {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "prefer_ipv6",
+            "preferIpv6",
+            "loopback_port",
+            "loopbackPort",
+            "instance_port",
+            "instancePort",
+            "unix_path",
+            "unixPath",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            PreferIpv6,
+            LoopbackPort,
+            InstancePort,
+            UnixPath,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "preferIpv6" | "prefer_ipv6" => Ok(GeneratedField::PreferIpv6),
+                            "loopbackPort" | "loopback_port" => Ok(GeneratedField::LoopbackPort),
+                            "instancePort" | "instance_port" => Ok(GeneratedField::InstancePort),
+                            "unixPath" | "unix_path" => Ok(GeneratedField::UnixPath),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = AppEndpoint;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.AppEndpoint")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<AppEndpoint, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut prefer_ipv6__ = None;
+                let mut kind__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::PreferIpv6 => {
+                            if prefer_ipv6__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("preferIpv6"));
+                            }
+                            prefer_ipv6__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::LoopbackPort => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("loopbackPort"));
+                            }
+                            kind__ = map_.next_value::<::std::option::Option<::pbjson::private::NumberDeserialize<_>>>()?.map(|x| app_endpoint::Kind::LoopbackPort(x.0));
+                        }
+                        GeneratedField::InstancePort => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("instancePort"));
+                            }
+                            kind__ = map_.next_value::<::std::option::Option<::pbjson::private::NumberDeserialize<_>>>()?.map(|x| app_endpoint::Kind::InstancePort(x.0));
+                        }
+                        GeneratedField::UnixPath => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("unixPath"));
+                            }
+                            kind__ = map_.next_value::<::std::option::Option<_>>()?.map(app_endpoint::Kind::UnixPath);
+                        }
+                    }
+                }
+                Ok(AppEndpoint {
+                    prefer_ipv6: prefer_ipv6__.unwrap_or_default(),
+                    kind: kind__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.AppEndpoint", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for AuthorizationAction {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -137,6 +460,8 @@ impl serde::Serialize for AuthorizationAction {
             Self::Unspecified => "AUTHORIZATION_ACTION_UNSPECIFIED",
             Self::Allow => "AUTHORIZATION_ACTION_ALLOW",
             Self::Deny => "AUTHORIZATION_ACTION_DENY",
+            Self::Audit => "AUTHORIZATION_ACTION_AUDIT",
+            Self::Custom => "AUTHORIZATION_ACTION_CUSTOM",
         };
         serializer.serialize_str(variant)
     }
@@ -151,6 +476,8 @@ impl<'de> serde::Deserialize<'de> for AuthorizationAction {
             "AUTHORIZATION_ACTION_UNSPECIFIED",
             "AUTHORIZATION_ACTION_ALLOW",
             "AUTHORIZATION_ACTION_DENY",
+            "AUTHORIZATION_ACTION_AUDIT",
+            "AUTHORIZATION_ACTION_CUSTOM",
         ];
 
         struct GeneratedVisitor;
@@ -194,6 +521,8 @@ impl<'de> serde::Deserialize<'de> for AuthorizationAction {
                     "AUTHORIZATION_ACTION_UNSPECIFIED" => Ok(AuthorizationAction::Unspecified),
                     "AUTHORIZATION_ACTION_ALLOW" => Ok(AuthorizationAction::Allow),
                     "AUTHORIZATION_ACTION_DENY" => Ok(AuthorizationAction::Deny),
+                    "AUTHORIZATION_ACTION_AUDIT" => Ok(AuthorizationAction::Audit),
+                    "AUTHORIZATION_ACTION_CUSTOM" => Ok(AuthorizationAction::Custom),
                     _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
                 }
             }
@@ -216,6 +545,13 @@ impl serde::Serialize for AuthorizationAttribute {
             Self::DestinationIp => "AUTHORIZATION_ATTRIBUTE_DESTINATION_IP",
             Self::DestinationPort => "AUTHORIZATION_ATTRIBUTE_DESTINATION_PORT",
             Self::ConnectionSni => "AUTHORIZATION_ATTRIBUTE_CONNECTION_SNI",
+            Self::RemoteIp => "AUTHORIZATION_ATTRIBUTE_REMOTE_IP",
+            Self::SourceTrustDomain => "AUTHORIZATION_ATTRIBUTE_SOURCE_TRUST_DOMAIN",
+            Self::SourceServiceAccount => "AUTHORIZATION_ATTRIBUTE_SOURCE_SERVICE_ACCOUNT",
+            Self::RequestPrincipal => "AUTHORIZATION_ATTRIBUTE_REQUEST_PRINCIPAL",
+            Self::RequestAudiences => "AUTHORIZATION_ATTRIBUTE_REQUEST_AUDIENCES",
+            Self::RequestPresenter => "AUTHORIZATION_ATTRIBUTE_REQUEST_PRESENTER",
+            Self::RequestClaim => "AUTHORIZATION_ATTRIBUTE_REQUEST_CLAIM",
         };
         serializer.serialize_str(variant)
     }
@@ -235,6 +571,13 @@ impl<'de> serde::Deserialize<'de> for AuthorizationAttribute {
             "AUTHORIZATION_ATTRIBUTE_DESTINATION_IP",
             "AUTHORIZATION_ATTRIBUTE_DESTINATION_PORT",
             "AUTHORIZATION_ATTRIBUTE_CONNECTION_SNI",
+            "AUTHORIZATION_ATTRIBUTE_REMOTE_IP",
+            "AUTHORIZATION_ATTRIBUTE_SOURCE_TRUST_DOMAIN",
+            "AUTHORIZATION_ATTRIBUTE_SOURCE_SERVICE_ACCOUNT",
+            "AUTHORIZATION_ATTRIBUTE_REQUEST_PRINCIPAL",
+            "AUTHORIZATION_ATTRIBUTE_REQUEST_AUDIENCES",
+            "AUTHORIZATION_ATTRIBUTE_REQUEST_PRESENTER",
+            "AUTHORIZATION_ATTRIBUTE_REQUEST_CLAIM",
         ];
 
         struct GeneratedVisitor;
@@ -283,6 +626,13 @@ impl<'de> serde::Deserialize<'de> for AuthorizationAttribute {
                     "AUTHORIZATION_ATTRIBUTE_DESTINATION_IP" => Ok(AuthorizationAttribute::DestinationIp),
                     "AUTHORIZATION_ATTRIBUTE_DESTINATION_PORT" => Ok(AuthorizationAttribute::DestinationPort),
                     "AUTHORIZATION_ATTRIBUTE_CONNECTION_SNI" => Ok(AuthorizationAttribute::ConnectionSni),
+                    "AUTHORIZATION_ATTRIBUTE_REMOTE_IP" => Ok(AuthorizationAttribute::RemoteIp),
+                    "AUTHORIZATION_ATTRIBUTE_SOURCE_TRUST_DOMAIN" => Ok(AuthorizationAttribute::SourceTrustDomain),
+                    "AUTHORIZATION_ATTRIBUTE_SOURCE_SERVICE_ACCOUNT" => Ok(AuthorizationAttribute::SourceServiceAccount),
+                    "AUTHORIZATION_ATTRIBUTE_REQUEST_PRINCIPAL" => Ok(AuthorizationAttribute::RequestPrincipal),
+                    "AUTHORIZATION_ATTRIBUTE_REQUEST_AUDIENCES" => Ok(AuthorizationAttribute::RequestAudiences),
+                    "AUTHORIZATION_ATTRIBUTE_REQUEST_PRESENTER" => Ok(AuthorizationAttribute::RequestPresenter),
+                    "AUTHORIZATION_ATTRIBUTE_REQUEST_CLAIM" => Ok(AuthorizationAttribute::RequestClaim),
                     _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
                 }
             }
@@ -310,6 +660,9 @@ impl serde::Serialize for AuthorizationCondition {
         if !self.not_values.is_empty() {
             len += 1;
         }
+        if !self.claim.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.AuthorizationCondition", len)?;
         if self.attribute != 0 {
             let v = AuthorizationAttribute::try_from(self.attribute)
@@ -324,6 +677,9 @@ impl serde::Serialize for AuthorizationCondition {
         }
         if !self.not_values.is_empty() {
             struct_ser.serialize_field("not_values", &self.not_values)?;
+        }
+        if !self.claim.is_empty() {
+            struct_ser.serialize_field("claim", &self.claim)?;
         }
         struct_ser.end()
     }
@@ -340,6 +696,7 @@ impl<'de> serde::Deserialize<'de> for AuthorizationCondition {
             "values",
             "not_values",
             "notValues",
+            "claim",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -348,6 +705,7 @@ impl<'de> serde::Deserialize<'de> for AuthorizationCondition {
             Header,
             Values,
             NotValues,
+            Claim,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -373,6 +731,7 @@ impl<'de> serde::Deserialize<'de> for AuthorizationCondition {
                             "header" => Ok(GeneratedField::Header),
                             "values" => Ok(GeneratedField::Values),
                             "notValues" | "not_values" => Ok(GeneratedField::NotValues),
+                            "claim" => Ok(GeneratedField::Claim),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -396,6 +755,7 @@ impl<'de> serde::Deserialize<'de> for AuthorizationCondition {
                 let mut header__ = None;
                 let mut values__ = None;
                 let mut not_values__ = None;
+                let mut claim__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Attribute => {
@@ -422,6 +782,12 @@ impl<'de> serde::Deserialize<'de> for AuthorizationCondition {
                             }
                             not_values__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Claim => {
+                            if claim__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("claim"));
+                            }
+                            claim__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(AuthorizationCondition {
@@ -429,6 +795,7 @@ impl<'de> serde::Deserialize<'de> for AuthorizationCondition {
                     header: header__.unwrap_or_default(),
                     values: values__.unwrap_or_default(),
                     not_values: not_values__.unwrap_or_default(),
+                    claim: claim__.unwrap_or_default(),
                 })
             }
         }
@@ -675,6 +1042,12 @@ impl serde::Serialize for AuthorizationPolicy {
         if self.origin.is_some() {
             len += 1;
         }
+        if self.dry_run {
+            len += 1;
+        }
+        if !self.authorizer.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.AuthorizationPolicy", len)?;
         if !self.name.is_empty() {
             struct_ser.serialize_field("name", &self.name)?;
@@ -690,6 +1063,12 @@ impl serde::Serialize for AuthorizationPolicy {
         if let Some(v) = self.origin.as_ref() {
             struct_ser.serialize_field("origin", v)?;
         }
+        if self.dry_run {
+            struct_ser.serialize_field("dry_run", &self.dry_run)?;
+        }
+        if !self.authorizer.is_empty() {
+            struct_ser.serialize_field("authorizer", &self.authorizer)?;
+        }
         struct_ser.end()
     }
 }
@@ -704,6 +1083,9 @@ impl<'de> serde::Deserialize<'de> for AuthorizationPolicy {
             "action",
             "rules",
             "origin",
+            "dry_run",
+            "dryRun",
+            "authorizer",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -712,6 +1094,8 @@ impl<'de> serde::Deserialize<'de> for AuthorizationPolicy {
             Action,
             Rules,
             Origin,
+            DryRun,
+            Authorizer,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -737,6 +1121,8 @@ impl<'de> serde::Deserialize<'de> for AuthorizationPolicy {
                             "action" => Ok(GeneratedField::Action),
                             "rules" => Ok(GeneratedField::Rules),
                             "origin" => Ok(GeneratedField::Origin),
+                            "dryRun" | "dry_run" => Ok(GeneratedField::DryRun),
+                            "authorizer" => Ok(GeneratedField::Authorizer),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -760,6 +1146,8 @@ impl<'de> serde::Deserialize<'de> for AuthorizationPolicy {
                 let mut action__ = None;
                 let mut rules__ = None;
                 let mut origin__ = None;
+                let mut dry_run__ = None;
+                let mut authorizer__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Name => {
@@ -786,6 +1174,18 @@ impl<'de> serde::Deserialize<'de> for AuthorizationPolicy {
                             }
                             origin__ = map_.next_value()?;
                         }
+                        GeneratedField::DryRun => {
+                            if dry_run__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("dryRun"));
+                            }
+                            dry_run__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Authorizer => {
+                            if authorizer__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("authorizer"));
+                            }
+                            authorizer__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(AuthorizationPolicy {
@@ -793,6 +1193,8 @@ impl<'de> serde::Deserialize<'de> for AuthorizationPolicy {
                     action: action__.unwrap_or_default(),
                     rules: rules__.unwrap_or_default(),
                     origin: origin__,
+                    dry_run: dry_run__.unwrap_or_default(),
+                    authorizer: authorizer__.unwrap_or_default(),
                 })
             }
         }
@@ -967,6 +1369,30 @@ impl serde::Serialize for AuthorizationSource {
         if !self.not_ip_blocks.is_empty() {
             len += 1;
         }
+        if !self.request_principals.is_empty() {
+            len += 1;
+        }
+        if !self.not_request_principals.is_empty() {
+            len += 1;
+        }
+        if !self.remote_ip_blocks.is_empty() {
+            len += 1;
+        }
+        if !self.not_remote_ip_blocks.is_empty() {
+            len += 1;
+        }
+        if !self.trust_domains.is_empty() {
+            len += 1;
+        }
+        if !self.not_trust_domains.is_empty() {
+            len += 1;
+        }
+        if !self.service_accounts.is_empty() {
+            len += 1;
+        }
+        if !self.not_service_accounts.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.AuthorizationSource", len)?;
         if !self.principals.is_empty() {
             struct_ser.serialize_field("principals", &self.principals)?;
@@ -985,6 +1411,30 @@ impl serde::Serialize for AuthorizationSource {
         }
         if !self.not_ip_blocks.is_empty() {
             struct_ser.serialize_field("not_ip_blocks", &self.not_ip_blocks)?;
+        }
+        if !self.request_principals.is_empty() {
+            struct_ser.serialize_field("request_principals", &self.request_principals)?;
+        }
+        if !self.not_request_principals.is_empty() {
+            struct_ser.serialize_field("not_request_principals", &self.not_request_principals)?;
+        }
+        if !self.remote_ip_blocks.is_empty() {
+            struct_ser.serialize_field("remote_ip_blocks", &self.remote_ip_blocks)?;
+        }
+        if !self.not_remote_ip_blocks.is_empty() {
+            struct_ser.serialize_field("not_remote_ip_blocks", &self.not_remote_ip_blocks)?;
+        }
+        if !self.trust_domains.is_empty() {
+            struct_ser.serialize_field("trust_domains", &self.trust_domains)?;
+        }
+        if !self.not_trust_domains.is_empty() {
+            struct_ser.serialize_field("not_trust_domains", &self.not_trust_domains)?;
+        }
+        if !self.service_accounts.is_empty() {
+            struct_ser.serialize_field("service_accounts", &self.service_accounts)?;
+        }
+        if !self.not_service_accounts.is_empty() {
+            struct_ser.serialize_field("not_service_accounts", &self.not_service_accounts)?;
         }
         struct_ser.end()
     }
@@ -1006,6 +1456,22 @@ impl<'de> serde::Deserialize<'de> for AuthorizationSource {
             "ipBlocks",
             "not_ip_blocks",
             "notIpBlocks",
+            "request_principals",
+            "requestPrincipals",
+            "not_request_principals",
+            "notRequestPrincipals",
+            "remote_ip_blocks",
+            "remoteIpBlocks",
+            "not_remote_ip_blocks",
+            "notRemoteIpBlocks",
+            "trust_domains",
+            "trustDomains",
+            "not_trust_domains",
+            "notTrustDomains",
+            "service_accounts",
+            "serviceAccounts",
+            "not_service_accounts",
+            "notServiceAccounts",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -1016,6 +1482,14 @@ impl<'de> serde::Deserialize<'de> for AuthorizationSource {
             NotNamespaces,
             IpBlocks,
             NotIpBlocks,
+            RequestPrincipals,
+            NotRequestPrincipals,
+            RemoteIpBlocks,
+            NotRemoteIpBlocks,
+            TrustDomains,
+            NotTrustDomains,
+            ServiceAccounts,
+            NotServiceAccounts,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -1043,6 +1517,14 @@ impl<'de> serde::Deserialize<'de> for AuthorizationSource {
                             "notNamespaces" | "not_namespaces" => Ok(GeneratedField::NotNamespaces),
                             "ipBlocks" | "ip_blocks" => Ok(GeneratedField::IpBlocks),
                             "notIpBlocks" | "not_ip_blocks" => Ok(GeneratedField::NotIpBlocks),
+                            "requestPrincipals" | "request_principals" => Ok(GeneratedField::RequestPrincipals),
+                            "notRequestPrincipals" | "not_request_principals" => Ok(GeneratedField::NotRequestPrincipals),
+                            "remoteIpBlocks" | "remote_ip_blocks" => Ok(GeneratedField::RemoteIpBlocks),
+                            "notRemoteIpBlocks" | "not_remote_ip_blocks" => Ok(GeneratedField::NotRemoteIpBlocks),
+                            "trustDomains" | "trust_domains" => Ok(GeneratedField::TrustDomains),
+                            "notTrustDomains" | "not_trust_domains" => Ok(GeneratedField::NotTrustDomains),
+                            "serviceAccounts" | "service_accounts" => Ok(GeneratedField::ServiceAccounts),
+                            "notServiceAccounts" | "not_service_accounts" => Ok(GeneratedField::NotServiceAccounts),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -1068,6 +1550,14 @@ impl<'de> serde::Deserialize<'de> for AuthorizationSource {
                 let mut not_namespaces__ = None;
                 let mut ip_blocks__ = None;
                 let mut not_ip_blocks__ = None;
+                let mut request_principals__ = None;
+                let mut not_request_principals__ = None;
+                let mut remote_ip_blocks__ = None;
+                let mut not_remote_ip_blocks__ = None;
+                let mut trust_domains__ = None;
+                let mut not_trust_domains__ = None;
+                let mut service_accounts__ = None;
+                let mut not_service_accounts__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Principals => {
@@ -1106,6 +1596,54 @@ impl<'de> serde::Deserialize<'de> for AuthorizationSource {
                             }
                             not_ip_blocks__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::RequestPrincipals => {
+                            if request_principals__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("requestPrincipals"));
+                            }
+                            request_principals__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::NotRequestPrincipals => {
+                            if not_request_principals__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notRequestPrincipals"));
+                            }
+                            not_request_principals__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::RemoteIpBlocks => {
+                            if remote_ip_blocks__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("remoteIpBlocks"));
+                            }
+                            remote_ip_blocks__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::NotRemoteIpBlocks => {
+                            if not_remote_ip_blocks__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notRemoteIpBlocks"));
+                            }
+                            not_remote_ip_blocks__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::TrustDomains => {
+                            if trust_domains__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("trustDomains"));
+                            }
+                            trust_domains__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::NotTrustDomains => {
+                            if not_trust_domains__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notTrustDomains"));
+                            }
+                            not_trust_domains__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ServiceAccounts => {
+                            if service_accounts__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("serviceAccounts"));
+                            }
+                            service_accounts__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::NotServiceAccounts => {
+                            if not_service_accounts__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notServiceAccounts"));
+                            }
+                            not_service_accounts__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(AuthorizationSource {
@@ -1115,10 +1653,148 @@ impl<'de> serde::Deserialize<'de> for AuthorizationSource {
                     not_namespaces: not_namespaces__.unwrap_or_default(),
                     ip_blocks: ip_blocks__.unwrap_or_default(),
                     not_ip_blocks: not_ip_blocks__.unwrap_or_default(),
+                    request_principals: request_principals__.unwrap_or_default(),
+                    not_request_principals: not_request_principals__.unwrap_or_default(),
+                    remote_ip_blocks: remote_ip_blocks__.unwrap_or_default(),
+                    not_remote_ip_blocks: not_remote_ip_blocks__.unwrap_or_default(),
+                    trust_domains: trust_domains__.unwrap_or_default(),
+                    not_trust_domains: not_trust_domains__.unwrap_or_default(),
+                    service_accounts: service_accounts__.unwrap_or_default(),
+                    not_service_accounts: not_service_accounts__.unwrap_or_default(),
                 })
             }
         }
         deserializer.deserialize_struct("mesh.v1.AuthorizationSource", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for AuthorizerBody {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.max_bytes != 0 {
+            len += 1;
+        }
+        if self.allow_partial {
+            len += 1;
+        }
+        if self.as_bytes {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.AuthorizerBody", len)?;
+        if self.max_bytes != 0 {
+            struct_ser.serialize_field("max_bytes", &self.max_bytes)?;
+        }
+        if self.allow_partial {
+            struct_ser.serialize_field("allow_partial", &self.allow_partial)?;
+        }
+        if self.as_bytes {
+            struct_ser.serialize_field("as_bytes", &self.as_bytes)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for AuthorizerBody {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "max_bytes",
+            "maxBytes",
+            "allow_partial",
+            "allowPartial",
+            "as_bytes",
+            "asBytes",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            MaxBytes,
+            AllowPartial,
+            AsBytes,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "maxBytes" | "max_bytes" => Ok(GeneratedField::MaxBytes),
+                            "allowPartial" | "allow_partial" => Ok(GeneratedField::AllowPartial),
+                            "asBytes" | "as_bytes" => Ok(GeneratedField::AsBytes),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = AuthorizerBody;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.AuthorizerBody")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<AuthorizerBody, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut max_bytes__ = None;
+                let mut allow_partial__ = None;
+                let mut as_bytes__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::MaxBytes => {
+                            if max_bytes__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("maxBytes"));
+                            }
+                            max_bytes__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::AllowPartial => {
+                            if allow_partial__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("allowPartial"));
+                            }
+                            allow_partial__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::AsBytes => {
+                            if as_bytes__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("asBytes"));
+                            }
+                            as_bytes__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(AuthorizerBody {
+                    max_bytes: max_bytes__.unwrap_or_default(),
+                    allow_partial: allow_partial__.unwrap_or_default(),
+                    as_bytes: as_bytes__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.AuthorizerBody", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for Backing {
@@ -1390,6 +2066,12 @@ impl serde::Serialize for ClientTls {
         if self.insecure_skip_verify {
             len += 1;
         }
+        if !self.credential.is_empty() {
+            len += 1;
+        }
+        if !self.ca_crl.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.ClientTls", len)?;
         if self.mode != 0 {
             let v = ClientTlsMode::try_from(self.mode)
@@ -1414,6 +2096,12 @@ impl serde::Serialize for ClientTls {
         if self.insecure_skip_verify {
             struct_ser.serialize_field("insecure_skip_verify", &self.insecure_skip_verify)?;
         }
+        if !self.credential.is_empty() {
+            struct_ser.serialize_field("credential", &self.credential)?;
+        }
+        if !self.ca_crl.is_empty() {
+            struct_ser.serialize_field("ca_crl", &self.ca_crl)?;
+        }
         struct_ser.end()
     }
 }
@@ -1436,6 +2124,9 @@ impl<'de> serde::Deserialize<'de> for ClientTls {
             "caCertificates",
             "insecure_skip_verify",
             "insecureSkipVerify",
+            "credential",
+            "ca_crl",
+            "caCrl",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -1447,6 +2138,8 @@ impl<'de> serde::Deserialize<'de> for ClientTls {
             PrivateKey,
             CaCertificates,
             InsecureSkipVerify,
+            Credential,
+            CaCrl,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -1475,6 +2168,8 @@ impl<'de> serde::Deserialize<'de> for ClientTls {
                             "privateKey" | "private_key" => Ok(GeneratedField::PrivateKey),
                             "caCertificates" | "ca_certificates" => Ok(GeneratedField::CaCertificates),
                             "insecureSkipVerify" | "insecure_skip_verify" => Ok(GeneratedField::InsecureSkipVerify),
+                            "credential" => Ok(GeneratedField::Credential),
+                            "caCrl" | "ca_crl" => Ok(GeneratedField::CaCrl),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -1501,6 +2196,8 @@ impl<'de> serde::Deserialize<'de> for ClientTls {
                 let mut private_key__ = None;
                 let mut ca_certificates__ = None;
                 let mut insecure_skip_verify__ = None;
+                let mut credential__ = None;
+                let mut ca_crl__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Mode => {
@@ -1545,6 +2242,18 @@ impl<'de> serde::Deserialize<'de> for ClientTls {
                             }
                             insecure_skip_verify__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Credential => {
+                            if credential__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("credential"));
+                            }
+                            credential__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::CaCrl => {
+                            if ca_crl__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("caCrl"));
+                            }
+                            ca_crl__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(ClientTls {
@@ -1555,6 +2264,8 @@ impl<'de> serde::Deserialize<'de> for ClientTls {
                     private_key: private_key__.unwrap_or_default(),
                     ca_certificates: ca_certificates__.unwrap_or_default(),
                     insecure_skip_verify: insecure_skip_verify__.unwrap_or_default(),
+                    credential: credential__.unwrap_or_default(),
+                    ca_crl: ca_crl__.unwrap_or_default(),
                 })
             }
         }
@@ -2784,6 +3495,9 @@ impl serde::Serialize for DiscoveryRequest {
         if self.leaving {
             len += 1;
         }
+        if self.identity.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.DiscoveryRequest", len)?;
         if let Some(v) = self.node.as_ref() {
             struct_ser.serialize_field("node", v)?;
@@ -2803,6 +3517,9 @@ impl serde::Serialize for DiscoveryRequest {
         if self.leaving {
             struct_ser.serialize_field("leaving", &self.leaving)?;
         }
+        if let Some(v) = self.identity.as_ref() {
+            struct_ser.serialize_field("identity", v)?;
+        }
         struct_ser.end()
     }
 }
@@ -2819,6 +3536,7 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
             "known",
             "ack",
             "leaving",
+            "identity",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -2829,6 +3547,7 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
             Known,
             Ack,
             Leaving,
+            Identity,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -2856,6 +3575,7 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
                             "known" => Ok(GeneratedField::Known),
                             "ack" => Ok(GeneratedField::Ack),
                             "leaving" => Ok(GeneratedField::Leaving),
+                            "identity" => Ok(GeneratedField::Identity),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -2881,6 +3601,7 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
                 let mut known__ = None;
                 let mut ack__ = None;
                 let mut leaving__ = None;
+                let mut identity__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Node => {
@@ -2921,6 +3642,12 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
                             }
                             leaving__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Identity => {
+                            if identity__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("identity"));
+                            }
+                            identity__ = map_.next_value()?;
+                        }
                     }
                 }
                 Ok(DiscoveryRequest {
@@ -2930,6 +3657,7 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
                     known: known__.unwrap_or_default(),
                     ack: ack__,
                     leaving: leaving__.unwrap_or_default(),
+                    identity: identity__,
                 })
             }
         }
@@ -3097,6 +3825,535 @@ impl<'de> serde::Deserialize<'de> for DiscoveryResponse {
             }
         }
         deserializer.deserialize_struct("mesh.v1.DiscoveryResponse", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for EgressListener {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.bind.is_empty() {
+            len += 1;
+        }
+        if self.port != 0 {
+            len += 1;
+        }
+        if self.protocol != 0 {
+            len += 1;
+        }
+        if !self.host.is_empty() {
+            len += 1;
+        }
+        if self.service_port != 0 {
+            len += 1;
+        }
+        if self.always {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.EgressListener", len)?;
+        if !self.bind.is_empty() {
+            struct_ser.serialize_field("bind", &self.bind)?;
+        }
+        if self.port != 0 {
+            struct_ser.serialize_field("port", &self.port)?;
+        }
+        if self.protocol != 0 {
+            let v = Protocol::try_from(self.protocol)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.protocol)))?;
+            struct_ser.serialize_field("protocol", &v)?;
+        }
+        if !self.host.is_empty() {
+            struct_ser.serialize_field("host", &self.host)?;
+        }
+        if self.service_port != 0 {
+            struct_ser.serialize_field("service_port", &self.service_port)?;
+        }
+        if self.always {
+            struct_ser.serialize_field("always", &self.always)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for EgressListener {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "bind",
+            "port",
+            "protocol",
+            "host",
+            "service_port",
+            "servicePort",
+            "always",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Bind,
+            Port,
+            Protocol,
+            Host,
+            ServicePort,
+            Always,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "bind" => Ok(GeneratedField::Bind),
+                            "port" => Ok(GeneratedField::Port),
+                            "protocol" => Ok(GeneratedField::Protocol),
+                            "host" => Ok(GeneratedField::Host),
+                            "servicePort" | "service_port" => Ok(GeneratedField::ServicePort),
+                            "always" => Ok(GeneratedField::Always),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = EgressListener;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.EgressListener")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<EgressListener, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut bind__ = None;
+                let mut port__ = None;
+                let mut protocol__ = None;
+                let mut host__ = None;
+                let mut service_port__ = None;
+                let mut always__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Bind => {
+                            if bind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("bind"));
+                            }
+                            bind__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Port => {
+                            if port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("port"));
+                            }
+                            port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Protocol => {
+                            if protocol__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("protocol"));
+                            }
+                            protocol__ = Some(map_.next_value::<Protocol>()? as i32);
+                        }
+                        GeneratedField::Host => {
+                            if host__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("host"));
+                            }
+                            host__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ServicePort => {
+                            if service_port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("servicePort"));
+                            }
+                            service_port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Always => {
+                            if always__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("always"));
+                            }
+                            always__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(EgressListener {
+                    bind: bind__.unwrap_or_default(),
+                    port: port__.unwrap_or_default(),
+                    protocol: protocol__.unwrap_or_default(),
+                    host: host__.unwrap_or_default(),
+                    service_port: service_port__.unwrap_or_default(),
+                    always: always__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.EgressListener", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ExternalAuthorizer {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.host.is_empty() {
+            len += 1;
+        }
+        if self.port != 0 {
+            len += 1;
+        }
+        if self.grpc {
+            len += 1;
+        }
+        if self.timeout_ms != 0 {
+            len += 1;
+        }
+        if self.fail_open {
+            len += 1;
+        }
+        if self.status_on_error != 0 {
+            len += 1;
+        }
+        if !self.path_prefix.is_empty() {
+            len += 1;
+        }
+        if !self.include_request_headers.is_empty() {
+            len += 1;
+        }
+        if !self.additional_headers.is_empty() {
+            len += 1;
+        }
+        if self.body.is_some() {
+            len += 1;
+        }
+        if !self.headers_to_upstream_on_allow.is_empty() {
+            len += 1;
+        }
+        if !self.headers_to_downstream_on_deny.is_empty() {
+            len += 1;
+        }
+        if !self.headers_to_downstream_on_allow.is_empty() {
+            len += 1;
+        }
+        if !self.unusable.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.ExternalAuthorizer", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.host.is_empty() {
+            struct_ser.serialize_field("host", &self.host)?;
+        }
+        if self.port != 0 {
+            struct_ser.serialize_field("port", &self.port)?;
+        }
+        if self.grpc {
+            struct_ser.serialize_field("grpc", &self.grpc)?;
+        }
+        if self.timeout_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("timeout_ms", ToString::to_string(&self.timeout_ms).as_str())?;
+        }
+        if self.fail_open {
+            struct_ser.serialize_field("fail_open", &self.fail_open)?;
+        }
+        if self.status_on_error != 0 {
+            struct_ser.serialize_field("status_on_error", &self.status_on_error)?;
+        }
+        if !self.path_prefix.is_empty() {
+            struct_ser.serialize_field("path_prefix", &self.path_prefix)?;
+        }
+        if !self.include_request_headers.is_empty() {
+            struct_ser.serialize_field("include_request_headers", &self.include_request_headers)?;
+        }
+        if !self.additional_headers.is_empty() {
+            struct_ser.serialize_field("additional_headers", &self.additional_headers)?;
+        }
+        if let Some(v) = self.body.as_ref() {
+            struct_ser.serialize_field("body", v)?;
+        }
+        if !self.headers_to_upstream_on_allow.is_empty() {
+            struct_ser.serialize_field("headers_to_upstream_on_allow", &self.headers_to_upstream_on_allow)?;
+        }
+        if !self.headers_to_downstream_on_deny.is_empty() {
+            struct_ser.serialize_field("headers_to_downstream_on_deny", &self.headers_to_downstream_on_deny)?;
+        }
+        if !self.headers_to_downstream_on_allow.is_empty() {
+            struct_ser.serialize_field("headers_to_downstream_on_allow", &self.headers_to_downstream_on_allow)?;
+        }
+        if !self.unusable.is_empty() {
+            struct_ser.serialize_field("unusable", &self.unusable)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ExternalAuthorizer {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "host",
+            "port",
+            "grpc",
+            "timeout_ms",
+            "timeoutMs",
+            "fail_open",
+            "failOpen",
+            "status_on_error",
+            "statusOnError",
+            "path_prefix",
+            "pathPrefix",
+            "include_request_headers",
+            "includeRequestHeaders",
+            "additional_headers",
+            "additionalHeaders",
+            "body",
+            "headers_to_upstream_on_allow",
+            "headersToUpstreamOnAllow",
+            "headers_to_downstream_on_deny",
+            "headersToDownstreamOnDeny",
+            "headers_to_downstream_on_allow",
+            "headersToDownstreamOnAllow",
+            "unusable",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Host,
+            Port,
+            Grpc,
+            TimeoutMs,
+            FailOpen,
+            StatusOnError,
+            PathPrefix,
+            IncludeRequestHeaders,
+            AdditionalHeaders,
+            Body,
+            HeadersToUpstreamOnAllow,
+            HeadersToDownstreamOnDeny,
+            HeadersToDownstreamOnAllow,
+            Unusable,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "host" => Ok(GeneratedField::Host),
+                            "port" => Ok(GeneratedField::Port),
+                            "grpc" => Ok(GeneratedField::Grpc),
+                            "timeoutMs" | "timeout_ms" => Ok(GeneratedField::TimeoutMs),
+                            "failOpen" | "fail_open" => Ok(GeneratedField::FailOpen),
+                            "statusOnError" | "status_on_error" => Ok(GeneratedField::StatusOnError),
+                            "pathPrefix" | "path_prefix" => Ok(GeneratedField::PathPrefix),
+                            "includeRequestHeaders" | "include_request_headers" => Ok(GeneratedField::IncludeRequestHeaders),
+                            "additionalHeaders" | "additional_headers" => Ok(GeneratedField::AdditionalHeaders),
+                            "body" => Ok(GeneratedField::Body),
+                            "headersToUpstreamOnAllow" | "headers_to_upstream_on_allow" => Ok(GeneratedField::HeadersToUpstreamOnAllow),
+                            "headersToDownstreamOnDeny" | "headers_to_downstream_on_deny" => Ok(GeneratedField::HeadersToDownstreamOnDeny),
+                            "headersToDownstreamOnAllow" | "headers_to_downstream_on_allow" => Ok(GeneratedField::HeadersToDownstreamOnAllow),
+                            "unusable" => Ok(GeneratedField::Unusable),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ExternalAuthorizer;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.ExternalAuthorizer")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<ExternalAuthorizer, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut host__ = None;
+                let mut port__ = None;
+                let mut grpc__ = None;
+                let mut timeout_ms__ = None;
+                let mut fail_open__ = None;
+                let mut status_on_error__ = None;
+                let mut path_prefix__ = None;
+                let mut include_request_headers__ = None;
+                let mut additional_headers__ = None;
+                let mut body__ = None;
+                let mut headers_to_upstream_on_allow__ = None;
+                let mut headers_to_downstream_on_deny__ = None;
+                let mut headers_to_downstream_on_allow__ = None;
+                let mut unusable__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Host => {
+                            if host__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("host"));
+                            }
+                            host__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Port => {
+                            if port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("port"));
+                            }
+                            port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Grpc => {
+                            if grpc__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("grpc"));
+                            }
+                            grpc__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::TimeoutMs => {
+                            if timeout_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("timeoutMs"));
+                            }
+                            timeout_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::FailOpen => {
+                            if fail_open__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("failOpen"));
+                            }
+                            fail_open__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::StatusOnError => {
+                            if status_on_error__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("statusOnError"));
+                            }
+                            status_on_error__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::PathPrefix => {
+                            if path_prefix__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("pathPrefix"));
+                            }
+                            path_prefix__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::IncludeRequestHeaders => {
+                            if include_request_headers__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("includeRequestHeaders"));
+                            }
+                            include_request_headers__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::AdditionalHeaders => {
+                            if additional_headers__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("additionalHeaders"));
+                            }
+                            additional_headers__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Body => {
+                            if body__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("body"));
+                            }
+                            body__ = map_.next_value()?;
+                        }
+                        GeneratedField::HeadersToUpstreamOnAllow => {
+                            if headers_to_upstream_on_allow__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("headersToUpstreamOnAllow"));
+                            }
+                            headers_to_upstream_on_allow__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::HeadersToDownstreamOnDeny => {
+                            if headers_to_downstream_on_deny__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("headersToDownstreamOnDeny"));
+                            }
+                            headers_to_downstream_on_deny__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::HeadersToDownstreamOnAllow => {
+                            if headers_to_downstream_on_allow__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("headersToDownstreamOnAllow"));
+                            }
+                            headers_to_downstream_on_allow__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Unusable => {
+                            if unusable__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("unusable"));
+                            }
+                            unusable__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(ExternalAuthorizer {
+                    name: name__.unwrap_or_default(),
+                    host: host__.unwrap_or_default(),
+                    port: port__.unwrap_or_default(),
+                    grpc: grpc__.unwrap_or_default(),
+                    timeout_ms: timeout_ms__.unwrap_or_default(),
+                    fail_open: fail_open__.unwrap_or_default(),
+                    status_on_error: status_on_error__.unwrap_or_default(),
+                    path_prefix: path_prefix__.unwrap_or_default(),
+                    include_request_headers: include_request_headers__.unwrap_or_default(),
+                    additional_headers: additional_headers__.unwrap_or_default(),
+                    body: body__,
+                    headers_to_upstream_on_allow: headers_to_upstream_on_allow__.unwrap_or_default(),
+                    headers_to_downstream_on_deny: headers_to_downstream_on_deny__.unwrap_or_default(),
+                    headers_to_downstream_on_allow: headers_to_downstream_on_allow__.unwrap_or_default(),
+                    unusable: unusable__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.ExternalAuthorizer", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for Fault {
@@ -3817,6 +5074,15 @@ impl serde::Serialize for Gateway {
         if self.place.is_some() {
             len += 1;
         }
+        if self.admission.is_some() {
+            len += 1;
+        }
+        if !self.request_authentications.is_empty() {
+            len += 1;
+        }
+        if !self.external_authorizers.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.Gateway", len)?;
         if !self.workload.is_empty() {
             struct_ser.serialize_field("workload", &self.workload)?;
@@ -3829,6 +5095,15 @@ impl serde::Serialize for Gateway {
         }
         if let Some(v) = self.place.as_ref() {
             struct_ser.serialize_field("place", v)?;
+        }
+        if let Some(v) = self.admission.as_ref() {
+            struct_ser.serialize_field("admission", v)?;
+        }
+        if !self.request_authentications.is_empty() {
+            struct_ser.serialize_field("request_authentications", &self.request_authentications)?;
+        }
+        if !self.external_authorizers.is_empty() {
+            struct_ser.serialize_field("external_authorizers", &self.external_authorizers)?;
         }
         struct_ser.end()
     }
@@ -3844,6 +5119,11 @@ impl<'de> serde::Deserialize<'de> for Gateway {
             "listeners",
             "policies",
             "place",
+            "admission",
+            "request_authentications",
+            "requestAuthentications",
+            "external_authorizers",
+            "externalAuthorizers",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -3852,6 +5132,9 @@ impl<'de> serde::Deserialize<'de> for Gateway {
             Listeners,
             Policies,
             Place,
+            Admission,
+            RequestAuthentications,
+            ExternalAuthorizers,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -3877,6 +5160,9 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                             "listeners" => Ok(GeneratedField::Listeners),
                             "policies" => Ok(GeneratedField::Policies),
                             "place" => Ok(GeneratedField::Place),
+                            "admission" => Ok(GeneratedField::Admission),
+                            "requestAuthentications" | "request_authentications" => Ok(GeneratedField::RequestAuthentications),
+                            "externalAuthorizers" | "external_authorizers" => Ok(GeneratedField::ExternalAuthorizers),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -3900,6 +5186,9 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                 let mut listeners__ = None;
                 let mut policies__ = None;
                 let mut place__ = None;
+                let mut admission__ = None;
+                let mut request_authentications__ = None;
+                let mut external_authorizers__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Workload => {
@@ -3926,6 +5215,24 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                             }
                             place__ = map_.next_value()?;
                         }
+                        GeneratedField::Admission => {
+                            if admission__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("admission"));
+                            }
+                            admission__ = map_.next_value()?;
+                        }
+                        GeneratedField::RequestAuthentications => {
+                            if request_authentications__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("requestAuthentications"));
+                            }
+                            request_authentications__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ExternalAuthorizers => {
+                            if external_authorizers__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("externalAuthorizers"));
+                            }
+                            external_authorizers__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(Gateway {
@@ -3933,6 +5240,9 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                     listeners: listeners__.unwrap_or_default(),
                     policies: policies__.unwrap_or_default(),
                     place: place__,
+                    admission: admission__,
+                    request_authentications: request_authentications__.unwrap_or_default(),
+                    external_authorizers: external_authorizers__.unwrap_or_default(),
                 })
             }
         }
@@ -4283,6 +5593,97 @@ impl<'de> serde::Deserialize<'de> for GatewayListener {
         deserializer.deserialize_struct("mesh.v1.GatewayListener", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for GrpcProbe {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.service.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.GrpcProbe", len)?;
+        if !self.service.is_empty() {
+            struct_ser.serialize_field("service", &self.service)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for GrpcProbe {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "service",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Service,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "service" => Ok(GeneratedField::Service),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = GrpcProbe;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.GrpcProbe")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<GrpcProbe, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut service__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Service => {
+                            if service__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("service"));
+                            }
+                            service__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(GrpcProbe {
+                    service: service__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.GrpcProbe", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for HashCookie {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -4555,6 +5956,114 @@ impl<'de> serde::Deserialize<'de> for HeaderEdits {
         deserializer.deserialize_struct("mesh.v1.HeaderEdits", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for HeaderValue {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.value.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.HeaderValue", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.value.is_empty() {
+            struct_ser.serialize_field("value", &self.value)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for HeaderValue {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "value",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Value,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "value" => Ok(GeneratedField::Value),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = HeaderValue;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.HeaderValue")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<HeaderValue, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut value__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Value => {
+                            if value__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("value"));
+                            }
+                            value__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(HeaderValue {
+                    name: name__.unwrap_or_default(),
+                    value: value__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.HeaderValue", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for Health {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -4627,6 +6136,266 @@ impl<'de> serde::Deserialize<'de> for Health {
             }
         }
         deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for HealthCheck {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.policy.is_empty() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        if self.interval_ms != 0 {
+            len += 1;
+        }
+        if self.timeout_ms != 0 {
+            len += 1;
+        }
+        if self.jitter_percent != 0 {
+            len += 1;
+        }
+        if self.unhealthy_threshold != 0 {
+            len += 1;
+        }
+        if self.healthy_threshold != 0 {
+            len += 1;
+        }
+        if self.probe.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.HealthCheck", len)?;
+        if !self.policy.is_empty() {
+            struct_ser.serialize_field("policy", &self.policy)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        if self.interval_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("interval_ms", ToString::to_string(&self.interval_ms).as_str())?;
+        }
+        if self.timeout_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("timeout_ms", ToString::to_string(&self.timeout_ms).as_str())?;
+        }
+        if self.jitter_percent != 0 {
+            struct_ser.serialize_field("jitter_percent", &self.jitter_percent)?;
+        }
+        if self.unhealthy_threshold != 0 {
+            struct_ser.serialize_field("unhealthy_threshold", &self.unhealthy_threshold)?;
+        }
+        if self.healthy_threshold != 0 {
+            struct_ser.serialize_field("healthy_threshold", &self.healthy_threshold)?;
+        }
+        if let Some(v) = self.probe.as_ref() {
+            match v {
+                health_check::Probe::Http(v) => {
+                    struct_ser.serialize_field("http", v)?;
+                }
+                health_check::Probe::Grpc(v) => {
+                    struct_ser.serialize_field("grpc", v)?;
+                }
+                health_check::Probe::Tcp(v) => {
+                    struct_ser.serialize_field("tcp", v)?;
+                }
+            }
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for HealthCheck {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "policy",
+            "origin",
+            "interval_ms",
+            "intervalMs",
+            "timeout_ms",
+            "timeoutMs",
+            "jitter_percent",
+            "jitterPercent",
+            "unhealthy_threshold",
+            "unhealthyThreshold",
+            "healthy_threshold",
+            "healthyThreshold",
+            "http",
+            "grpc",
+            "tcp",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Policy,
+            Origin,
+            IntervalMs,
+            TimeoutMs,
+            JitterPercent,
+            UnhealthyThreshold,
+            HealthyThreshold,
+            Http,
+            Grpc,
+            Tcp,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "policy" => Ok(GeneratedField::Policy),
+                            "origin" => Ok(GeneratedField::Origin),
+                            "intervalMs" | "interval_ms" => Ok(GeneratedField::IntervalMs),
+                            "timeoutMs" | "timeout_ms" => Ok(GeneratedField::TimeoutMs),
+                            "jitterPercent" | "jitter_percent" => Ok(GeneratedField::JitterPercent),
+                            "unhealthyThreshold" | "unhealthy_threshold" => Ok(GeneratedField::UnhealthyThreshold),
+                            "healthyThreshold" | "healthy_threshold" => Ok(GeneratedField::HealthyThreshold),
+                            "http" => Ok(GeneratedField::Http),
+                            "grpc" => Ok(GeneratedField::Grpc),
+                            "tcp" => Ok(GeneratedField::Tcp),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = HealthCheck;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.HealthCheck")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<HealthCheck, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut policy__ = None;
+                let mut origin__ = None;
+                let mut interval_ms__ = None;
+                let mut timeout_ms__ = None;
+                let mut jitter_percent__ = None;
+                let mut unhealthy_threshold__ = None;
+                let mut healthy_threshold__ = None;
+                let mut probe__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Policy => {
+                            if policy__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("policy"));
+                            }
+                            policy__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                        GeneratedField::IntervalMs => {
+                            if interval_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("intervalMs"));
+                            }
+                            interval_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::TimeoutMs => {
+                            if timeout_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("timeoutMs"));
+                            }
+                            timeout_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::JitterPercent => {
+                            if jitter_percent__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("jitterPercent"));
+                            }
+                            jitter_percent__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::UnhealthyThreshold => {
+                            if unhealthy_threshold__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("unhealthyThreshold"));
+                            }
+                            unhealthy_threshold__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::HealthyThreshold => {
+                            if healthy_threshold__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("healthyThreshold"));
+                            }
+                            healthy_threshold__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Http => {
+                            if probe__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("http"));
+                            }
+                            probe__ = map_.next_value::<::std::option::Option<_>>()?.map(health_check::Probe::Http)
+;
+                        }
+                        GeneratedField::Grpc => {
+                            if probe__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("grpc"));
+                            }
+                            probe__ = map_.next_value::<::std::option::Option<_>>()?.map(health_check::Probe::Grpc)
+;
+                        }
+                        GeneratedField::Tcp => {
+                            if probe__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tcp"));
+                            }
+                            probe__ = map_.next_value::<::std::option::Option<_>>()?.map(health_check::Probe::Tcp)
+;
+                        }
+                    }
+                }
+                Ok(HealthCheck {
+                    policy: policy__.unwrap_or_default(),
+                    origin: origin__,
+                    interval_ms: interval_ms__.unwrap_or_default(),
+                    timeout_ms: timeout_ms__.unwrap_or_default(),
+                    jitter_percent: jitter_percent__.unwrap_or_default(),
+                    unhealthy_threshold: unhealthy_threshold__.unwrap_or_default(),
+                    healthy_threshold: healthy_threshold__.unwrap_or_default(),
+                    probe: probe__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.HealthCheck", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for Http2Keepalive {
@@ -4994,6 +6763,148 @@ impl<'de> serde::Deserialize<'de> for HttpMatch {
         deserializer.deserialize_struct("mesh.v1.HttpMatch", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for HttpProbe {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.path.is_empty() {
+            len += 1;
+        }
+        if !self.host.is_empty() {
+            len += 1;
+        }
+        if !self.expected.is_empty() {
+            len += 1;
+        }
+        if !self.method.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.HttpProbe", len)?;
+        if !self.path.is_empty() {
+            struct_ser.serialize_field("path", &self.path)?;
+        }
+        if !self.host.is_empty() {
+            struct_ser.serialize_field("host", &self.host)?;
+        }
+        if !self.expected.is_empty() {
+            struct_ser.serialize_field("expected", &self.expected)?;
+        }
+        if !self.method.is_empty() {
+            struct_ser.serialize_field("method", &self.method)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for HttpProbe {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "path",
+            "host",
+            "expected",
+            "method",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Path,
+            Host,
+            Expected,
+            Method,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "path" => Ok(GeneratedField::Path),
+                            "host" => Ok(GeneratedField::Host),
+                            "expected" => Ok(GeneratedField::Expected),
+                            "method" => Ok(GeneratedField::Method),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = HttpProbe;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.HttpProbe")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<HttpProbe, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut path__ = None;
+                let mut host__ = None;
+                let mut expected__ = None;
+                let mut method__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Path => {
+                            if path__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("path"));
+                            }
+                            path__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Host => {
+                            if host__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("host"));
+                            }
+                            host__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Expected => {
+                            if expected__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("expected"));
+                            }
+                            expected__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Method => {
+                            if method__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("method"));
+                            }
+                            method__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(HttpProbe {
+                    path: path__.unwrap_or_default(),
+                    host: host__.unwrap_or_default(),
+                    expected: expected__.unwrap_or_default(),
+                    method: method__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.HttpProbe", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for HttpRoute {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -5231,6 +7142,161 @@ impl<'de> serde::Deserialize<'de> for HttpRoute {
         deserializer.deserialize_struct("mesh.v1.HttpRoute", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for IdentityReport {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.trusted_roots.is_empty() {
+            len += 1;
+        }
+        if !self.vouching_roots.is_empty() {
+            len += 1;
+        }
+        if !self.serial.is_empty() {
+            len += 1;
+        }
+        if self.not_after != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.IdentityReport", len)?;
+        if !self.trusted_roots.is_empty() {
+            struct_ser.serialize_field("trusted_roots", &self.trusted_roots.iter().map(pbjson::private::base64::encode).collect::<Vec<_>>())?;
+        }
+        if !self.vouching_roots.is_empty() {
+            struct_ser.serialize_field("vouching_roots", &self.vouching_roots.iter().map(pbjson::private::base64::encode).collect::<Vec<_>>())?;
+        }
+        if !self.serial.is_empty() {
+            struct_ser.serialize_field("serial", &self.serial)?;
+        }
+        if self.not_after != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("not_after", ToString::to_string(&self.not_after).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for IdentityReport {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "trusted_roots",
+            "trustedRoots",
+            "vouching_roots",
+            "vouchingRoots",
+            "serial",
+            "not_after",
+            "notAfter",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            TrustedRoots,
+            VouchingRoots,
+            Serial,
+            NotAfter,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "trustedRoots" | "trusted_roots" => Ok(GeneratedField::TrustedRoots),
+                            "vouchingRoots" | "vouching_roots" => Ok(GeneratedField::VouchingRoots),
+                            "serial" => Ok(GeneratedField::Serial),
+                            "notAfter" | "not_after" => Ok(GeneratedField::NotAfter),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = IdentityReport;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.IdentityReport")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<IdentityReport, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut trusted_roots__ = None;
+                let mut vouching_roots__ = None;
+                let mut serial__ = None;
+                let mut not_after__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::TrustedRoots => {
+                            if trusted_roots__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("trustedRoots"));
+                            }
+                            trusted_roots__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::BytesDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                        GeneratedField::VouchingRoots => {
+                            if vouching_roots__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("vouchingRoots"));
+                            }
+                            vouching_roots__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::BytesDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                        GeneratedField::Serial => {
+                            if serial__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("serial"));
+                            }
+                            serial__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::NotAfter => {
+                            if not_after__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("notAfter"));
+                            }
+                            not_after__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(IdentityReport {
+                    trusted_roots: trusted_roots__.unwrap_or_default(),
+                    vouching_roots: vouching_roots__.unwrap_or_default(),
+                    serial: serial__.unwrap_or_default(),
+                    not_after: not_after__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.IdentityReport", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for Inbound {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -5263,6 +7329,18 @@ impl serde::Serialize for Inbound {
         if self.place.is_some() {
             len += 1;
         }
+        if self.admission.is_some() {
+            len += 1;
+        }
+        if !self.request_authentications.is_empty() {
+            len += 1;
+        }
+        if !self.external_authorizers.is_empty() {
+            len += 1;
+        }
+        if !self.egress.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.Inbound", len)?;
         if !self.workload.is_empty() {
             struct_ser.serialize_field("workload", &self.workload)?;
@@ -5290,6 +7368,18 @@ impl serde::Serialize for Inbound {
         if let Some(v) = self.place.as_ref() {
             struct_ser.serialize_field("place", v)?;
         }
+        if let Some(v) = self.admission.as_ref() {
+            struct_ser.serialize_field("admission", v)?;
+        }
+        if !self.request_authentications.is_empty() {
+            struct_ser.serialize_field("request_authentications", &self.request_authentications)?;
+        }
+        if !self.external_authorizers.is_empty() {
+            struct_ser.serialize_field("external_authorizers", &self.external_authorizers)?;
+        }
+        if !self.egress.is_empty() {
+            struct_ser.serialize_field("egress", &self.egress)?;
+        }
         struct_ser.end()
     }
 }
@@ -5310,6 +7400,12 @@ impl<'de> serde::Deserialize<'de> for Inbound {
             "policies",
             "labels",
             "place",
+            "admission",
+            "request_authentications",
+            "requestAuthentications",
+            "external_authorizers",
+            "externalAuthorizers",
+            "egress",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -5322,6 +7418,10 @@ impl<'de> serde::Deserialize<'de> for Inbound {
             Policies,
             Labels,
             Place,
+            Admission,
+            RequestAuthentications,
+            ExternalAuthorizers,
+            Egress,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -5351,6 +7451,10 @@ impl<'de> serde::Deserialize<'de> for Inbound {
                             "policies" => Ok(GeneratedField::Policies),
                             "labels" => Ok(GeneratedField::Labels),
                             "place" => Ok(GeneratedField::Place),
+                            "admission" => Ok(GeneratedField::Admission),
+                            "requestAuthentications" | "request_authentications" => Ok(GeneratedField::RequestAuthentications),
+                            "externalAuthorizers" | "external_authorizers" => Ok(GeneratedField::ExternalAuthorizers),
+                            "egress" => Ok(GeneratedField::Egress),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -5378,6 +7482,10 @@ impl<'de> serde::Deserialize<'de> for Inbound {
                 let mut policies__ = None;
                 let mut labels__ = None;
                 let mut place__ = None;
+                let mut admission__ = None;
+                let mut request_authentications__ = None;
+                let mut external_authorizers__ = None;
+                let mut egress__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Workload => {
@@ -5430,6 +7538,30 @@ impl<'de> serde::Deserialize<'de> for Inbound {
                             }
                             place__ = map_.next_value()?;
                         }
+                        GeneratedField::Admission => {
+                            if admission__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("admission"));
+                            }
+                            admission__ = map_.next_value()?;
+                        }
+                        GeneratedField::RequestAuthentications => {
+                            if request_authentications__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("requestAuthentications"));
+                            }
+                            request_authentications__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ExternalAuthorizers => {
+                            if external_authorizers__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("externalAuthorizers"));
+                            }
+                            external_authorizers__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Egress => {
+                            if egress__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("egress"));
+                            }
+                            egress__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(Inbound {
@@ -5441,10 +7573,122 @@ impl<'de> serde::Deserialize<'de> for Inbound {
                     policies: policies__.unwrap_or_default(),
                     labels: labels__.unwrap_or_default(),
                     place: place__,
+                    admission: admission__,
+                    request_authentications: request_authentications__.unwrap_or_default(),
+                    external_authorizers: external_authorizers__.unwrap_or_default(),
+                    egress: egress__.unwrap_or_default(),
                 })
             }
         }
         deserializer.deserialize_struct("mesh.v1.Inbound", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for InboundListener {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.bind.is_empty() {
+            len += 1;
+        }
+        if self.always {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.InboundListener", len)?;
+        if !self.bind.is_empty() {
+            struct_ser.serialize_field("bind", &self.bind)?;
+        }
+        if self.always {
+            struct_ser.serialize_field("always", &self.always)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for InboundListener {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "bind",
+            "always",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Bind,
+            Always,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "bind" => Ok(GeneratedField::Bind),
+                            "always" => Ok(GeneratedField::Always),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = InboundListener;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.InboundListener")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<InboundListener, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut bind__ = None;
+                let mut always__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Bind => {
+                            if bind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("bind"));
+                            }
+                            bind__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Always => {
+                            if always__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("always"));
+                            }
+                            always__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(InboundListener {
+                    bind: bind__.unwrap_or_default(),
+                    always: always__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.InboundListener", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for InboundPort {
@@ -5473,6 +7717,18 @@ impl serde::Serialize for InboundPort {
         if self.service_port != 0 {
             len += 1;
         }
+        if self.endpoint.is_some() {
+            len += 1;
+        }
+        if self.listener.is_some() {
+            len += 1;
+        }
+        if self.tls.is_some() {
+            len += 1;
+        }
+        if self.connection_pool.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.InboundPort", len)?;
         if self.port != 0 {
             struct_ser.serialize_field("port", &self.port)?;
@@ -5496,6 +7752,18 @@ impl serde::Serialize for InboundPort {
         if self.service_port != 0 {
             struct_ser.serialize_field("service_port", &self.service_port)?;
         }
+        if let Some(v) = self.endpoint.as_ref() {
+            struct_ser.serialize_field("endpoint", v)?;
+        }
+        if let Some(v) = self.listener.as_ref() {
+            struct_ser.serialize_field("listener", v)?;
+        }
+        if let Some(v) = self.tls.as_ref() {
+            struct_ser.serialize_field("tls", v)?;
+        }
+        if let Some(v) = self.connection_pool.as_ref() {
+            struct_ser.serialize_field("connection_pool", v)?;
+        }
         struct_ser.end()
     }
 }
@@ -5514,6 +7782,11 @@ impl<'de> serde::Deserialize<'de> for InboundPort {
             "service",
             "service_port",
             "servicePort",
+            "endpoint",
+            "listener",
+            "tls",
+            "connection_pool",
+            "connectionPool",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -5524,6 +7797,10 @@ impl<'de> serde::Deserialize<'de> for InboundPort {
             MtlsOrigin,
             Service,
             ServicePort,
+            Endpoint,
+            Listener,
+            Tls,
+            ConnectionPool,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -5551,6 +7828,10 @@ impl<'de> serde::Deserialize<'de> for InboundPort {
                             "mtlsOrigin" | "mtls_origin" => Ok(GeneratedField::MtlsOrigin),
                             "service" => Ok(GeneratedField::Service),
                             "servicePort" | "service_port" => Ok(GeneratedField::ServicePort),
+                            "endpoint" => Ok(GeneratedField::Endpoint),
+                            "listener" => Ok(GeneratedField::Listener),
+                            "tls" => Ok(GeneratedField::Tls),
+                            "connectionPool" | "connection_pool" => Ok(GeneratedField::ConnectionPool),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -5576,6 +7857,10 @@ impl<'de> serde::Deserialize<'de> for InboundPort {
                 let mut mtls_origin__ = None;
                 let mut service__ = None;
                 let mut service_port__ = None;
+                let mut endpoint__ = None;
+                let mut listener__ = None;
+                let mut tls__ = None;
+                let mut connection_pool__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Port => {
@@ -5618,6 +7903,30 @@ impl<'de> serde::Deserialize<'de> for InboundPort {
                                 Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
                             ;
                         }
+                        GeneratedField::Endpoint => {
+                            if endpoint__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("endpoint"));
+                            }
+                            endpoint__ = map_.next_value()?;
+                        }
+                        GeneratedField::Listener => {
+                            if listener__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("listener"));
+                            }
+                            listener__ = map_.next_value()?;
+                        }
+                        GeneratedField::Tls => {
+                            if tls__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tls"));
+                            }
+                            tls__ = map_.next_value()?;
+                        }
+                        GeneratedField::ConnectionPool => {
+                            if connection_pool__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("connectionPool"));
+                            }
+                            connection_pool__ = map_.next_value()?;
+                        }
                     }
                 }
                 Ok(InboundPort {
@@ -5627,6 +7936,10 @@ impl<'de> serde::Deserialize<'de> for InboundPort {
                     mtls_origin: mtls_origin__,
                     service: service__.unwrap_or_default(),
                     service_port: service_port__.unwrap_or_default(),
+                    endpoint: endpoint__,
+                    listener: listener__,
+                    tls: tls__,
+                    connection_pool: connection_pool__,
                 })
             }
         }
@@ -5741,6 +8054,507 @@ impl<'de> serde::Deserialize<'de> for InvalidAction {
             }
         }
         deserializer.deserialize_struct("mesh.v1.InvalidAction", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for JwtClaimHeader {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.header.is_empty() {
+            len += 1;
+        }
+        if !self.claim.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.JwtClaimHeader", len)?;
+        if !self.header.is_empty() {
+            struct_ser.serialize_field("header", &self.header)?;
+        }
+        if !self.claim.is_empty() {
+            struct_ser.serialize_field("claim", &self.claim)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for JwtClaimHeader {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "header",
+            "claim",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Header,
+            Claim,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "header" => Ok(GeneratedField::Header),
+                            "claim" => Ok(GeneratedField::Claim),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = JwtClaimHeader;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.JwtClaimHeader")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<JwtClaimHeader, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut header__ = None;
+                let mut claim__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Header => {
+                            if header__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("header"));
+                            }
+                            header__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Claim => {
+                            if claim__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("claim"));
+                            }
+                            claim__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(JwtClaimHeader {
+                    header: header__.unwrap_or_default(),
+                    claim: claim__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.JwtClaimHeader", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for JwtHeader {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.prefix.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.JwtHeader", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.prefix.is_empty() {
+            struct_ser.serialize_field("prefix", &self.prefix)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for JwtHeader {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "prefix",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Prefix,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "prefix" => Ok(GeneratedField::Prefix),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = JwtHeader;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.JwtHeader")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<JwtHeader, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut prefix__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Prefix => {
+                            if prefix__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("prefix"));
+                            }
+                            prefix__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(JwtHeader {
+                    name: name__.unwrap_or_default(),
+                    prefix: prefix__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.JwtHeader", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for JwtRule {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.issuer.is_empty() {
+            len += 1;
+        }
+        if !self.audiences.is_empty() {
+            len += 1;
+        }
+        if !self.jwks.is_empty() {
+            len += 1;
+        }
+        if !self.from_headers.is_empty() {
+            len += 1;
+        }
+        if !self.from_params.is_empty() {
+            len += 1;
+        }
+        if !self.from_cookies.is_empty() {
+            len += 1;
+        }
+        if self.forward_original_token {
+            len += 1;
+        }
+        if !self.output_payload_to_header.is_empty() {
+            len += 1;
+        }
+        if !self.output_claim_to_headers.is_empty() {
+            len += 1;
+        }
+        if !self.space_delimited_claims.is_empty() {
+            len += 1;
+        }
+        if !self.unavailable.is_empty() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.JwtRule", len)?;
+        if !self.issuer.is_empty() {
+            struct_ser.serialize_field("issuer", &self.issuer)?;
+        }
+        if !self.audiences.is_empty() {
+            struct_ser.serialize_field("audiences", &self.audiences)?;
+        }
+        if !self.jwks.is_empty() {
+            struct_ser.serialize_field("jwks", &self.jwks)?;
+        }
+        if !self.from_headers.is_empty() {
+            struct_ser.serialize_field("from_headers", &self.from_headers)?;
+        }
+        if !self.from_params.is_empty() {
+            struct_ser.serialize_field("from_params", &self.from_params)?;
+        }
+        if !self.from_cookies.is_empty() {
+            struct_ser.serialize_field("from_cookies", &self.from_cookies)?;
+        }
+        if self.forward_original_token {
+            struct_ser.serialize_field("forward_original_token", &self.forward_original_token)?;
+        }
+        if !self.output_payload_to_header.is_empty() {
+            struct_ser.serialize_field("output_payload_to_header", &self.output_payload_to_header)?;
+        }
+        if !self.output_claim_to_headers.is_empty() {
+            struct_ser.serialize_field("output_claim_to_headers", &self.output_claim_to_headers)?;
+        }
+        if !self.space_delimited_claims.is_empty() {
+            struct_ser.serialize_field("space_delimited_claims", &self.space_delimited_claims)?;
+        }
+        if !self.unavailable.is_empty() {
+            struct_ser.serialize_field("unavailable", &self.unavailable)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for JwtRule {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "issuer",
+            "audiences",
+            "jwks",
+            "from_headers",
+            "fromHeaders",
+            "from_params",
+            "fromParams",
+            "from_cookies",
+            "fromCookies",
+            "forward_original_token",
+            "forwardOriginalToken",
+            "output_payload_to_header",
+            "outputPayloadToHeader",
+            "output_claim_to_headers",
+            "outputClaimToHeaders",
+            "space_delimited_claims",
+            "spaceDelimitedClaims",
+            "unavailable",
+            "origin",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Issuer,
+            Audiences,
+            Jwks,
+            FromHeaders,
+            FromParams,
+            FromCookies,
+            ForwardOriginalToken,
+            OutputPayloadToHeader,
+            OutputClaimToHeaders,
+            SpaceDelimitedClaims,
+            Unavailable,
+            Origin,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "issuer" => Ok(GeneratedField::Issuer),
+                            "audiences" => Ok(GeneratedField::Audiences),
+                            "jwks" => Ok(GeneratedField::Jwks),
+                            "fromHeaders" | "from_headers" => Ok(GeneratedField::FromHeaders),
+                            "fromParams" | "from_params" => Ok(GeneratedField::FromParams),
+                            "fromCookies" | "from_cookies" => Ok(GeneratedField::FromCookies),
+                            "forwardOriginalToken" | "forward_original_token" => Ok(GeneratedField::ForwardOriginalToken),
+                            "outputPayloadToHeader" | "output_payload_to_header" => Ok(GeneratedField::OutputPayloadToHeader),
+                            "outputClaimToHeaders" | "output_claim_to_headers" => Ok(GeneratedField::OutputClaimToHeaders),
+                            "spaceDelimitedClaims" | "space_delimited_claims" => Ok(GeneratedField::SpaceDelimitedClaims),
+                            "unavailable" => Ok(GeneratedField::Unavailable),
+                            "origin" => Ok(GeneratedField::Origin),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = JwtRule;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.JwtRule")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<JwtRule, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut issuer__ = None;
+                let mut audiences__ = None;
+                let mut jwks__ = None;
+                let mut from_headers__ = None;
+                let mut from_params__ = None;
+                let mut from_cookies__ = None;
+                let mut forward_original_token__ = None;
+                let mut output_payload_to_header__ = None;
+                let mut output_claim_to_headers__ = None;
+                let mut space_delimited_claims__ = None;
+                let mut unavailable__ = None;
+                let mut origin__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Issuer => {
+                            if issuer__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("issuer"));
+                            }
+                            issuer__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Audiences => {
+                            if audiences__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("audiences"));
+                            }
+                            audiences__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Jwks => {
+                            if jwks__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("jwks"));
+                            }
+                            jwks__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::FromHeaders => {
+                            if from_headers__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("fromHeaders"));
+                            }
+                            from_headers__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::FromParams => {
+                            if from_params__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("fromParams"));
+                            }
+                            from_params__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::FromCookies => {
+                            if from_cookies__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("fromCookies"));
+                            }
+                            from_cookies__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ForwardOriginalToken => {
+                            if forward_original_token__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("forwardOriginalToken"));
+                            }
+                            forward_original_token__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::OutputPayloadToHeader => {
+                            if output_payload_to_header__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("outputPayloadToHeader"));
+                            }
+                            output_payload_to_header__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::OutputClaimToHeaders => {
+                            if output_claim_to_headers__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("outputClaimToHeaders"));
+                            }
+                            output_claim_to_headers__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::SpaceDelimitedClaims => {
+                            if space_delimited_claims__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("spaceDelimitedClaims"));
+                            }
+                            space_delimited_claims__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Unavailable => {
+                            if unavailable__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("unavailable"));
+                            }
+                            unavailable__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(JwtRule {
+                    issuer: issuer__.unwrap_or_default(),
+                    audiences: audiences__.unwrap_or_default(),
+                    jwks: jwks__.unwrap_or_default(),
+                    from_headers: from_headers__.unwrap_or_default(),
+                    from_params: from_params__.unwrap_or_default(),
+                    from_cookies: from_cookies__.unwrap_or_default(),
+                    forward_original_token: forward_original_token__.unwrap_or_default(),
+                    output_payload_to_header: output_payload_to_header__.unwrap_or_default(),
+                    output_claim_to_headers: output_claim_to_headers__.unwrap_or_default(),
+                    space_delimited_claims: space_delimited_claims__.unwrap_or_default(),
+                    unavailable: unavailable__.unwrap_or_default(),
+                    origin: origin__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.JwtRule", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for LoadBalancer {
@@ -6187,6 +9001,18 @@ impl serde::Serialize for Mesh {
         if !self.roots_der.is_empty() {
             len += 1;
         }
+        if !self.federated.is_empty() {
+            len += 1;
+        }
+        if !self.crls_der.is_empty() {
+            len += 1;
+        }
+        if !self.renew_certificates.is_empty() {
+            len += 1;
+        }
+        if self.path_normalization != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.Mesh", len)?;
         if !self.trust_domain.is_empty() {
             struct_ser.serialize_field("trust_domain", &self.trust_domain)?;
@@ -6201,6 +9027,20 @@ impl serde::Serialize for Mesh {
         }
         if !self.roots_der.is_empty() {
             struct_ser.serialize_field("roots_der", &self.roots_der.iter().map(pbjson::private::base64::encode).collect::<Vec<_>>())?;
+        }
+        if !self.federated.is_empty() {
+            struct_ser.serialize_field("federated", &self.federated)?;
+        }
+        if !self.crls_der.is_empty() {
+            struct_ser.serialize_field("crls_der", &self.crls_der.iter().map(pbjson::private::base64::encode).collect::<Vec<_>>())?;
+        }
+        if !self.renew_certificates.is_empty() {
+            struct_ser.serialize_field("renew_certificates", &self.renew_certificates)?;
+        }
+        if self.path_normalization != 0 {
+            let v = PathNormalization::try_from(self.path_normalization)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.path_normalization)))?;
+            struct_ser.serialize_field("path_normalization", &v)?;
         }
         struct_ser.end()
     }
@@ -6220,6 +9060,13 @@ impl<'de> serde::Deserialize<'de> for Mesh {
             "outboundPolicy",
             "roots_der",
             "rootsDer",
+            "federated",
+            "crls_der",
+            "crlsDer",
+            "renew_certificates",
+            "renewCertificates",
+            "path_normalization",
+            "pathNormalization",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -6228,6 +9075,10 @@ impl<'de> serde::Deserialize<'de> for Mesh {
             TrustDomainAliases,
             OutboundPolicy,
             RootsDer,
+            Federated,
+            CrlsDer,
+            RenewCertificates,
+            PathNormalization,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -6253,6 +9104,10 @@ impl<'de> serde::Deserialize<'de> for Mesh {
                             "trustDomainAliases" | "trust_domain_aliases" => Ok(GeneratedField::TrustDomainAliases),
                             "outboundPolicy" | "outbound_policy" => Ok(GeneratedField::OutboundPolicy),
                             "rootsDer" | "roots_der" => Ok(GeneratedField::RootsDer),
+                            "federated" => Ok(GeneratedField::Federated),
+                            "crlsDer" | "crls_der" => Ok(GeneratedField::CrlsDer),
+                            "renewCertificates" | "renew_certificates" => Ok(GeneratedField::RenewCertificates),
+                            "pathNormalization" | "path_normalization" => Ok(GeneratedField::PathNormalization),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -6276,6 +9131,10 @@ impl<'de> serde::Deserialize<'de> for Mesh {
                 let mut trust_domain_aliases__ = None;
                 let mut outbound_policy__ = None;
                 let mut roots_der__ = None;
+                let mut federated__ = None;
+                let mut crls_der__ = None;
+                let mut renew_certificates__ = None;
+                let mut path_normalization__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::TrustDomain => {
@@ -6305,6 +9164,33 @@ impl<'de> serde::Deserialize<'de> for Mesh {
                                     .into_iter().map(|x| x.0).collect())
                             ;
                         }
+                        GeneratedField::Federated => {
+                            if federated__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("federated"));
+                            }
+                            federated__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::CrlsDer => {
+                            if crls_der__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("crlsDer"));
+                            }
+                            crls_der__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::BytesDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                        GeneratedField::RenewCertificates => {
+                            if renew_certificates__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("renewCertificates"));
+                            }
+                            renew_certificates__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::PathNormalization => {
+                            if path_normalization__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("pathNormalization"));
+                            }
+                            path_normalization__ = Some(map_.next_value::<PathNormalization>()? as i32);
+                        }
                     }
                 }
                 Ok(Mesh {
@@ -6312,6 +9198,10 @@ impl<'de> serde::Deserialize<'de> for Mesh {
                     trust_domain_aliases: trust_domain_aliases__.unwrap_or_default(),
                     outbound_policy: outbound_policy__.unwrap_or_default(),
                     roots_der: roots_der__.unwrap_or_default(),
+                    federated: federated__.unwrap_or_default(),
+                    crls_der: crls_der__.unwrap_or_default(),
+                    renew_certificates: renew_certificates__.unwrap_or_default(),
+                    path_normalization: path_normalization__.unwrap_or_default(),
                 })
             }
         }
@@ -7354,6 +10244,329 @@ impl<'de> serde::Deserialize<'de> for OutlierDetection {
         deserializer.deserialize_struct("mesh.v1.OutlierDetection", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for OverloadProtection {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.policy.is_empty() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        if self.disabled {
+            len += 1;
+        }
+        if self.shadow {
+            len += 1;
+        }
+        if self.max_requests != 0 {
+            len += 1;
+        }
+        if self.min_requests != 0 {
+            len += 1;
+        }
+        if self.latency_ratio != 0. {
+            len += 1;
+        }
+        if self.latency_floor_ms != 0 {
+            len += 1;
+        }
+        if self.adaptive != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.OverloadProtection", len)?;
+        if !self.policy.is_empty() {
+            struct_ser.serialize_field("policy", &self.policy)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        if self.disabled {
+            struct_ser.serialize_field("disabled", &self.disabled)?;
+        }
+        if self.shadow {
+            struct_ser.serialize_field("shadow", &self.shadow)?;
+        }
+        if self.max_requests != 0 {
+            struct_ser.serialize_field("max_requests", &self.max_requests)?;
+        }
+        if self.min_requests != 0 {
+            struct_ser.serialize_field("min_requests", &self.min_requests)?;
+        }
+        if self.latency_ratio != 0. {
+            struct_ser.serialize_field("latency_ratio", &self.latency_ratio)?;
+        }
+        if self.latency_floor_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("latency_floor_ms", ToString::to_string(&self.latency_floor_ms).as_str())?;
+        }
+        if self.adaptive != 0 {
+            let v = AdaptiveLimit::try_from(self.adaptive)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.adaptive)))?;
+            struct_ser.serialize_field("adaptive", &v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for OverloadProtection {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "policy",
+            "origin",
+            "disabled",
+            "shadow",
+            "max_requests",
+            "maxRequests",
+            "min_requests",
+            "minRequests",
+            "latency_ratio",
+            "latencyRatio",
+            "latency_floor_ms",
+            "latencyFloorMs",
+            "adaptive",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Policy,
+            Origin,
+            Disabled,
+            Shadow,
+            MaxRequests,
+            MinRequests,
+            LatencyRatio,
+            LatencyFloorMs,
+            Adaptive,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "policy" => Ok(GeneratedField::Policy),
+                            "origin" => Ok(GeneratedField::Origin),
+                            "disabled" => Ok(GeneratedField::Disabled),
+                            "shadow" => Ok(GeneratedField::Shadow),
+                            "maxRequests" | "max_requests" => Ok(GeneratedField::MaxRequests),
+                            "minRequests" | "min_requests" => Ok(GeneratedField::MinRequests),
+                            "latencyRatio" | "latency_ratio" => Ok(GeneratedField::LatencyRatio),
+                            "latencyFloorMs" | "latency_floor_ms" => Ok(GeneratedField::LatencyFloorMs),
+                            "adaptive" => Ok(GeneratedField::Adaptive),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = OverloadProtection;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.OverloadProtection")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<OverloadProtection, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut policy__ = None;
+                let mut origin__ = None;
+                let mut disabled__ = None;
+                let mut shadow__ = None;
+                let mut max_requests__ = None;
+                let mut min_requests__ = None;
+                let mut latency_ratio__ = None;
+                let mut latency_floor_ms__ = None;
+                let mut adaptive__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Policy => {
+                            if policy__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("policy"));
+                            }
+                            policy__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                        GeneratedField::Disabled => {
+                            if disabled__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("disabled"));
+                            }
+                            disabled__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Shadow => {
+                            if shadow__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("shadow"));
+                            }
+                            shadow__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::MaxRequests => {
+                            if max_requests__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("maxRequests"));
+                            }
+                            max_requests__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::MinRequests => {
+                            if min_requests__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("minRequests"));
+                            }
+                            min_requests__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::LatencyRatio => {
+                            if latency_ratio__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("latencyRatio"));
+                            }
+                            latency_ratio__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::LatencyFloorMs => {
+                            if latency_floor_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("latencyFloorMs"));
+                            }
+                            latency_floor_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Adaptive => {
+                            if adaptive__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("adaptive"));
+                            }
+                            adaptive__ = Some(map_.next_value::<AdaptiveLimit>()? as i32);
+                        }
+                    }
+                }
+                Ok(OverloadProtection {
+                    policy: policy__.unwrap_or_default(),
+                    origin: origin__,
+                    disabled: disabled__.unwrap_or_default(),
+                    shadow: shadow__.unwrap_or_default(),
+                    max_requests: max_requests__.unwrap_or_default(),
+                    min_requests: min_requests__.unwrap_or_default(),
+                    latency_ratio: latency_ratio__.unwrap_or_default(),
+                    latency_floor_ms: latency_floor_ms__.unwrap_or_default(),
+                    adaptive: adaptive__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.OverloadProtection", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for PathNormalization {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "PATH_NORMALIZATION_UNSPECIFIED",
+            Self::None => "PATH_NORMALIZATION_NONE",
+            Self::Base => "PATH_NORMALIZATION_BASE",
+            Self::MergeSlashes => "PATH_NORMALIZATION_MERGE_SLASHES",
+            Self::DecodeAndMergeSlashes => "PATH_NORMALIZATION_DECODE_AND_MERGE_SLASHES",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for PathNormalization {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "PATH_NORMALIZATION_UNSPECIFIED",
+            "PATH_NORMALIZATION_NONE",
+            "PATH_NORMALIZATION_BASE",
+            "PATH_NORMALIZATION_MERGE_SLASHES",
+            "PATH_NORMALIZATION_DECODE_AND_MERGE_SLASHES",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = PathNormalization;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "PATH_NORMALIZATION_UNSPECIFIED" => Ok(PathNormalization::Unspecified),
+                    "PATH_NORMALIZATION_NONE" => Ok(PathNormalization::None),
+                    "PATH_NORMALIZATION_BASE" => Ok(PathNormalization::Base),
+                    "PATH_NORMALIZATION_MERGE_SLASHES" => Ok(PathNormalization::MergeSlashes),
+                    "PATH_NORMALIZATION_DECODE_AND_MERGE_SLASHES" => Ok(PathNormalization::DecodeAndMergeSlashes),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
 impl serde::Serialize for Place {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -7840,6 +11053,474 @@ impl<'de> serde::Deserialize<'de> for ProxyProtocol {
             }
         }
         deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for RateKey {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.by.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.RateKey", len)?;
+        if let Some(v) = self.by.as_ref() {
+            match v {
+                rate_key::By::Header(v) => {
+                    struct_ser.serialize_field("header", v)?;
+                }
+                rate_key::By::Path(v) => {
+                    struct_ser.serialize_field("path", v)?;
+                }
+                rate_key::By::SourceIdentity(v) => {
+                    struct_ser.serialize_field("source_identity", v)?;
+                }
+                rate_key::By::SourceIp(v) => {
+                    struct_ser.serialize_field("source_ip", v)?;
+                }
+                rate_key::By::Method(v) => {
+                    struct_ser.serialize_field("method", v)?;
+                }
+                rate_key::By::Host(v) => {
+                    struct_ser.serialize_field("host", v)?;
+                }
+            }
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for RateKey {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "header",
+            "path",
+            "source_identity",
+            "sourceIdentity",
+            "source_ip",
+            "sourceIp",
+            "method",
+            "host",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Header,
+            Path,
+            SourceIdentity,
+            SourceIp,
+            Method,
+            Host,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "header" => Ok(GeneratedField::Header),
+                            "path" => Ok(GeneratedField::Path),
+                            "sourceIdentity" | "source_identity" => Ok(GeneratedField::SourceIdentity),
+                            "sourceIp" | "source_ip" => Ok(GeneratedField::SourceIp),
+                            "method" => Ok(GeneratedField::Method),
+                            "host" => Ok(GeneratedField::Host),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = RateKey;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.RateKey")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<RateKey, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut by__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Header => {
+                            if by__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("header"));
+                            }
+                            by__ = map_.next_value::<::std::option::Option<_>>()?.map(rate_key::By::Header);
+                        }
+                        GeneratedField::Path => {
+                            if by__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("path"));
+                            }
+                            by__ = map_.next_value::<::std::option::Option<_>>()?.map(rate_key::By::Path);
+                        }
+                        GeneratedField::SourceIdentity => {
+                            if by__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("sourceIdentity"));
+                            }
+                            by__ = map_.next_value::<::std::option::Option<_>>()?.map(rate_key::By::SourceIdentity);
+                        }
+                        GeneratedField::SourceIp => {
+                            if by__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("sourceIp"));
+                            }
+                            by__ = map_.next_value::<::std::option::Option<_>>()?.map(rate_key::By::SourceIp);
+                        }
+                        GeneratedField::Method => {
+                            if by__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("method"));
+                            }
+                            by__ = map_.next_value::<::std::option::Option<_>>()?.map(rate_key::By::Method);
+                        }
+                        GeneratedField::Host => {
+                            if by__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("host"));
+                            }
+                            by__ = map_.next_value::<::std::option::Option<_>>()?.map(rate_key::By::Host);
+                        }
+                    }
+                }
+                Ok(RateKey {
+                    by: by__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.RateKey", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for RateLimit {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.policy.is_empty() {
+            len += 1;
+        }
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        if self.connections {
+            len += 1;
+        }
+        if !self.ports.is_empty() {
+            len += 1;
+        }
+        if !self.matches.is_empty() {
+            len += 1;
+        }
+        if self.amount != 0 {
+            len += 1;
+        }
+        if self.interval_ms != 0 {
+            len += 1;
+        }
+        if self.burst != 0 {
+            len += 1;
+        }
+        if !self.keys.is_empty() {
+            len += 1;
+        }
+        if self.max_keys != 0 {
+            len += 1;
+        }
+        if self.shadow {
+            len += 1;
+        }
+        if !self.response_headers.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.RateLimit", len)?;
+        if !self.policy.is_empty() {
+            struct_ser.serialize_field("policy", &self.policy)?;
+        }
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        if self.connections {
+            struct_ser.serialize_field("connections", &self.connections)?;
+        }
+        if !self.ports.is_empty() {
+            struct_ser.serialize_field("ports", &self.ports)?;
+        }
+        if !self.matches.is_empty() {
+            struct_ser.serialize_field("matches", &self.matches)?;
+        }
+        if self.amount != 0 {
+            struct_ser.serialize_field("amount", &self.amount)?;
+        }
+        if self.interval_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("interval_ms", ToString::to_string(&self.interval_ms).as_str())?;
+        }
+        if self.burst != 0 {
+            struct_ser.serialize_field("burst", &self.burst)?;
+        }
+        if !self.keys.is_empty() {
+            struct_ser.serialize_field("keys", &self.keys)?;
+        }
+        if self.max_keys != 0 {
+            struct_ser.serialize_field("max_keys", &self.max_keys)?;
+        }
+        if self.shadow {
+            struct_ser.serialize_field("shadow", &self.shadow)?;
+        }
+        if !self.response_headers.is_empty() {
+            struct_ser.serialize_field("response_headers", &self.response_headers)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for RateLimit {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "policy",
+            "name",
+            "origin",
+            "connections",
+            "ports",
+            "matches",
+            "amount",
+            "interval_ms",
+            "intervalMs",
+            "burst",
+            "keys",
+            "max_keys",
+            "maxKeys",
+            "shadow",
+            "response_headers",
+            "responseHeaders",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Policy,
+            Name,
+            Origin,
+            Connections,
+            Ports,
+            Matches,
+            Amount,
+            IntervalMs,
+            Burst,
+            Keys,
+            MaxKeys,
+            Shadow,
+            ResponseHeaders,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "policy" => Ok(GeneratedField::Policy),
+                            "name" => Ok(GeneratedField::Name),
+                            "origin" => Ok(GeneratedField::Origin),
+                            "connections" => Ok(GeneratedField::Connections),
+                            "ports" => Ok(GeneratedField::Ports),
+                            "matches" => Ok(GeneratedField::Matches),
+                            "amount" => Ok(GeneratedField::Amount),
+                            "intervalMs" | "interval_ms" => Ok(GeneratedField::IntervalMs),
+                            "burst" => Ok(GeneratedField::Burst),
+                            "keys" => Ok(GeneratedField::Keys),
+                            "maxKeys" | "max_keys" => Ok(GeneratedField::MaxKeys),
+                            "shadow" => Ok(GeneratedField::Shadow),
+                            "responseHeaders" | "response_headers" => Ok(GeneratedField::ResponseHeaders),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = RateLimit;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.RateLimit")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<RateLimit, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut policy__ = None;
+                let mut name__ = None;
+                let mut origin__ = None;
+                let mut connections__ = None;
+                let mut ports__ = None;
+                let mut matches__ = None;
+                let mut amount__ = None;
+                let mut interval_ms__ = None;
+                let mut burst__ = None;
+                let mut keys__ = None;
+                let mut max_keys__ = None;
+                let mut shadow__ = None;
+                let mut response_headers__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Policy => {
+                            if policy__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("policy"));
+                            }
+                            policy__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                        GeneratedField::Connections => {
+                            if connections__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("connections"));
+                            }
+                            connections__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Ports => {
+                            if ports__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("ports"));
+                            }
+                            ports__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::NumberDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                        GeneratedField::Matches => {
+                            if matches__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("matches"));
+                            }
+                            matches__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Amount => {
+                            if amount__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("amount"));
+                            }
+                            amount__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::IntervalMs => {
+                            if interval_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("intervalMs"));
+                            }
+                            interval_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Burst => {
+                            if burst__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("burst"));
+                            }
+                            burst__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Keys => {
+                            if keys__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("keys"));
+                            }
+                            keys__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::MaxKeys => {
+                            if max_keys__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("maxKeys"));
+                            }
+                            max_keys__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Shadow => {
+                            if shadow__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("shadow"));
+                            }
+                            shadow__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ResponseHeaders => {
+                            if response_headers__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("responseHeaders"));
+                            }
+                            response_headers__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(RateLimit {
+                    policy: policy__.unwrap_or_default(),
+                    name: name__.unwrap_or_default(),
+                    origin: origin__,
+                    connections: connections__.unwrap_or_default(),
+                    ports: ports__.unwrap_or_default(),
+                    matches: matches__.unwrap_or_default(),
+                    amount: amount__.unwrap_or_default(),
+                    interval_ms: interval_ms__.unwrap_or_default(),
+                    burst: burst__.unwrap_or_default(),
+                    keys: keys__.unwrap_or_default(),
+                    max_keys: max_keys__.unwrap_or_default(),
+                    shadow: shadow__.unwrap_or_default(),
+                    response_headers: response_headers__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.RateLimit", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for Redirect {
@@ -8385,6 +12066,131 @@ impl<'de> serde::Deserialize<'de> for Rejection {
             }
         }
         deserializer.deserialize_struct("mesh.v1.Rejection", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for RequestAuthentication {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.rules.is_empty() {
+            len += 1;
+        }
+        if self.origin.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.RequestAuthentication", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.rules.is_empty() {
+            struct_ser.serialize_field("rules", &self.rules)?;
+        }
+        if let Some(v) = self.origin.as_ref() {
+            struct_ser.serialize_field("origin", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for RequestAuthentication {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "rules",
+            "origin",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Rules,
+            Origin,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "rules" => Ok(GeneratedField::Rules),
+                            "origin" => Ok(GeneratedField::Origin),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = RequestAuthentication;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.RequestAuthentication")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<RequestAuthentication, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut rules__ = None;
+                let mut origin__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Rules => {
+                            if rules__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("rules"));
+                            }
+                            rules__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Origin => {
+                            if origin__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("origin"));
+                            }
+                            origin__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(RequestAuthentication {
+                    name: name__.unwrap_or_default(),
+                    rules: rules__.unwrap_or_default(),
+                    origin: origin__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.RequestAuthentication", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for Resolution {
@@ -10273,6 +14079,118 @@ impl<'de> serde::Deserialize<'de> for SignResponse {
         deserializer.deserialize_struct("mesh.v1.SignResponse", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for StatusRange {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.from != 0 {
+            len += 1;
+        }
+        if self.to != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.StatusRange", len)?;
+        if self.from != 0 {
+            struct_ser.serialize_field("from", &self.from)?;
+        }
+        if self.to != 0 {
+            struct_ser.serialize_field("to", &self.to)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for StatusRange {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "from",
+            "to",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            From,
+            To,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "from" => Ok(GeneratedField::From),
+                            "to" => Ok(GeneratedField::To),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = StatusRange;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.StatusRange")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<StatusRange, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut from__ = None;
+                let mut to__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::From => {
+                            if from__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("from"));
+                            }
+                            from__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::To => {
+                            if to__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("to"));
+                            }
+                            to__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(StatusRange {
+                    from: from__.unwrap_or_default(),
+                    to: to__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.StatusRange", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for StringMatch {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -10681,6 +14599,77 @@ impl<'de> serde::Deserialize<'de> for TcpKeepalive {
         deserializer.deserialize_struct("mesh.v1.TcpKeepalive", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for TcpProbe {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let len = 0;
+        let struct_ser = serializer.serialize_struct("mesh.v1.TcpProbe", len)?;
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for TcpProbe {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                            Err(serde::de::Error::unknown_field(value, FIELDS))
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = TcpProbe;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.TcpProbe")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<TcpProbe, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                while map_.next_key::<GeneratedField>()?.is_some() {
+                    let _ = map_.next_value::<serde::de::IgnoredAny>()?;
+                }
+                Ok(TcpProbe {
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.TcpProbe", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for TcpRoute {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -11004,6 +14993,9 @@ impl serde::Serialize for TlsServer {
         if !self.unusable.is_empty() {
             len += 1;
         }
+        if !self.more_credentials.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.TlsServer", len)?;
         if !self.sni_hosts.is_empty() {
             struct_ser.serialize_field("sni_hosts", &self.sni_hosts)?;
@@ -11058,6 +15050,9 @@ impl serde::Serialize for TlsServer {
         if !self.unusable.is_empty() {
             struct_ser.serialize_field("unusable", &self.unusable)?;
         }
+        if !self.more_credentials.is_empty() {
+            struct_ser.serialize_field("more_credentials", &self.more_credentials)?;
+        }
         struct_ser.end()
     }
 }
@@ -11090,6 +15085,8 @@ impl<'de> serde::Deserialize<'de> for TlsServer {
             "tcp",
             "origin",
             "unusable",
+            "more_credentials",
+            "moreCredentials",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -11109,6 +15106,7 @@ impl<'de> serde::Deserialize<'de> for TlsServer {
             Tcp,
             Origin,
             Unusable,
+            MoreCredentials,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -11145,6 +15143,7 @@ impl<'de> serde::Deserialize<'de> for TlsServer {
                             "tcp" => Ok(GeneratedField::Tcp),
                             "origin" => Ok(GeneratedField::Origin),
                             "unusable" => Ok(GeneratedField::Unusable),
+                            "moreCredentials" | "more_credentials" => Ok(GeneratedField::MoreCredentials),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -11179,6 +15178,7 @@ impl<'de> serde::Deserialize<'de> for TlsServer {
                 let mut tcp__ = None;
                 let mut origin__ = None;
                 let mut unusable__ = None;
+                let mut more_credentials__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::SniHosts => {
@@ -11277,6 +15277,12 @@ impl<'de> serde::Deserialize<'de> for TlsServer {
                             }
                             unusable__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::MoreCredentials => {
+                            if more_credentials__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("moreCredentials"));
+                            }
+                            more_credentials__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(TlsServer {
@@ -11295,6 +15301,7 @@ impl<'de> serde::Deserialize<'de> for TlsServer {
                     tcp: tcp__.unwrap_or_default(),
                     origin: origin__,
                     unusable: unusable__.unwrap_or_default(),
+                    more_credentials: more_credentials__.unwrap_or_default(),
                 })
             }
         }
@@ -11502,6 +15509,9 @@ impl serde::Serialize for TrafficPolicy {
         if self.tunnel.is_some() {
             len += 1;
         }
+        if self.health_check.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.TrafficPolicy", len)?;
         if self.load_balancer != 0 {
             let v = LoadBalancer::try_from(self.load_balancer)
@@ -11545,6 +15555,9 @@ impl serde::Serialize for TrafficPolicy {
         if let Some(v) = self.tunnel.as_ref() {
             struct_ser.serialize_field("tunnel", v)?;
         }
+        if let Some(v) = self.health_check.as_ref() {
+            struct_ser.serialize_field("health_check", v)?;
+        }
         struct_ser.end()
     }
 }
@@ -11574,6 +15587,8 @@ impl<'de> serde::Deserialize<'de> for TrafficPolicy {
             "proxy_protocol",
             "proxyProtocol",
             "tunnel",
+            "health_check",
+            "healthCheck",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -11590,6 +15605,7 @@ impl<'de> serde::Deserialize<'de> for TrafficPolicy {
             RetryBudget,
             ProxyProtocol,
             Tunnel,
+            HealthCheck,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -11623,6 +15639,7 @@ impl<'de> serde::Deserialize<'de> for TrafficPolicy {
                             "retryBudget" | "retry_budget" => Ok(GeneratedField::RetryBudget),
                             "proxyProtocol" | "proxy_protocol" => Ok(GeneratedField::ProxyProtocol),
                             "tunnel" => Ok(GeneratedField::Tunnel),
+                            "healthCheck" | "health_check" => Ok(GeneratedField::HealthCheck),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -11654,6 +15671,7 @@ impl<'de> serde::Deserialize<'de> for TrafficPolicy {
                 let mut retry_budget__ = None;
                 let mut proxy_protocol__ = None;
                 let mut tunnel__ = None;
+                let mut health_check__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::LoadBalancer => {
@@ -11730,6 +15748,12 @@ impl<'de> serde::Deserialize<'de> for TrafficPolicy {
                             }
                             tunnel__ = map_.next_value()?;
                         }
+                        GeneratedField::HealthCheck => {
+                            if health_check__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("healthCheck"));
+                            }
+                            health_check__ = map_.next_value()?;
+                        }
                     }
                 }
                 Ok(TrafficPolicy {
@@ -11745,10 +15769,124 @@ impl<'de> serde::Deserialize<'de> for TrafficPolicy {
                     retry_budget: retry_budget__,
                     proxy_protocol: proxy_protocol__.unwrap_or_default(),
                     tunnel: tunnel__,
+                    health_check: health_check__,
                 })
             }
         }
         deserializer.deserialize_struct("mesh.v1.TrafficPolicy", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for TrustBundle {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.trust_domain.is_empty() {
+            len += 1;
+        }
+        if !self.roots_der.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.TrustBundle", len)?;
+        if !self.trust_domain.is_empty() {
+            struct_ser.serialize_field("trust_domain", &self.trust_domain)?;
+        }
+        if !self.roots_der.is_empty() {
+            struct_ser.serialize_field("roots_der", &self.roots_der.iter().map(pbjson::private::base64::encode).collect::<Vec<_>>())?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for TrustBundle {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "trust_domain",
+            "trustDomain",
+            "roots_der",
+            "rootsDer",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            TrustDomain,
+            RootsDer,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "trustDomain" | "trust_domain" => Ok(GeneratedField::TrustDomain),
+                            "rootsDer" | "roots_der" => Ok(GeneratedField::RootsDer),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = TrustBundle;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.TrustBundle")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<TrustBundle, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut trust_domain__ = None;
+                let mut roots_der__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::TrustDomain => {
+                            if trust_domain__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("trustDomain"));
+                            }
+                            trust_domain__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::RootsDer => {
+                            if roots_der__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("rootsDer"));
+                            }
+                            roots_der__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::BytesDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
+                    }
+                }
+                Ok(TrustBundle {
+                    trust_domain: trust_domain__.unwrap_or_default(),
+                    roots_der: roots_der__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.TrustBundle", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for TrustBundleRequest {
@@ -11949,12 +16087,18 @@ impl serde::Serialize for Tunnel {
         if self.port != 0 {
             len += 1;
         }
+        if self.post {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.Tunnel", len)?;
         if !self.host.is_empty() {
             struct_ser.serialize_field("host", &self.host)?;
         }
         if self.port != 0 {
             struct_ser.serialize_field("port", &self.port)?;
+        }
+        if self.post {
+            struct_ser.serialize_field("post", &self.post)?;
         }
         struct_ser.end()
     }
@@ -11968,12 +16112,14 @@ impl<'de> serde::Deserialize<'de> for Tunnel {
         const FIELDS: &[&str] = &[
             "host",
             "port",
+            "post",
         ];
 
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             Host,
             Port,
+            Post,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -11997,6 +16143,7 @@ impl<'de> serde::Deserialize<'de> for Tunnel {
                         match value {
                             "host" => Ok(GeneratedField::Host),
                             "port" => Ok(GeneratedField::Port),
+                            "post" => Ok(GeneratedField::Post),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -12018,6 +16165,7 @@ impl<'de> serde::Deserialize<'de> for Tunnel {
             {
                 let mut host__ = None;
                 let mut port__ = None;
+                let mut post__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Host => {
@@ -12034,11 +16182,18 @@ impl<'de> serde::Deserialize<'de> for Tunnel {
                                 Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
                             ;
                         }
+                        GeneratedField::Post => {
+                            if post__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("post"));
+                            }
+                            post__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(Tunnel {
                     host: host__.unwrap_or_default(),
                     port: port__.unwrap_or_default(),
+                    post: post__.unwrap_or_default(),
                 })
             }
         }
@@ -12230,6 +16385,9 @@ impl serde::Serialize for Workload {
         if !self.node.is_empty() {
             len += 1;
         }
+        if self.hbone_port != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.Workload", len)?;
         if !self.uid.is_empty() {
             struct_ser.serialize_field("uid", &self.uid)?;
@@ -12275,6 +16433,9 @@ impl serde::Serialize for Workload {
         if !self.node.is_empty() {
             struct_ser.serialize_field("node", &self.node)?;
         }
+        if self.hbone_port != 0 {
+            struct_ser.serialize_field("hbone_port", &self.hbone_port)?;
+        }
         struct_ser.end()
     }
 }
@@ -12301,6 +16462,8 @@ impl<'de> serde::Deserialize<'de> for Workload {
             "canonical_revision",
             "canonicalRevision",
             "node",
+            "hbone_port",
+            "hbonePort",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -12319,6 +16482,7 @@ impl<'de> serde::Deserialize<'de> for Workload {
             CanonicalName,
             CanonicalRevision,
             Node,
+            HbonePort,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -12354,6 +16518,7 @@ impl<'de> serde::Deserialize<'de> for Workload {
                             "canonicalName" | "canonical_name" => Ok(GeneratedField::CanonicalName),
                             "canonicalRevision" | "canonical_revision" => Ok(GeneratedField::CanonicalRevision),
                             "node" => Ok(GeneratedField::Node),
+                            "hbonePort" | "hbone_port" => Ok(GeneratedField::HbonePort),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -12387,6 +16552,7 @@ impl<'de> serde::Deserialize<'de> for Workload {
                 let mut canonical_name__ = None;
                 let mut canonical_revision__ = None;
                 let mut node__ = None;
+                let mut hbone_port__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Uid => {
@@ -12477,6 +16643,14 @@ impl<'de> serde::Deserialize<'de> for Workload {
                             }
                             node__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::HbonePort => {
+                            if hbone_port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("hbonePort"));
+                            }
+                            hbone_port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
                     }
                 }
                 Ok(Workload {
@@ -12494,6 +16668,7 @@ impl<'de> serde::Deserialize<'de> for Workload {
                     canonical_name: canonical_name__.unwrap_or_default(),
                     canonical_revision: canonical_revision__.unwrap_or_default(),
                     node: node__.unwrap_or_default(),
+                    hbone_port: hbone_port__.unwrap_or_default(),
                 })
             }
         }

@@ -382,6 +382,236 @@ pub struct TcpRoute {
     #[prost(message, optional, tag = "3")]
     pub origin: ::core::option::Option<Origin>,
 }
+/// What a proxy lets in.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Admission {
+    /// Rates, in order of policy; whatever is asked for must be within all that match it.
+    #[prost(message, repeated, tag = "1")]
+    pub rate_limits: ::prost::alloc::vec::Vec<RateLimit>,
+    /// Protection against overload; absent for the proxy's own.
+    #[prost(message, optional, tag = "2")]
+    pub overload: ::core::option::Option<OverloadProtection>,
+}
+/// A rate of requests or connections, of the proxy as a whole or by key.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RateLimit {
+    /// The policy: `<namespace>/<name>`.
+    #[prost(string, tag = "1")]
+    pub policy: ::prost::alloc::string::String,
+    /// Name of the limit in the policy.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Place in the configuration.
+    #[prost(message, optional, tag = "3")]
+    pub origin: ::core::option::Option<Origin>,
+    /// Connections are counted, not requests.
+    #[prost(bool, tag = "4")]
+    pub connections: bool,
+    /// Ports (of the workload, or of the gateway's listeners) that it is for; empty for all.
+    #[prost(uint32, repeated, tag = "5")]
+    pub ports: ::prost::alloc::vec::Vec<u32>,
+    /// Any of these; empty matches everything. Not for connections.
+    #[prost(message, repeated, tag = "6")]
+    pub matches: ::prost::alloc::vec::Vec<HttpMatch>,
+    /// So many in each interval. Not 0.
+    #[prost(uint32, tag = "7")]
+    pub amount: u32,
+    /// The interval in milliseconds. Not 0.
+    #[prost(uint64, tag = "8")]
+    pub interval_ms: u64,
+    /// So many at once. Not 0.
+    #[prost(uint32, tag = "9")]
+    pub burst: u32,
+    /// By what it is counted; empty counts all together.
+    #[prost(message, repeated, tag = "10")]
+    pub keys: ::prost::alloc::vec::Vec<RateKey>,
+    /// Keys counted by themselves at a time; all further ones are counted together.
+    #[prost(uint32, tag = "11")]
+    pub max_keys: u32,
+    /// Only counted, nothing is refused.
+    #[prost(bool, tag = "12")]
+    pub shadow: bool,
+    /// Header fields of the answer to what is refused.
+    #[prost(message, repeated, tag = "13")]
+    pub response_headers: ::prost::alloc::vec::Vec<Field>,
+}
+/// What a rate is counted by.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RateKey {
+    /// Which.
+    #[prost(oneof = "rate_key::By", tags = "1, 2, 3, 4, 5, 6")]
+    pub by: ::core::option::Option<rate_key::By>,
+}
+/// Nested message and enum types in `RateKey`.
+pub mod rate_key {
+    /// Which.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum By {
+        /// Value of a header field, name in lower case.
+        #[prost(string, tag = "1")]
+        Header(::prost::alloc::string::String),
+        /// Path without the query.
+        #[prost(bool, tag = "2")]
+        Path(bool),
+        /// Identity of the caller.
+        #[prost(bool, tag = "3")]
+        SourceIdentity(bool),
+        /// Address of the caller.
+        #[prost(bool, tag = "4")]
+        SourceIp(bool),
+        /// Method.
+        #[prost(bool, tag = "5")]
+        Method(bool),
+        /// Host or :authority.
+        #[prost(bool, tag = "6")]
+        Host(bool),
+    }
+}
+/// Early refusal of requests that would only wait.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OverloadProtection {
+    /// The policy: `<namespace>/<name>`.
+    #[prost(string, tag = "1")]
+    pub policy: ::prost::alloc::string::String,
+    /// Place in the configuration.
+    #[prost(message, optional, tag = "2")]
+    pub origin: ::core::option::Option<Origin>,
+    /// Nothing is ever refused for overload.
+    #[prost(bool, tag = "3")]
+    pub disabled: bool,
+    /// Only counted, nothing is refused.
+    #[prost(bool, tag = "4")]
+    pub shadow: bool,
+    /// Requests at a time for each port, whatever they take; 0 for the proxy's own bound.
+    #[prost(uint32, tag = "5")]
+    pub max_requests: u32,
+    /// So many are let in in any case; 0 for the proxy's own.
+    #[prost(uint32, tag = "6")]
+    pub min_requests: u32,
+    /// How many times its usual time the answer may take before requests are held to queue; 0 for
+    /// the proxy's own.
+    #[prost(double, tag = "7")]
+    pub latency_ratio: f64,
+    /// Answers within this time are never held to be slow, in milliseconds; 0 for the proxy's own.
+    #[prost(uint64, tag = "8")]
+    pub latency_floor_ms: u64,
+    /// Whether the number follows the time that answers take.
+    #[prost(enumeration = "AdaptiveLimit", tag = "9")]
+    pub adaptive: i32,
+}
+/// How clients look after the endpoints of a port.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HealthCheck {
+    /// The policy: `<namespace>/<name>`.
+    #[prost(string, tag = "1")]
+    pub policy: ::prost::alloc::string::String,
+    /// Place in the configuration.
+    #[prost(message, optional, tag = "2")]
+    pub origin: ::core::option::Option<Origin>,
+    /// Time between two checks of an endpoint, in milliseconds.
+    #[prost(uint64, tag = "6")]
+    pub interval_ms: u64,
+    /// Time for an answer, in milliseconds.
+    #[prost(uint64, tag = "7")]
+    pub timeout_ms: u64,
+    /// Part of the interval by which each pause is shortened or lengthened at random, in percent.
+    #[prost(uint32, tag = "8")]
+    pub jitter_percent: u32,
+    /// Failures in a row that take an endpoint out.
+    #[prost(uint32, tag = "9")]
+    pub unhealthy_threshold: u32,
+    /// Successes in a row that bring it back.
+    #[prost(uint32, tag = "10")]
+    pub healthy_threshold: u32,
+    /// What is sent.
+    #[prost(oneof = "health_check::Probe", tags = "3, 4, 5")]
+    pub probe: ::core::option::Option<health_check::Probe>,
+}
+/// Nested message and enum types in `HealthCheck`.
+pub mod health_check {
+    /// What is sent.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Probe {
+        /// A request.
+        #[prost(message, tag = "3")]
+        Http(super::HttpProbe),
+        /// gRPC's health service.
+        #[prost(message, tag = "4")]
+        Grpc(super::GrpcProbe),
+        /// Nothing: a connection is enough.
+        #[prost(message, tag = "5")]
+        Tcp(super::TcpProbe),
+    }
+}
+/// Checks by an HTTP request.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HttpProbe {
+    /// Path, with query.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// Value of the Host field; empty for the service's host.
+    #[prost(string, tag = "2")]
+    pub host: ::prost::alloc::string::String,
+    /// Statuses that are good.
+    #[prost(message, repeated, tag = "3")]
+    pub expected: ::prost::alloc::vec::Vec<StatusRange>,
+    /// Method; empty for GET.
+    #[prost(string, tag = "4")]
+    pub method: ::prost::alloc::string::String,
+}
+/// Statuses from one to another, both included.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatusRange {
+    /// The first.
+    #[prost(uint32, tag = "1")]
+    pub from: u32,
+    /// The last.
+    #[prost(uint32, tag = "2")]
+    pub to: u32,
+}
+/// Checks by `grpc.health.v1.Health/Check`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GrpcProbe {
+    /// Service that is asked about; empty for the server as a whole.
+    #[prost(string, tag = "1")]
+    pub service: ::prost::alloc::string::String,
+}
+/// Checks by a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TcpProbe {}
+/// Whether a limit follows the time that answers take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AdaptiveLimit {
+    /// As the proxy does by default: a sidecar's does, a gateway's does not.
+    Unspecified = 0,
+    /// It does.
+    On = 1,
+    /// It does not.
+    Off = 2,
+}
+impl AdaptiveLimit {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ADAPTIVE_LIMIT_UNSPECIFIED",
+            Self::On => "ADAPTIVE_LIMIT_ON",
+            Self::Off => "ADAPTIVE_LIMIT_OFF",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ADAPTIVE_LIMIT_UNSPECIFIED" => Some(Self::Unspecified),
+            "ADAPTIVE_LIMIT_ON" => Some(Self::On),
+            "ADAPTIVE_LIMIT_OFF" => Some(Self::Off),
+            _ => None,
+        }
+    }
+}
 /// How a client treats a destination (Istio: TrafficPolicy).
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TrafficPolicy {
@@ -421,6 +651,9 @@ pub struct TrafficPolicy {
     /// Connections of opaque bytes go through this tunnel; absent for none.
     #[prost(message, optional, tag = "12")]
     pub tunnel: ::core::option::Option<Tunnel>,
+    /// How endpoints are looked after; absent for passively only.
+    #[prost(message, optional, tag = "13")]
+    pub health_check: ::core::option::Option<HealthCheck>,
 }
 /// A tunnel through the destination, which is an HTTP proxy (RFC 9110 section 9.3.6).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -431,6 +664,9 @@ pub struct Tunnel {
     /// Port at its end.
     #[prost(uint32, tag = "2")]
     pub port: u32,
+    /// Asked for by POST, not by CONNECT: the bytes are bodies.
+    #[prost(bool, tag = "3")]
+    pub post: bool,
 }
 /// Limits hold for all connections and requests of one proxy to one port of a subset (Istio:
 /// ConnectionPoolSettings). Numbers that are 0 are no limit, times that are 0 the proxy's own.
@@ -685,6 +921,13 @@ pub struct ClientTls {
     /// Accept any certificate (SIMPLE, MUTUAL).
     #[prost(bool, tag = "7")]
     pub insecure_skip_verify: bool,
+    /// Client certificate, key and roots as the resource `credential/<namespace>/<name>`, this is
+    /// `<namespace>/<name>`, in place of files (SIMPLE, MUTUAL).
+    #[prost(string, tag = "8")]
+    pub credential: ::prost::alloc::string::String,
+    /// File with revocation lists for the server's certificate, PEM; may be empty.
+    #[prost(string, tag = "9")]
+    pub ca_crl: ::prost::alloc::string::String,
 }
 /// Who may do what (Istio: AuthorizationPolicy).
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -701,6 +944,12 @@ pub struct AuthorizationPolicy {
     /// Place in the configuration.
     #[prost(message, optional, tag = "4")]
     pub origin: ::core::option::Option<Origin>,
+    /// It decides nothing; what it would do is told (Istio: annotation `istio.io/dry-run`).
+    #[prost(bool, tag = "5")]
+    pub dry_run: bool,
+    /// Name of the external authorizer of a CUSTOM policy.
+    #[prost(string, tag = "6")]
+    pub authorizer: ::prost::alloc::string::String,
 }
 /// Any of the sources, and any of the operations, and all of the conditions.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -739,6 +988,30 @@ pub struct AuthorizationSource {
     /// None of these.
     #[prost(string, repeated, tag = "6")]
     pub not_ip_blocks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// `<issuer>/<subject>` of the request's token, patterns. HTTP.
+    #[prost(string, repeated, tag = "7")]
+    pub request_principals: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// None of these.
+    #[prost(string, repeated, tag = "8")]
+    pub not_request_principals: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// CIDRs of the client, as the proxies before this one tell.
+    #[prost(string, repeated, tag = "9")]
+    pub remote_ip_blocks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// None of these.
+    #[prost(string, repeated, tag = "10")]
+    pub not_remote_ip_blocks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Trust domains of the caller, patterns.
+    #[prost(string, repeated, tag = "11")]
+    pub trust_domains: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// None of these.
+    #[prost(string, repeated, tag = "12")]
+    pub not_trust_domains: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// `<namespace>/<service account>` of the caller, exact.
+    #[prost(string, repeated, tag = "13")]
+    pub service_accounts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// None of these.
+    #[prost(string, repeated, tag = "14")]
+    pub not_service_accounts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// What is called. All the given fields must match.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -783,6 +1056,9 @@ pub struct AuthorizationCondition {
     /// None of these.
     #[prost(string, repeated, tag = "4")]
     pub not_values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Name of the claim from the outside in, if `attribute` is a claim.
+    #[prost(string, repeated, tag = "5")]
+    pub claim: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A version of the PROXY protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -913,6 +1189,10 @@ pub enum AuthorizationAction {
     Allow = 1,
     /// Denied, before any ALLOW.
     Deny = 2,
+    /// Told, and no more.
+    Audit = 3,
+    /// An external authorizer is asked, before all others.
+    Custom = 4,
 }
 impl AuthorizationAction {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -924,6 +1204,8 @@ impl AuthorizationAction {
             Self::Unspecified => "AUTHORIZATION_ACTION_UNSPECIFIED",
             Self::Allow => "AUTHORIZATION_ACTION_ALLOW",
             Self::Deny => "AUTHORIZATION_ACTION_DENY",
+            Self::Audit => "AUTHORIZATION_ACTION_AUDIT",
+            Self::Custom => "AUTHORIZATION_ACTION_CUSTOM",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -932,6 +1214,8 @@ impl AuthorizationAction {
             "AUTHORIZATION_ACTION_UNSPECIFIED" => Some(Self::Unspecified),
             "AUTHORIZATION_ACTION_ALLOW" => Some(Self::Allow),
             "AUTHORIZATION_ACTION_DENY" => Some(Self::Deny),
+            "AUTHORIZATION_ACTION_AUDIT" => Some(Self::Audit),
+            "AUTHORIZATION_ACTION_CUSTOM" => Some(Self::Custom),
             _ => None,
         }
     }
@@ -956,6 +1240,20 @@ pub enum AuthorizationAttribute {
     DestinationPort = 6,
     /// connection.sni
     ConnectionSni = 7,
+    /// remote.ip
+    RemoteIp = 8,
+    /// source.trustDomain
+    SourceTrustDomain = 9,
+    /// source.serviceAccount
+    SourceServiceAccount = 10,
+    /// request.auth.principal
+    RequestPrincipal = 11,
+    /// request.auth.audiences
+    RequestAudiences = 12,
+    /// request.auth.presenter
+    RequestPresenter = 13,
+    /// request.auth.claims\[name\]\[name\]
+    RequestClaim = 14,
 }
 impl AuthorizationAttribute {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -972,6 +1270,15 @@ impl AuthorizationAttribute {
             Self::DestinationIp => "AUTHORIZATION_ATTRIBUTE_DESTINATION_IP",
             Self::DestinationPort => "AUTHORIZATION_ATTRIBUTE_DESTINATION_PORT",
             Self::ConnectionSni => "AUTHORIZATION_ATTRIBUTE_CONNECTION_SNI",
+            Self::RemoteIp => "AUTHORIZATION_ATTRIBUTE_REMOTE_IP",
+            Self::SourceTrustDomain => "AUTHORIZATION_ATTRIBUTE_SOURCE_TRUST_DOMAIN",
+            Self::SourceServiceAccount => {
+                "AUTHORIZATION_ATTRIBUTE_SOURCE_SERVICE_ACCOUNT"
+            }
+            Self::RequestPrincipal => "AUTHORIZATION_ATTRIBUTE_REQUEST_PRINCIPAL",
+            Self::RequestAudiences => "AUTHORIZATION_ATTRIBUTE_REQUEST_AUDIENCES",
+            Self::RequestPresenter => "AUTHORIZATION_ATTRIBUTE_REQUEST_PRESENTER",
+            Self::RequestClaim => "AUTHORIZATION_ATTRIBUTE_REQUEST_CLAIM",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -985,6 +1292,217 @@ impl AuthorizationAttribute {
             "AUTHORIZATION_ATTRIBUTE_DESTINATION_IP" => Some(Self::DestinationIp),
             "AUTHORIZATION_ATTRIBUTE_DESTINATION_PORT" => Some(Self::DestinationPort),
             "AUTHORIZATION_ATTRIBUTE_CONNECTION_SNI" => Some(Self::ConnectionSni),
+            "AUTHORIZATION_ATTRIBUTE_REMOTE_IP" => Some(Self::RemoteIp),
+            "AUTHORIZATION_ATTRIBUTE_SOURCE_TRUST_DOMAIN" => {
+                Some(Self::SourceTrustDomain)
+            }
+            "AUTHORIZATION_ATTRIBUTE_SOURCE_SERVICE_ACCOUNT" => {
+                Some(Self::SourceServiceAccount)
+            }
+            "AUTHORIZATION_ATTRIBUTE_REQUEST_PRINCIPAL" => Some(Self::RequestPrincipal),
+            "AUTHORIZATION_ATTRIBUTE_REQUEST_AUDIENCES" => Some(Self::RequestAudiences),
+            "AUTHORIZATION_ATTRIBUTE_REQUEST_PRESENTER" => Some(Self::RequestPresenter),
+            "AUTHORIZATION_ATTRIBUTE_REQUEST_CLAIM" => Some(Self::RequestClaim),
+            _ => None,
+        }
+    }
+}
+/// Which tokens a workload takes (Istio: RequestAuthentication).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RequestAuthentication {
+    /// `<namespace>/<name>`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Tokens of these. A request without any token passes.
+    #[prost(message, repeated, tag = "2")]
+    pub rules: ::prost::alloc::vec::Vec<JwtRule>,
+    /// Place in the configuration.
+    #[prost(message, optional, tag = "3")]
+    pub origin: ::core::option::Option<Origin>,
+}
+/// Tokens of one issuer (Istio: JWTRule).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct JwtRule {
+    /// The issuer, `iss`.
+    #[prost(string, tag = "1")]
+    pub issuer: ::prost::alloc::string::String,
+    /// Any of these must be in `aud`; empty accepts any.
+    #[prost(string, repeated, tag = "2")]
+    pub audiences: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Keys of the issuer, a JSON Web Key Set (RFC 7517). Empty if they could not be had: every
+    /// token is refused then.
+    #[prost(string, tag = "3")]
+    pub jwks: ::prost::alloc::string::String,
+    /// Headers where a token may stand, in order. Without any location a token stands in
+    /// `Authorization: Bearer`, or in the query parameter `access_token`.
+    #[prost(message, repeated, tag = "4")]
+    pub from_headers: ::prost::alloc::vec::Vec<JwtHeader>,
+    /// Query parameters where a token may stand.
+    #[prost(string, repeated, tag = "5")]
+    pub from_params: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Cookies where a token may stand.
+    #[prost(string, repeated, tag = "6")]
+    pub from_cookies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The workload gets the token, too.
+    #[prost(bool, tag = "7")]
+    pub forward_original_token: bool,
+    /// Header in which the workload gets the payload, base64url; empty for none.
+    #[prost(string, tag = "8")]
+    pub output_payload_to_header: ::prost::alloc::string::String,
+    /// Claims that the workload gets as headers.
+    #[prost(message, repeated, tag = "9")]
+    pub output_claim_to_headers: ::prost::alloc::vec::Vec<JwtClaimHeader>,
+    /// Claims that are lists of words in one string.
+    #[prost(string, repeated, tag = "10")]
+    pub space_delimited_claims: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why there are no keys, in one line; empty if there are.
+    #[prost(string, tag = "11")]
+    pub unavailable: ::prost::alloc::string::String,
+    /// Place in the configuration.
+    #[prost(message, optional, tag = "12")]
+    pub origin: ::core::option::Option<Origin>,
+}
+/// A header that may hold a token.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JwtHeader {
+    /// Its name, lower case.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What stands before the token; may be empty.
+    #[prost(string, tag = "2")]
+    pub prefix: ::prost::alloc::string::String,
+}
+/// A claim that becomes a header.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JwtClaimHeader {
+    /// Name of the header, lower case.
+    #[prost(string, tag = "1")]
+    pub header: ::prost::alloc::string::String,
+    /// Name of the claim; parts of a nested one are separated by dots.
+    #[prost(string, tag = "2")]
+    pub claim: ::prost::alloc::string::String,
+}
+/// Who is asked about requests that a CUSTOM policy selects (Istio:
+/// meshConfig.extensionProviders).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExternalAuthorizer {
+    /// Its name, which policies hold.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Host name of its service, as it is declared in the mesh; empty if nobody declares it.
+    #[prost(string, tag = "2")]
+    pub host: ::prost::alloc::string::String,
+    /// Port of the service.
+    #[prost(uint32, tag = "3")]
+    pub port: u32,
+    /// It speaks gRPC (`envoy.service.auth.v3.Authorization`) in place of HTTP.
+    #[prost(bool, tag = "4")]
+    pub grpc: bool,
+    /// Time for its answer, in milliseconds; 0 is ten minutes.
+    #[prost(uint64, tag = "5")]
+    pub timeout_ms: u64,
+    /// Requests pass if it cannot be asked.
+    #[prost(bool, tag = "6")]
+    pub fail_open: bool,
+    /// Status for requests if it cannot be asked; 0 is 403.
+    #[prost(uint32, tag = "7")]
+    pub status_on_error: u32,
+    /// Stands before the path of what it is asked (HTTP).
+    #[prost(string, tag = "8")]
+    pub path_prefix: ::prost::alloc::string::String,
+    /// Headers of the request that it gets besides Authorization (HTTP), patterns.
+    #[prost(string, repeated, tag = "9")]
+    pub include_request_headers: ::prost::alloc::vec::Vec<
+        ::prost::alloc::string::String,
+    >,
+    /// Headers that it gets with these values (HTTP).
+    #[prost(message, repeated, tag = "10")]
+    pub additional_headers: ::prost::alloc::vec::Vec<HeaderValue>,
+    /// How much of the body it gets; absent for nothing.
+    #[prost(message, optional, tag = "11")]
+    pub body: ::core::option::Option<AuthorizerBody>,
+    /// Headers of its answer that the workload gets if it allows (HTTP), patterns.
+    #[prost(string, repeated, tag = "12")]
+    pub headers_to_upstream_on_allow: ::prost::alloc::vec::Vec<
+        ::prost::alloc::string::String,
+    >,
+    /// Headers of its answer that the client gets if it denies, patterns; empty for all (HTTP).
+    #[prost(string, repeated, tag = "13")]
+    pub headers_to_downstream_on_deny: ::prost::alloc::vec::Vec<
+        ::prost::alloc::string::String,
+    >,
+    /// Headers of its answer that the client gets if it allows (HTTP), patterns.
+    #[prost(string, repeated, tag = "14")]
+    pub headers_to_downstream_on_allow: ::prost::alloc::vec::Vec<
+        ::prost::alloc::string::String,
+    >,
+    /// Why it cannot be asked, in one line; empty if it can. Requests are denied then.
+    #[prost(string, tag = "15")]
+    pub unusable: ::prost::alloc::string::String,
+}
+/// A header with its value.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeaderValue {
+    /// Name, lower case.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Value.
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
+/// How much of a request's body an authorizer gets (Istio: EnvoyExternalAuthorizationRequestBody).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuthorizerBody {
+    /// At most so many bytes.
+    #[prost(uint32, tag = "1")]
+    pub max_bytes: u32,
+    /// A longer body is cut; otherwise the request is answered 413.
+    #[prost(bool, tag = "2")]
+    pub allow_partial: bool,
+    /// The body is given as bytes (gRPC).
+    #[prost(bool, tag = "3")]
+    pub as_bytes: bool,
+}
+/// Which normal form paths have before they are compared and sent on (Istio:
+/// meshConfig.pathNormalization).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PathNormalization {
+    /// That of `BASE`.
+    Unspecified = 0,
+    /// As they come.
+    None = 1,
+    /// RFC 3986 sections 6.2.2.2 and 6.2.2.3, and a backslash is a slash.
+    Base = 2,
+    /// The same, and slashes in a row are one.
+    MergeSlashes = 3,
+    /// The same, after `%2F` and `%5C` are decoded.
+    DecodeAndMergeSlashes = 4,
+}
+impl PathNormalization {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PATH_NORMALIZATION_UNSPECIFIED",
+            Self::None => "PATH_NORMALIZATION_NONE",
+            Self::Base => "PATH_NORMALIZATION_BASE",
+            Self::MergeSlashes => "PATH_NORMALIZATION_MERGE_SLASHES",
+            Self::DecodeAndMergeSlashes => "PATH_NORMALIZATION_DECODE_AND_MERGE_SLASHES",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PATH_NORMALIZATION_UNSPECIFIED" => Some(Self::Unspecified),
+            "PATH_NORMALIZATION_NONE" => Some(Self::None),
+            "PATH_NORMALIZATION_BASE" => Some(Self::Base),
+            "PATH_NORMALIZATION_MERGE_SLASHES" => Some(Self::MergeSlashes),
+            "PATH_NORMALIZATION_DECODE_AND_MERGE_SLASHES" => {
+                Some(Self::DecodeAndMergeSlashes)
+            }
             _ => None,
         }
     }
@@ -1034,7 +1552,7 @@ pub mod resource {
     }
 }
 /// Mesh-wide settings.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Mesh {
     /// Trust domain of the mesh, `cluster.local` by default.
     #[prost(string, tag = "1")]
@@ -1045,8 +1563,33 @@ pub struct Mesh {
     /// What happens to destinations that nobody declared.
     #[prost(enumeration = "OutboundPolicy", tag = "3")]
     pub outbound_policy: i32,
-    /// Roots to trust for peers, DER.
+    /// Roots to trust for peers of the own trust domain and its aliases, DER.
     #[prost(bytes = "vec", repeated, tag = "4")]
+    pub roots_der: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Other trust domains whose workloads are taken as peers.
+    #[prost(message, repeated, tag = "5")]
+    pub federated: ::prost::alloc::vec::Vec<TrustBundle>,
+    /// Revocation lists (RFC 5280, section 5) of the authorities of the own trust domain, DER.
+    /// Certificates of authorities without a list are taken.
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub crls_der: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Changes whenever every proxy is to ask for a new certificate at once: its present one was
+    /// signed by an authority that is being replaced. Empty: renewal by time alone.
+    #[prost(string, tag = "7")]
+    pub renew_certificates: ::prost::alloc::string::String,
+    /// Normal form of paths.
+    #[prost(enumeration = "PathNormalization", tag = "30")]
+    pub path_normalization: i32,
+}
+/// The roots of another trust domain (Istio: meshConfig.caCertificates with trustDomains). They
+/// vouch for identities of that trust domain, and for no others.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrustBundle {
+    /// Whose roots they are.
+    #[prost(string, tag = "1")]
+    pub trust_domain: ::prost::alloc::string::String,
+    /// The roots, DER.
+    #[prost(bytes = "vec", repeated, tag = "2")]
     pub roots_der: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 /// A service: a name, ports, and the policies of a client that calls it.
@@ -1175,6 +1718,10 @@ pub struct Workload {
     /// Name of its node; empty if it has none.
     #[prost(string, tag = "14")]
     pub node: ::prost::alloc::string::String,
+    /// Port where its proxy takes connections by HTTP/2 CONNECT over the mesh's mutual TLS (HBONE);
+    /// 0 if its ports are to be called directly.
+    #[prost(uint32, tag = "15")]
+    pub hbone_port: u32,
 }
 /// Where a proxy is, for choosing near endpoints.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1291,9 +1838,21 @@ pub struct Inbound {
     /// Where it is.
     #[prost(message, optional, tag = "8")]
     pub place: ::core::option::Option<Place>,
+    /// What is let in, besides authorization; absent for the proxy's own bounds.
+    #[prost(message, optional, tag = "20")]
+    pub admission: ::core::option::Option<Admission>,
+    /// Which tokens it takes, in order of name.
+    #[prost(message, repeated, tag = "30")]
+    pub request_authentications: ::prost::alloc::vec::Vec<RequestAuthentication>,
+    /// Who is asked for its CUSTOM policies, one for each name in them.
+    #[prost(message, repeated, tag = "31")]
+    pub external_authorizers: ::prost::alloc::vec::Vec<ExternalAuthorizer>,
+    /// Listeners for calls of the workload itself, beside those that every proxy has.
+    #[prost(message, repeated, tag = "40")]
+    pub egress: ::prost::alloc::vec::Vec<EgressListener>,
 }
 /// One port that a workload serves.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InboundPort {
     /// Port of the workload (the target port of its services).
     #[prost(uint32, tag = "1")]
@@ -1313,6 +1872,76 @@ pub struct InboundPort {
     /// Port of that service.
     #[prost(uint32, tag = "6")]
     pub service_port: u32,
+    /// Where the application answers; absent: where the connection was going.
+    #[prost(message, optional, tag = "20")]
+    pub endpoint: ::core::option::Option<AppEndpoint>,
+    /// The port has a listener of its own; absent if it has none.
+    #[prost(message, optional, tag = "21")]
+    pub listener: ::core::option::Option<InboundListener>,
+    /// TLS that ends at the proxy, for callers outside of the mesh; only where `mtls` is DISABLE.
+    #[prost(message, optional, tag = "22")]
+    pub tls: ::core::option::Option<TlsServer>,
+    /// Limits toward the application; absent for none.
+    #[prost(message, optional, tag = "23")]
+    pub connection_pool: ::core::option::Option<ConnectionPool>,
+}
+/// Where an application answers (Istio: Sidecar.ingress.defaultEndpoint).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AppEndpoint {
+    /// The IPv6 address if there is one, else IPv4; unset prefers IPv4.
+    #[prost(bool, tag = "4")]
+    pub prefer_ipv6: bool,
+    /// Which address.
+    #[prost(oneof = "app_endpoint::Kind", tags = "1, 2, 3")]
+    pub kind: ::core::option::Option<app_endpoint::Kind>,
+}
+/// Nested message and enum types in `AppEndpoint`.
+pub mod app_endpoint {
+    /// Which address.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        /// This port of the loopback address.
+        #[prost(uint32, tag = "1")]
+        LoopbackPort(u32),
+        /// This port of the workload's own address.
+        #[prost(uint32, tag = "2")]
+        InstancePort(u32),
+        /// Path of a Unix socket.
+        #[prost(string, tag = "3")]
+        UnixPath(::prost::alloc::string::String),
+    }
+}
+/// A listener for one port of the workload (Istio: Sidecar.ingress.bind and captureMode).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InboundListener {
+    /// IP address; empty for all addresses of the workload.
+    #[prost(string, tag = "1")]
+    pub bind: ::prost::alloc::string::String,
+    /// Also where calls to the workload are captured (captureMode NONE).
+    #[prost(bool, tag = "2")]
+    pub always: bool,
+}
+/// A listener for calls of the workload (Istio: Sidecar.egress with bind or captureMode NONE).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EgressListener {
+    /// IP address or `unix://<path>`; empty for the loopback address.
+    #[prost(string, tag = "1")]
+    pub bind: ::prost::alloc::string::String,
+    /// 0 on a Unix socket.
+    #[prost(uint32, tag = "2")]
+    pub port: u32,
+    /// What is spoken on it.
+    #[prost(enumeration = "Protocol", tag = "3")]
+    pub protocol: i32,
+    /// Host name of the service that opaque bytes are for; empty where requests name theirs.
+    #[prost(string, tag = "4")]
+    pub host: ::prost::alloc::string::String,
+    /// Port of that service.
+    #[prost(uint32, tag = "5")]
+    pub service_port: u32,
+    /// Also where calls of the workload are captured (captureMode NONE).
+    #[prost(bool, tag = "6")]
+    pub always: bool,
 }
 /// What a gateway serves.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1329,6 +1958,15 @@ pub struct Gateway {
     /// Where it is.
     #[prost(message, optional, tag = "4")]
     pub place: ::core::option::Option<Place>,
+    /// What is let in, besides authorization; absent for the proxy's own bounds.
+    #[prost(message, optional, tag = "20")]
+    pub admission: ::core::option::Option<Admission>,
+    /// Which tokens it takes, in order of name.
+    #[prost(message, repeated, tag = "30")]
+    pub request_authentications: ::prost::alloc::vec::Vec<RequestAuthentication>,
+    /// Who is asked for its CUSTOM policies, one for each name in them.
+    #[prost(message, repeated, tag = "31")]
+    pub external_authorizers: ::prost::alloc::vec::Vec<ExternalAuthorizer>,
 }
 /// One port of a gateway.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1425,6 +2063,10 @@ pub struct TlsServer {
     /// Why it cannot serve, in one line; empty if it can. Handshakes are refused then.
     #[prost(string, tag = "15")]
     pub unusable: ::prost::alloc::string::String,
+    /// Further certificates beside `credential`, for clients that cannot use that one (Istio:
+    /// credentialNames: one of RSA and one of ECDSA).
+    #[prost(string, repeated, tag = "16")]
+    pub more_credentials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Paths of PEM files on the gateway.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1769,6 +2411,27 @@ pub struct DiscoveryRequest {
     /// itself stops being an endpoint at once.
     #[prost(bool, tag = "6")]
     pub leaving: bool,
+    /// What the proxy's mutual TLS is made of from now on. Sent when a stream begins, and whenever
+    /// the certificate or the roots change: after they are in force.
+    #[prost(message, optional, tag = "7")]
+    pub identity: ::core::option::Option<IdentityReport>,
+}
+/// The certificate that a proxy presents, and whom it trusts. The rotation of roots waits for this,
+/// not for the acknowledgement of a revision: it is what new handshakes use.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IdentityReport {
+    /// SHA-256 of each root that certificates of peers are checked against.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub trusted_roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Those of the trusted roots that vouch for the proxy's own chain.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub vouching_roots: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Serial number of the certificate, hexadecimal.
+    #[prost(string, tag = "3")]
+    pub serial: ::prost::alloc::string::String,
+    /// When the certificate expires, seconds since the Unix epoch.
+    #[prost(int64, tag = "4")]
+    pub not_after: i64,
 }
 /// Acknowledges one response, whole or in part.
 #[derive(Clone, PartialEq, ::prost::Message)]
