@@ -12,10 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use crate::authority::{Authority, AuthorityError, AuthorityMaterial, AuthorityOptions, Layout};
+use crate::clock;
 use crate::counters::IssueCounters;
 use crate::issue::Refusal;
+use crate::ledger::Ledger;
 use crate::listen::{Access, BoundAddress, ListenAddress, ListenError, Listener};
-use crate::renewal::{RenewError, ServerName, keep_forgetting, keep_reloaded, keep_renewed};
+use crate::renewal::{
+    RenewError, ServerName, keep_forgetting, keep_reloaded, keep_renewed, keep_synced,
+};
 use crate::service::CertificateAuthority;
 use crate::storage::FileError;
 use crate::tls::{Incoming, IncomingOptions, ServerTls, TlsError};
@@ -46,7 +50,7 @@ pub enum BuildError {
     /// The authority cannot be opened.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
-    /// The token key cannot be opened.
+    /// The token key or the audit record cannot be opened.
     #[error(transparent)]
     Tokens(#[from] FileError),
     /// An address is taken or invalid.
@@ -87,6 +91,7 @@ pub struct Bound {
     service: CertificateAuthority,
     authority: Arc<Authority>,
     tokens: Arc<JoinTokens>,
+    ledger: Arc<Ledger>,
     tls: ServerTls,
     name: ServerName,
     renew_at: SystemTime,
@@ -110,6 +115,8 @@ impl App {
             }
         });
         let tokens = Arc::new(JoinTokens::open(&settings.dir)?);
+        let ledger = Arc::new(Ledger::open(&settings.dir, clock::now())?);
+        authority.record_in(&ledger);
         let tls = ServerTls::new(&authority.roots_der())?;
         let mut dns_names: Vec<String> =
             ["mesh-ca", "meshd", "localhost"].map(str::to_owned).into();
@@ -134,13 +141,15 @@ impl App {
             dns_names: vec!["meshd".to_owned(), "localhost".to_owned()],
         };
         let service = CertificateAuthority::new(Arc::clone(&authority), Arc::clone(&tokens))
-            .with_servers(vec![control_plane]);
+            .with_servers(vec![control_plane])
+            .with_ledger(Arc::clone(&ledger));
         Ok(Bound {
             addresses,
             listeners,
             service,
             authority,
             tokens,
+            ledger,
             tls,
             name,
             renew_at,
@@ -194,6 +203,7 @@ impl Bound {
             self.renew_at,
         ));
         chores.spawn(keep_forgetting(self.tokens));
+        chores.spawn(keep_synced(self.ledger));
         let overdue = async {
             shutdown.cancelled().await;
             sleep(DRAIN).await;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -12,6 +12,8 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::issue::{Issue, Issued, Refusal};
+use crate::ledger::{self, IssuedLeaf, Ledger};
+use crate::rotation::Generations;
 use crate::secret_key::{KeyError, SecretKey};
 use crate::storage::FileError;
 
@@ -21,6 +23,7 @@ mod material;
 #[cfg(test)]
 mod material_tests;
 mod origin;
+mod revoked;
 mod roots;
 #[cfg(test)]
 mod tests;
@@ -28,7 +31,7 @@ mod tests;
 pub use material::AuthorityMaterial;
 pub use origin::Layout;
 
-use directory::Directory;
+pub(crate) use directory::Directory;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -110,11 +113,11 @@ pub enum AuthorityError {
 /// A certificate authority. Shared between threads; issuing takes no lock. What it signs with and
 /// what it trusts can change while it serves.
 pub struct Authority {
-    // Where renewed intermediates are stored; whoever gave the material does so otherwise.
-    directory: Option<Directory>,
     options: AuthorityOptions,
     state: ArcSwap<State>,
     changes: watch::Sender<u64>,
+    // Where certificates of servers in this process are written down.
+    ledger: OnceLock<Arc<Ledger>>,
 }
 
 struct State {
@@ -122,6 +125,23 @@ struct State {
     issuer: Issuer<'static, SecretKey>,
     // Those of the material first.
     trusted: Arc<Vec<Vec<u8>>>,
+    // Tells proxies to renew at once when it changes.
+    renewal: Arc<str>,
+    // Where renewed intermediates are stored; whoever gave the material does so otherwise.
+    directory: Option<Arc<Directory>>,
+}
+
+/// What an authority is to sign with and trust.
+#[derive(Debug, Clone)]
+pub struct Charge {
+    /// What signs.
+    pub material: AuthorityMaterial,
+    /// Roots to trust besides those of the material, DER.
+    pub more_roots: Vec<Vec<u8>>,
+    /// Tells proxies to renew their certificates at once when it changes; empty if they need not.
+    pub renewal: String,
+    // Where the material is stored.
+    pub(crate) directory: Option<Arc<Directory>>,
 }
 
 // === impl AuthorityOptions ===
@@ -162,11 +182,14 @@ impl Authority {
         options: &AuthorityOptions,
         now: SystemTime,
     ) -> Result<Self, AuthorityError> {
-        let directory = Directory::new(dir);
-        let material = directory.open(options, now)?;
-        let mut authority = Self::from_material_at(material, options, now)?;
-        authority.directory = Some(directory);
-        Ok(authority)
+        let charge = Generations::new(dir).charge(options, now)?;
+        charge.material.check(options, now)?;
+        Ok(Self {
+            options: options.clone(),
+            state: ArcSwap::from_pointee(State::new(charge)?),
+            changes: watch::Sender::new(0),
+            ledger: OnceLock::new(),
+        })
     }
 
     /// An authority whose material somebody else keeps: who gives it stores what
@@ -192,11 +215,21 @@ impl Authority {
     ) -> Result<Self, AuthorityError> {
         material.check(options, now)?;
         Ok(Self {
-            directory: None,
             options: options.clone(),
-            state: ArcSwap::from_pointee(State::new(material, &[])?),
+            state: ArcSwap::from_pointee(State::new(Charge::new(material))?),
             changes: watch::Sender::new(0),
+            ledger: OnceLock::new(),
         })
+    }
+
+    /// Signs with this and trusts this from now on, and nothing else.
+    ///
+    /// # Errors
+    /// As [`AuthorityMaterial::check`]. What was there before stays then.
+    pub fn take_charge(&self, charge: Charge, now: SystemTime) -> Result<(), AuthorityError> {
+        charge.material.check(&self.options, now)?;
+        self.publish(State::new(charge)?);
+        Ok(())
     }
 
     /// Issues a leaf for an identity that the caller has already authenticated.
@@ -204,7 +237,11 @@ impl Authority {
     /// # Errors
     /// A [`Refusal`]; nothing was issued.
     pub fn issue(&self, request: &Issue, now: SystemTime) -> Result<Issued, Refusal> {
-        let serial = clock::random::<16>().map_err(|_| Refusal::Internal)?;
+        let mut serial = clock::random::<16>().map_err(|_| Refusal::Internal)?;
+        // Positive and of full length, so that it is written in one way only.
+        if let Some(first) = serial.first_mut() {
+            *first = *first & 0x3f | 0x40;
+        }
         let state = self.state.load();
         let lifetime = self.options.lifetime();
         let signer = state
@@ -214,11 +251,37 @@ impl Authority {
         let mut chain_der = vec![leaf];
         chain_der.extend(state.material.chain.iter().cloned());
         Ok(Issued {
+            root: state.material.anchor,
             chain_der,
             not_before: validity.not_before,
             not_after: validity.not_after,
             serial: serial.iter().map(|byte| format!("{byte:02x}")).collect(),
         })
+    }
+
+    /// Writes certificates of servers in this process down here, from now on.
+    pub fn record_in(&self, ledger: &Arc<Ledger>) {
+        // The first one stays.
+        let _ = self.ledger.set(Arc::clone(ledger));
+    }
+
+    /// [`Self::issue`] for a server in this process.
+    pub(crate) fn issue_own(&self, request: &Issue, now: SystemTime) -> Result<Issued, Refusal> {
+        let issued = self.issue(request, now)?;
+        if let Some(ledger) = self.ledger.get() {
+            let leaf = IssuedLeaf {
+                serial: issued.serial.clone(),
+                identity: request.identity.clone(),
+                workload: None,
+                previous: None,
+                root: issued.root,
+                not_after: clock::unix_seconds(issued.not_after),
+            };
+            ledger
+                .issued(ledger::OWN, leaf, now)
+                .map_err(|_| Refusal::Internal)?;
+        }
+        Ok(issued)
     }
 
     /// Signs with this material from now on. Its roots are trusted besides those that were
@@ -233,7 +296,12 @@ impl Authority {
     ) -> Result<(), AuthorityError> {
         material.check(&self.options, now)?;
         let before = self.state.load_full();
-        self.publish(State::new(material, &before.trusted)?);
+        self.publish(State::new(Charge {
+            more_roots: before.trusted.to_vec(),
+            renewal: before.renewal.to_string(),
+            directory: before.directory.clone(),
+            material,
+        })?);
         Ok(())
     }
 
@@ -262,8 +330,14 @@ impl Authority {
     pub fn trust(&self, roots: &[Vec<u8>]) {
         let before = self.state.load_full();
         let trusted = union(before.material.roots_der(), roots);
+        let charge = Charge {
+            material: before.material.clone(),
+            more_roots: roots.to_vec(),
+            renewal: before.renewal.to_string(),
+            directory: before.directory.clone(),
+        };
         if trusted != *before.trusted
-            && let Ok(state) = State::new(before.material.clone(), roots)
+            && let Ok(state) = State::new(charge)
         {
             self.publish(state);
         }
@@ -284,7 +358,7 @@ impl Authority {
     /// intermediate stays in use.
     pub fn renew_intermediate_if_due(&self, now: SystemTime) -> Result<bool, AuthorityError> {
         let current = self.state.load_full();
-        let Some(directory) = &self.directory else {
+        let Some(directory) = &current.directory else {
             return Ok(false);
         };
         if !material::is_due(&current.material.validity, now) {
@@ -306,6 +380,35 @@ impl Authority {
     /// All roots to trust, DER; those of its own material first.
     pub fn roots_der(&self) -> Arc<Vec<Vec<u8>>> {
         Arc::clone(&self.state.load().trusted)
+    }
+
+    /// Tells proxies to renew their certificates at once when it changes; empty if they need not.
+    pub fn renewal(&self) -> Arc<str> {
+        Arc::clone(&self.state.load().renewal)
+    }
+
+    /// How it issues.
+    pub fn options(&self) -> &AuthorityOptions {
+        &self.options
+    }
+
+    /// Whether a certificate of this serial number was revoked.
+    pub fn is_revoked(&self, serial: &str) -> bool {
+        self.state.load().material.revoked.contains(serial)
+    }
+
+    /// Revokes a certificate: whoever checks revocation lists takes it no more, and neither does
+    /// this authority.
+    ///
+    /// # Errors
+    /// If it is no serial number, or cannot be stored.
+    pub fn revoke(&self, serial: &str, now: SystemTime) -> Result<(), AuthorityError> {
+        let before = self.state.load_full();
+        let material = before.material.revoking(serial, &self.options, now)?;
+        if let Some(directory) = &before.directory {
+            directory.store_revoked(&material)?;
+        }
+        self.adopt(material, now)
     }
 
     /// What it signs with.
@@ -336,12 +439,34 @@ impl fmt::Debug for Authority {
 // === impl State ===
 
 impl State {
-    fn new(material: AuthorityMaterial, more_roots: &[Vec<u8>]) -> Result<Self, AuthorityError> {
+    fn new(charge: Charge) -> Result<Self, AuthorityError> {
+        let Charge {
+            material,
+            more_roots,
+            renewal,
+            directory,
+        } = charge;
         Ok(Self {
             issuer: material.issuer()?,
-            trusted: Arc::new(union(material.roots_der(), more_roots)),
+            trusted: Arc::new(union(material.roots_der(), &more_roots)),
+            renewal: renewal.into(),
+            directory,
             material,
         })
+    }
+}
+
+// === impl Charge ===
+
+impl Charge {
+    /// This material, and nothing besides.
+    pub fn new(material: AuthorityMaterial) -> Self {
+        Self {
+            material,
+            more_roots: Vec::new(),
+            renewal: String::new(),
+            directory: None,
+        }
     }
 }
 

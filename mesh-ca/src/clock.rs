@@ -1,12 +1,17 @@
 //! The only place that reads the wall clock and the random number generator.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use aws_lc_rs::error::Unspecified;
 
 /// The wall clock.
 pub fn now() -> SystemTime {
     SystemTime::now()
+}
+
+/// A clock that only goes forward.
+pub(crate) fn instant() -> Instant {
+    Instant::now()
 }
 
 /// Bytes that nobody can guess.

@@ -44,6 +44,12 @@ pub enum RefusalReason {
     CertificateExpired,
     /// The certificate of the connection names no identity of this mesh.
     CertificateIdentity,
+    /// The caller asks too often.
+    TooOften,
+    /// Too many ask at once.
+    Overloaded,
+    /// The certificate of the connection was revoked.
+    CertificateRevoked,
     /// The authority failed: signing or its storage.
     Internal,
 }
@@ -59,7 +65,7 @@ pub struct IssueCounters {
 
 impl RefusalReason {
     /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::RequestMalformed,
         Self::RequestSignature,
         Self::RequestKey,
@@ -79,6 +85,9 @@ impl RefusalReason {
         Self::IssuerUnavailable,
         Self::CertificateExpired,
         Self::CertificateIdentity,
+        Self::TooOften,
+        Self::Overloaded,
+        Self::CertificateRevoked,
         Self::Internal,
     ];
 
@@ -104,6 +113,9 @@ impl RefusalReason {
             Self::IssuerUnavailable => "issuer_unavailable",
             Self::CertificateExpired => "certificate_expired",
             Self::CertificateIdentity => "certificate_identity",
+            Self::TooOften => "too_often",
+            Self::Overloaded => "overloaded",
+            Self::CertificateRevoked => "certificate_revoked",
             Self::Internal => "internal",
         }
     }

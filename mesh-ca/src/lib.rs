@@ -8,6 +8,8 @@
 //! - [`JoinTokens`]: signed tokens by which a workload proves itself the first time.
 //! - [`CertificateAuthority`]: both behind `mesh.v1.CertificateService`, and behind Istio's own
 //!   service for its agents. A [`BearerAuthenticator`] adds tokens of another issuer.
+//! - [`Ledger`]: the append-only record of what was issued and refused, and who may hold what.
+//! - [`rotation`]: another root in place of the one of now, step by step.
 //! - [`tls`] and [`listen`]: the TLS endpoint that authenticates callers by their certificate,
 //!   for this service and for any other that stands beside it.
 //! - [`App`]: all of it as a server of its own.
@@ -29,6 +31,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod admission;
 mod app;
 mod authority;
 mod bearer;
@@ -36,29 +39,39 @@ mod clock;
 mod command;
 mod counters;
 mod duration;
+mod fingerprint;
 mod issue;
 mod istio;
+mod ledger;
 pub mod listen;
 mod peer;
 mod pem;
 mod renewal;
+pub mod rotation;
 mod secret_key;
 mod service;
 mod storage;
 pub mod tls;
 mod tokens;
 
+pub use admission::{AdmissionOptions, CallerRate};
 pub use app::{App, Bound, BuildError, RunError, Settings};
-pub use authority::{Authority, AuthorityError, AuthorityMaterial, AuthorityOptions, Layout};
+pub use authority::{
+    Authority, AuthorityError, AuthorityMaterial, AuthorityOptions, Charge, Layout,
+};
 pub use bearer::{AuthenticatedCaller, BearerAuthenticator, BearerRefusal};
 pub use clock::now;
 pub use command::{Command, CommandError, InitArgs, OutputFormat, ServeArgs, TokenArgs};
 pub use counters::{IssueCounters, RefusalReason};
 pub use duration::{InvalidDuration, parse_duration};
+pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use issue::{Issue, Issued, Refusal};
 pub use istio::IstioCertificates;
+pub use ledger::{AuditEvent, Entry, Fleet, Holder, IssuedLeaf, Ledger, Report};
 pub use peer::{PeerCertificates, PeerIdentityError, certificate_identity};
-pub use renewal::{RenewError, ServerName, keep_forgetting, keep_reloaded, keep_renewed};
+pub use renewal::{
+    RenewError, ServerName, keep_forgetting, keep_reloaded, keep_renewed, keep_synced,
+};
 pub use secret_key::{KeyError, SecretKey};
 pub use service::CertificateAuthority;
 pub use storage::FileError;

@@ -49,6 +49,18 @@ impl PeerCertificates {
         self.0.is_empty()
     }
 
+    /// Serial number of the leaf, hexadecimal, as [`crate::Issued::serial`].
+    ///
+    /// # Errors
+    /// If there is no leaf, or it cannot be read.
+    pub fn serial(&self) -> Result<String, PeerIdentityError> {
+        let leaf = self.0.first().ok_or(PeerIdentityError::NoCertificate)?;
+        let (_, certificate) =
+            X509Certificate::from_der(leaf).map_err(|_| PeerIdentityError::Malformed)?;
+        let serial = certificate.raw_serial();
+        Ok(serial.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// The identity in the leaf, and until when it is valid.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use crate::authority::Authority;
 use crate::clock;
 use crate::issue::{Issue, Issued, Refusal};
+use crate::ledger::Ledger;
 use crate::secret_key::SecretKey;
 use crate::tls::{ServerTls, TlsError};
 use crate::tokens::JoinTokens;
@@ -53,7 +54,7 @@ impl ServerName {
             ttl: None,
             dns_names: self.dns_names.clone(),
         };
-        let issued = authority.issue(&request, now)?;
+        let issued = authority.issue_own(&request, now)?;
         tls.set_certificate(&issued.chain_der, &key)?;
         Ok(half_life(&issued, now))
     }
@@ -131,6 +132,22 @@ pub async fn keep_reloaded(dir: PathBuf, authority: Arc<Authority>) {
                     told = Some(text);
                 }
             }
+        }
+    }
+}
+
+/// Makes the record of a ledger outlive a power cut, every second. Runs until dropped.
+pub async fn keep_synced(ledger: Arc<Ledger>) {
+    const EVERY: Duration = Duration::from_secs(1);
+    loop {
+        sleep(EVERY).await;
+        let ledger = Arc::clone(&ledger);
+        // It waits for the disk.
+        if tokio::task::spawn_blocking(move || ledger.sync())
+            .await
+            .is_err()
+        {
+            return;
         }
     }
 }

@@ -9,17 +9,21 @@ use mesh_api::v1;
 use mesh_api::v1::certificate_service_server::{CertificateService, CertificateServiceServer};
 use tonic::{Code, Request, Response, Status};
 
+use crate::admission::{Admission, AdmissionOptions, Lane, Later};
 use crate::authority::Authority;
 use crate::bearer::{BearerAuthenticator, BearerRefusal};
 use crate::clock;
 use crate::counters::{IssueCounters, RefusalReason};
 use crate::issue::{self, Issue, Issued, Refusal};
 use crate::istio::IstioCertificates;
+use crate::ledger::{IssuedLeaf, Ledger};
 use crate::peer::{PeerCertificates, PeerIdentityError};
 use crate::renewal::ServerName;
+use crate::storage::FileError;
 use crate::tokens::{self, CheckedToken, JoinTokens, TokenRefusal};
 
-/// The service. A refusal carries its [`RefusalReason`] in the metadata `mesh-refusal`.
+/// The service. A refusal carries its [`RefusalReason`] in the metadata `mesh-refusal`, and if the
+/// caller is to come again, after how many seconds in `retry-after`.
 ///
 /// A caller that sends `authorization: Bearer <token>` is what the token says: a join token of
 /// ours, or one that a [`BearerAuthenticator`] knows. Any other caller is what its certificate
@@ -31,6 +35,8 @@ pub struct CertificateAuthority {
     counters: Arc<IssueCounters>,
     servers: Arc<[ServerName]>,
     authenticators: Vec<Arc<dyn BearerAuthenticator>>,
+    ledger: Arc<Ledger>,
+    admission: Arc<Admission>,
 }
 
 /// A certificate, whose it is, and the roots to trust.
@@ -57,6 +63,12 @@ enum CallRefusal {
         "the certificate of this connection has expired: connect again with a new one, or join by a token"
     )]
     CertificateExpired,
+    #[error("the certificate of this connection was revoked: join by a token")]
+    CertificateRevoked,
+    #[error(transparent)]
+    Later(#[from] Later),
+    #[error(transparent)]
+    Ledger(#[from] FileError),
     #[error(transparent)]
     Issue(#[from] Refusal),
 }
@@ -70,7 +82,10 @@ enum Caller {
         identity: SpiffeId,
         workload: Option<String>,
     },
-    Certificate(SpiffeId),
+    Certificate {
+        identity: SpiffeId,
+        serial: String,
+    },
 }
 
 // === impl CertificateAuthority ===
@@ -84,7 +99,23 @@ impl CertificateAuthority {
             counters: Arc::default(),
             servers: Arc::default(),
             authenticators: Vec::new(),
+            ledger: Arc::new(Ledger::in_memory()),
+            admission: Arc::new(Admission::new(&AdmissionOptions::default())),
         }
+    }
+
+    /// Writes down what it issues and refuses.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Arc<Ledger>) -> Self {
+        self.ledger = ledger;
+        self
+    }
+
+    /// Limits callers otherwise than by default.
+    #[must_use]
+    pub fn with_admission(mut self, options: &AdmissionOptions) -> Self {
+        self.admission = Arc::new(Admission::new(options));
+        self
     }
 
     /// Takes the tokens of another issuer, too. Those that were given before are asked first.
@@ -135,17 +166,19 @@ impl CertificateAuthority {
         csr_der: Vec<u8>,
         ttl: Option<Duration>,
     ) -> Result<Certified, Status> {
-        match self.serve(request, csr_der, ttl).await {
+        let mut asking = None;
+        match self.serve(request, csr_der, ttl, &mut asking).await {
             Ok(certified) => {
                 self.counters.count_issued();
                 Ok(certified)
             }
             Err(refusal) => {
-                self.counters.count_refused(refusal.reason());
-                tracing::warn!(
-                    reason = refusal.reason().as_str(),
-                    "refused a certificate: {refusal}"
-                );
+                let reason = refusal.reason();
+                self.counters.count_refused(reason);
+                tracing::warn!(reason = reason.as_str(), "refused a certificate: {refusal}");
+                let detail = refusal.to_string();
+                self.ledger
+                    .refused(reason.as_str(), &detail, asking.as_ref(), clock::now());
                 Err(refusal.into())
             }
         }
@@ -156,33 +189,73 @@ impl CertificateAuthority {
         request: &Request<T>,
         csr_der: Vec<u8>,
         ttl: Option<Duration>,
+        asking: &mut Option<SpiffeId>,
     ) -> Result<Certified, CallRefusal> {
         let now = clock::now();
         let caller = self.authenticate(request, now).await?;
+        *asking = Some(caller.identity().clone());
+        let turn = self
+            .admission
+            .enter(self.key(&caller), caller.lane())
+            .await?;
         let issue = Issue {
             identity: caller.identity().clone(),
             csr_der,
             ttl,
             dns_names: self.dns_names(caller.identity()),
         };
-        // First sign, then spend the token: a bad request must not cost it, and a certificate
-        // that nobody gets does no harm.
-        let issued = self.authority.issue(&issue, now)?;
-        let workload = caller.workload();
-        if let Caller::Token { token, .. } = caller {
-            let tokens = Arc::clone(&self.tokens);
+        if let Caller::Token { token, .. } = &caller
+            && token.claims().single_use
+        {
+            // First sign, then spend the token: a bad request must not cost it. What is signed here
+            // nobody gets, and so it is not written down.
+            self.authority.issue(&issue, now)?;
+            let (tokens, token) = (Arc::clone(&self.tokens), token.clone());
             let holder = issue::requested_key(&issue.csr_der)?;
             // It waits for the disk.
             tokio::task::spawn_blocking(move || tokens.redeem(&token, &holder))
                 .await
                 .map_err(|_| Refusal::Internal)??;
         }
+        let issued = self.sign(&issue, &caller, now)?;
+        drop(turn);
+        let workload = caller.workload();
         tracing::info!(identity = %issue.identity, serial = %issued.serial, workload, "issued a certificate");
         Ok(Certified {
             identity: issue.identity,
             issued,
             roots_der: self.authority.roots_der(),
         })
+    }
+
+    /// What a caller asks as: the workload if that is known, not all that share its service
+    /// account; and the same however often it renews.
+    fn key(&self, caller: &Caller) -> String {
+        match caller {
+            Caller::Token { token, .. } => token.claims().workload.to_string(),
+            Caller::Bearer {
+                workload: Some(workload),
+                ..
+            } => workload.clone(),
+            Caller::Bearer { identity, .. } => identity.to_string(),
+            Caller::Certificate { serial, .. } => self.ledger.lineage(serial),
+        }
+    }
+
+    /// Signs, and writes it down before anybody gets it.
+    fn sign(&self, issue: &Issue, caller: &Caller, now: SystemTime) -> Result<Issued, CallRefusal> {
+        let _signing = self.ledger.signing();
+        let issued = self.authority.issue(issue, now)?;
+        let leaf = IssuedLeaf {
+            serial: issued.serial.clone(),
+            identity: issue.identity.clone(),
+            workload: caller.workload(),
+            previous: caller.previous(),
+            root: issued.root,
+            not_after: clock::unix_seconds(issued.not_after),
+        };
+        self.ledger.issued(caller.kind(), leaf, now)?;
+        Ok(issued)
     }
 
     async fn authenticate<T: Sync>(
@@ -202,12 +275,17 @@ impl CertificateAuthority {
             .extensions()
             .get::<PeerCertificates>()
             .filter(|peer| !peer.is_empty());
-        let (identity, not_after) = peer.ok_or(CallRefusal::NoCredentials)?.identity()?;
+        let peer = peer.ok_or(CallRefusal::NoCredentials)?;
+        let (identity, not_after) = peer.identity()?;
         // The connection may be older than its certificate's end.
         if not_after <= now {
             return Err(CallRefusal::CertificateExpired);
         }
-        Ok(Caller::Certificate(identity))
+        let serial = peer.serial()?;
+        if self.authority.is_revoked(&serial) {
+            return Err(CallRefusal::CertificateRevoked);
+        }
+        Ok(Caller::Certificate { identity, serial })
     }
 
     async fn bearer(&self, token: &str, now: SystemTime) -> Result<Caller, CallRefusal> {
@@ -283,7 +361,7 @@ impl Caller {
         match self {
             Self::Token { identity, .. }
             | Self::Bearer { identity, .. }
-            | Self::Certificate(identity) => identity,
+            | Self::Certificate { identity, .. } => identity,
         }
     }
 
@@ -292,7 +370,32 @@ impl Caller {
         match self {
             Self::Token { token, .. } => Some(token.claims().workload.to_string()),
             Self::Bearer { workload, .. } => workload.clone(),
-            Self::Certificate(_) => None,
+            Self::Certificate { .. } => None,
+        }
+    }
+
+    /// Who shows a certificate has one, and so time.
+    fn lane(&self) -> Lane {
+        match self {
+            Self::Token { .. } | Self::Bearer { .. } => Lane::First,
+            Self::Certificate { .. } => Lane::Renewal,
+        }
+    }
+
+    /// For the record.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Token { .. } => "token",
+            Self::Bearer { .. } => "bearer",
+            Self::Certificate { .. } => "certificate",
+        }
+    }
+
+    /// The certificate that it asks with.
+    fn previous(&self) -> Option<String> {
+        match self {
+            Self::Certificate { serial, .. } => Some(serial.clone()),
+            Self::Token { .. } | Self::Bearer { .. } => None,
         }
     }
 }
@@ -308,6 +411,10 @@ impl CallRefusal {
             Self::Bearer(refusal) => refusal.reason(),
             Self::Peer(_) => RefusalReason::CertificateIdentity,
             Self::CertificateExpired => RefusalReason::CertificateExpired,
+            Self::CertificateRevoked => RefusalReason::CertificateRevoked,
+            Self::Later(Later::TooOften { .. }) => RefusalReason::TooOften,
+            Self::Later(Later::Overloaded { .. }) => RefusalReason::Overloaded,
+            Self::Ledger(_) => RefusalReason::Internal,
             Self::Issue(refusal) => refusal.reason(),
         }
     }
@@ -327,14 +434,17 @@ impl From<CallRefusal> for Status {
             | RefusalReason::TokenExpired
             | RefusalReason::TokenAudience
             | RefusalReason::TokenInvalid
-            | RefusalReason::CertificateExpired => Code::Unauthenticated,
+            | RefusalReason::CertificateExpired
+            | RefusalReason::CertificateRevoked => Code::Unauthenticated,
             RefusalReason::RequestName
             | RefusalReason::TrustDomain
             | RefusalReason::TokenReplayed
             | RefusalReason::TokenSharedSingleUse
             | RefusalReason::TokenIdentity
             | RefusalReason::CertificateIdentity => Code::PermissionDenied,
+            RefusalReason::TooOften => Code::ResourceExhausted,
             // To try again is right.
+            RefusalReason::Overloaded => Code::Unavailable,
             RefusalReason::AuthorityExpired | RefusalReason::IssuerUnavailable => Code::Unavailable,
             RefusalReason::Internal => Code::Internal,
         };
@@ -344,6 +454,10 @@ impl From<CallRefusal> for Status {
             _ => refusal.to_string(),
         };
         let mut status = Status::new(code, message);
+        if let CallRefusal::Later(later) = &refusal {
+            let seconds = later.retry_after().into();
+            status.metadata_mut().insert("retry-after", seconds);
+        }
         if let Ok(value) = reason.as_str().parse() {
             status.metadata_mut().insert("mesh-refusal", value);
         }

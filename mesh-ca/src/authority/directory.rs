@@ -14,21 +14,21 @@ use crate::storage::{self, PUBLIC, SECRET};
 
 /// A directory in our own layout.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(crate) struct Directory {
     path: PathBuf,
 }
 
 // === impl Directory ===
 
 impl Directory {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
         }
     }
 
     /// What is there; what is missing is made, and an intermediate that is due is renewed.
-    pub(super) fn open(
+    pub(crate) fn open(
         &self,
         options: &AuthorityOptions,
         now: SystemTime,
@@ -60,7 +60,7 @@ impl Directory {
         Ok(material)
     }
 
-    pub(super) fn load(
+    pub(crate) fn load(
         &self,
         options: &AuthorityOptions,
     ) -> Result<AuthorityMaterial, AuthorityError> {
@@ -107,6 +107,13 @@ impl Directory {
         let origin = Origin::directory(Layout::Mesh, &self.path);
         let pem = material.signer_pem();
         self.write(&origin, Part::Signer, pem.as_bytes(), PUBLIC)
+    }
+
+    /// Writes the revocation lists.
+    pub(super) fn store_revoked(&self, material: &AuthorityMaterial) -> Result<(), AuthorityError> {
+        let origin = Origin::directory(Layout::Mesh, &self.path);
+        let pem = material.revoked.to_pem();
+        self.write(&origin, Part::Crl, pem.as_bytes(), PUBLIC)
     }
 
     /// The key that is there, or a new one.

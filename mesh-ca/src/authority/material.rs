@@ -16,8 +16,10 @@ use zeroize::Zeroizing;
 
 use super::certificates::{self, check_authority, is_for_key, is_signed_by, parse, validity};
 use super::origin::{Layout, Origin, Part, Parts};
+use super::revoked::Revoked;
 use super::roots::{Roots, new_root};
 use super::{AuthorityError, AuthorityOptions};
+use crate::fingerprint::Fingerprint;
 use crate::issue::{Issue, Lifetime, Signer, Validity};
 use crate::pem;
 use crate::secret_key::{KeyError, SecretKey};
@@ -33,6 +35,9 @@ pub struct AuthorityMaterial {
     pub(super) signer: Vec<u8>,
     // From the signer up to the one below a root; empty if the signer is a root itself.
     pub(super) chain: Vec<Vec<u8>>,
+    // Vouches for what the signer signs.
+    pub(super) anchor: Fingerprint,
+    pub(super) revoked: Revoked,
     // Of the whole chain, its root included.
     pub(super) validity: Validity,
 }
@@ -113,7 +118,11 @@ impl AuthorityMaterial {
             }
             _ => Vec::new(),
         };
-        Self::assemble(origin, roots, key, signers, &above)
+        let revoked = Revoked::read(&origin, parts)?;
+        Ok(Self {
+            revoked,
+            ..Self::assemble(origin, roots, key, signers, &above)?
+        })
     }
 
     /// Checks that the parts belong together. `signers` begins with the certificate that signs;
@@ -149,6 +158,8 @@ impl AuthorityMaterial {
             key,
             signer,
             chain,
+            anchor: Fingerprint::of(&root),
+            revoked: Revoked::default(),
             validity: window,
         })
     }
@@ -233,13 +244,16 @@ impl AuthorityMaterial {
         let signer = self
             .roots
             .sign_intermediate(&self.origin, options, &self.key, now)?;
-        let renewed = Self::assemble(
-            self.origin.clone(),
-            self.roots.clone(),
-            self.key.clone(),
-            vec![signer],
-            &[],
-        )?;
+        let renewed = Self {
+            revoked: self.revoked.clone(),
+            ..Self::assemble(
+                self.origin.clone(),
+                self.roots.clone(),
+                self.key.clone(),
+                vec![signer],
+                &[],
+            )?
+        };
         Ok((renewed.validity.not_after > self.validity.not_after).then_some(renewed))
     }
 
@@ -262,12 +276,25 @@ impl AuthorityMaterial {
         }
         put(Part::Signer, self.signer_pem());
         put(Part::Key, self.key.to_pem()?);
+        if !self.revoked.lists.is_empty() {
+            put(Part::Crl, self.revoked.to_pem());
+        }
         Ok(data)
     }
 
     /// The roots to trust, DER.
     pub fn roots_der(&self) -> &[Vec<u8>] {
         &self.roots.ders
+    }
+
+    /// Revocation lists, DER.
+    pub fn crls_der(&self) -> &[Vec<u8>] {
+        &self.revoked.lists
+    }
+
+    /// The root that vouches for what it signs.
+    pub fn anchor(&self) -> Fingerprint {
+        self.anchor
     }
 
     /// When its chain expires.
@@ -304,10 +331,13 @@ impl AuthorityMaterial {
 }
 
 impl PartialEq for AuthorityMaterial {
-    /// Whether both sign with the same certificate and trust the same roots.
+    /// Whether both sign with the same certificate, trust the same roots and revoke the same.
     fn eq(&self, other: &Self) -> bool {
         let Self { roots, chain, .. } = self;
-        self.signer == other.signer && *chain == other.chain && roots.ders == other.roots.ders
+        self.signer == other.signer
+            && *chain == other.chain
+            && roots.ders == other.roots.ders
+            && self.revoked.lists == other.revoked.lists
     }
 }
 

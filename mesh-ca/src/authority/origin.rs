@@ -13,10 +13,11 @@ use crate::storage::{self, FileError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// Ours: `root.pem`, `root.key` (may be kept elsewhere), `intermediate.pem`,
-    /// `intermediate.key`.
+    /// `intermediate.key`; and `crl.pem` if something was revoked.
     Mesh,
     /// Istio's `cacerts`: `root-cert.pem`, `ca-cert.pem`, `ca-key.pem`, `cert-chain.pem`; or,
-    /// as cert-manager writes them, `ca.crt`, `tls.crt`, `tls.key`.
+    /// as cert-manager writes them, `ca.crt`, `tls.crt`, `tls.key`. Both with `ca-crl.pem` if
+    /// something was revoked.
     Cacerts,
 }
 
@@ -28,6 +29,7 @@ pub(super) enum Part {
     Signer,
     Chain,
     Key,
+    Crl,
 }
 
 /// A place with a layout.
@@ -52,6 +54,7 @@ struct Names {
     signer: &'static str,
     chain: Option<&'static str>,
     key: &'static str,
+    crl: &'static str,
 }
 
 const MESH: Names = Names {
@@ -60,6 +63,7 @@ const MESH: Names = Names {
     signer: "intermediate.pem",
     chain: None,
     key: "intermediate.key",
+    crl: "crl.pem",
 };
 const ISTIO: Names = Names {
     roots: "root-cert.pem",
@@ -67,6 +71,7 @@ const ISTIO: Names = Names {
     signer: "ca-cert.pem",
     chain: Some("cert-chain.pem"),
     key: "ca-key.pem",
+    crl: "ca-crl.pem",
 };
 const TLS: Names = Names {
     roots: "ca.crt",
@@ -74,6 +79,7 @@ const TLS: Names = Names {
     signer: "tls.crt",
     chain: None,
     key: "tls.key",
+    crl: "ca-crl.pem",
 };
 
 /// What was read of one place. Parts that are not there are `None`.
@@ -84,6 +90,7 @@ pub(super) struct Parts {
     pub(super) signer: Option<Zeroizing<Vec<u8>>>,
     pub(super) chain: Option<Zeroizing<Vec<u8>>>,
     pub(super) key: Option<Zeroizing<Vec<u8>>>,
+    pub(super) crl: Option<Zeroizing<Vec<u8>>>,
 }
 
 // === impl Origin ===
@@ -123,6 +130,7 @@ impl Origin {
             Part::Signer => Some(self.names.signer),
             Part::Chain => self.names.chain,
             Part::Key => Some(self.names.key),
+            Part::Crl => Some(self.names.crl),
         }
     }
 
@@ -218,6 +226,7 @@ impl Parts {
             signer: get(Part::Signer),
             chain: get(Part::Chain),
             key: get(Part::Key),
+            crl: get(Part::Crl),
         }
     }
 
@@ -245,6 +254,7 @@ impl Parts {
             signer: public(Part::Signer)?,
             chain: public(Part::Chain)?,
             key: secret(Part::Key)?,
+            crl: public(Part::Crl)?,
         })
     }
 }

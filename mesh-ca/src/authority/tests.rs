@@ -257,3 +257,43 @@ fn leaves_end_with_their_issuer() {
         Refusal::AuthorityExpired
     );
 }
+
+#[test]
+fn what_was_revoked_stays_revoked() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = open(dir.path()).unwrap();
+    let now = SystemTime::now();
+    let serials: Vec<String> = (0..3)
+        .map(|_| authority.issue(&request(), now).unwrap().serial)
+        .collect();
+    assert!(authority.material().crls_der().is_empty());
+    authority.revoke(&serials[0], now).unwrap();
+    authority
+        .revoke(&serials[1].to_ascii_uppercase(), now)
+        .unwrap();
+    for nonsense in ["", "x", "abc", "é0"] {
+        assert!(authority.revoke(nonsense, now).is_err(), "{nonsense}");
+    }
+    // Also after a restart, and in the layout of Istio.
+    let again = open(dir.path()).unwrap();
+    let istio = tempfile::tempdir().unwrap();
+    for (ours, theirs) in [
+        ("root.pem", "root-cert.pem"),
+        ("intermediate.pem", "ca-cert.pem"),
+        ("intermediate.key", "ca-key.pem"),
+        ("crl.pem", "ca-crl.pem"),
+    ] {
+        fs::copy(dir.path().join(ours), istio.path().join(theirs)).unwrap();
+    }
+    let options = AuthorityOptions::default();
+    let plugged_in = AuthorityMaterial::from_dir(Layout::Cacerts, istio.path(), &options).unwrap();
+    let plugged_in = Authority::from_material(plugged_in, &options).unwrap();
+    for authority in [&authority, &again, &plugged_in] {
+        let revoked: Vec<bool> = serials.iter().map(|s| authority.is_revoked(s)).collect();
+        assert_eq!(revoked, [true, true, false]);
+        assert_eq!(authority.material().crls_der().len(), 1);
+    }
+    fs::write(istio.path().join("ca-crl.pem"), "nonsense").unwrap();
+    let error = AuthorityMaterial::from_dir(Layout::Cacerts, istio.path(), &options).unwrap_err();
+    assert!(error.to_string().contains("ca-crl.pem"), "{error}");
+}

@@ -12,6 +12,7 @@ use rcgen::{Issuer, SerialNumber};
 use std::time::Duration;
 
 use crate::counters::RefusalReason;
+use crate::fingerprint::Fingerprint;
 use crate::secret_key::SecretKey;
 
 pub(crate) use csr::{RequestedKey, requested_key};
@@ -41,6 +42,8 @@ pub struct Issued {
     pub not_after: SystemTime,
     /// Serial number, hexadecimal.
     pub serial: String,
+    /// The root that vouches for it.
+    pub root: Fingerprint,
 }
 
 /// Why no certificate was issued.

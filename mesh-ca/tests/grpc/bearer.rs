@@ -8,9 +8,9 @@ use mesh_api::v1::certificate_service_server::CertificateService;
 use mesh_ca::listen::{Access, Listener};
 use mesh_ca::tls::{Incoming, IncomingOptions, ServerTls};
 use mesh_ca::{
-    AuthenticatedCaller, Authority, AuthorityMaterial, AuthorityOptions, BearerAuthenticator,
-    BearerRefusal, CertificateAuthority, JoinClaims, JoinTokens, RefusalReason, SecretKey,
-    ServerName, certificate_identity, keep_renewed,
+    AdmissionOptions, AuthenticatedCaller, Authority, AuthorityMaterial, AuthorityOptions,
+    BearerAuthenticator, BearerRefusal, CallerRate, CertificateAuthority, JoinClaims, JoinTokens,
+    Ledger, RefusalReason, SecretKey, ServerName, certificate_identity, keep_renewed,
 };
 use tokio::task::JoinSet;
 use tonic::{Code, Request, Status};
@@ -166,4 +166,71 @@ async fn a_server_follows_its_authority() {
     let follows = async { while handshake(&address, next.roots_der()).await.is_err() {} };
     tokio::time::timeout(DEADLINE, follows).await.unwrap();
     assert!(handshake(&address, &before).await.is_err());
+}
+
+#[tokio::test]
+async fn what_nobody_gets_is_not_in_the_ledger() {
+    let dir = tempfile::tempdir().unwrap();
+    let tokens = Arc::new(JoinTokens::open(dir.path()).unwrap());
+    let ledger = Arc::new(Ledger::open(dir.path(), SystemTime::now()).unwrap());
+    let service = CertificateAuthority::new(authority(), Arc::clone(&tokens))
+        .with_ledger(Arc::clone(&ledger));
+    let claims = JoinClaims {
+        workload: "default/a".parse().unwrap(),
+        service_account: "a".to_owned(),
+        expires: SystemTime::now() + DEADLINE,
+        single_use: true,
+    };
+    let token = tokens.mint(&claims).unwrap();
+    ask(&service, &token).await.unwrap();
+    for _ in 0..3 {
+        let status = ask(&service, &token).await.unwrap_err();
+        assert_eq!(reason(&status), "token_replayed");
+    }
+    let holders = ledger.holders(SystemTime::now());
+    assert_eq!(
+        (holders.len(), holders[0].leaves.len()),
+        (1, 1),
+        "{holders:?}"
+    );
+    let text = std::fs::read_to_string(dir.path().join("audit.jsonl")).unwrap();
+    let lines = |what: &str| text.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(
+        (lines("\"issued\""), lines("token_replayed")),
+        (1, 3),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_again() {
+    let key = JoinTokens::new_key().unwrap();
+    let tokens = Arc::new(JoinTokens::from_key(&key).unwrap());
+    let options = AdmissionOptions {
+        rate: CallerRate {
+            burst: 2,
+            every: DEADLINE,
+        },
+    };
+    let service = CertificateAuthority::new(authority(), tokens)
+        .with_authenticator(Arc::new(Issuer))
+        .with_admission(&options);
+    for _ in 0..2 {
+        ask(&service, "known-reviews").await.unwrap();
+    }
+    let status = ask(&service, "known-reviews").await.unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status)),
+        (Code::ResourceExhausted, "too_often")
+    );
+    let seconds = status
+        .metadata()
+        .get("retry-after")
+        .unwrap()
+        .to_str()
+        .unwrap();
+    assert!(
+        (1..=DEADLINE.as_secs()).contains(&seconds.parse().unwrap()),
+        "{seconds}"
+    );
 }
