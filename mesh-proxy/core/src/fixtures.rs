@@ -48,7 +48,7 @@ pub(crate) fn mesh(policy: v1::OutboundPolicy) -> v1::Resource {
         trust_domain: "cluster.local".into(),
         trust_domain_aliases: Vec::new(),
         outbound_policy: policy.into(),
-        roots_der: Vec::new(),
+        ..v1::Mesh::default()
     };
     resource("mesh/default", Body::Mesh(mesh))
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
+
+use crate::filter::REASON_HEADER;
 
 /// One named cause. Its text is the value of `x-mesh-reason`, of the log's field and of the
 /// metric's label.
@@ -91,12 +93,40 @@ reasons! {
     TooManyPendingRequests = "too_many_pending_requests", 503, UPSTREAM_OVERFLOW;
     /// As many requests to the destination are under way as its policy allows.
     TooManyRequests = "too_many_requests", 503, UPSTREAM_OVERFLOW;
+    /// The server has more to do than it can: waiting would help nobody.
+    ServerOverloaded = "server_overloaded", 503, OVERLOAD_MANAGER;
     /// Over a rate limit.
     RateLimited = "rate_limited", 429, RATE_LIMITED;
     /// A policy denies it.
     AuthorizationDenied = "authorization_denied", 403, UNAUTHORIZED;
     /// There are policies that allow, and none allows this.
     AuthorizationNotAllowed = "authorization_not_allowed", 403, UNAUTHORIZED;
+    /// An external authorizer denies it.
+    ExternalAuthorizationDenied = "external_authorization_denied", 403, UNAUTHORIZED;
+    /// An external authorizer could not be asked.
+    ExternalAuthorizationFailed = "external_authorization_failed", 403, UNAUTHORIZED;
+    /// The body is longer than what an external authorizer takes.
+    ExternalAuthorizationBodyTooLarge = "external_authorization_body_too_large", 413, UNAUTHORIZED;
+    /// The token is longer than what is looked at.
+    JwtTooLarge = "jwt_too_large", 401, UNAUTHORIZED;
+    /// The token is none.
+    JwtMalformed = "jwt_malformed", 401, UNAUTHORIZED;
+    /// The token has no signature, or one that anybody could make.
+    JwtAlgorithmRefused = "jwt_algorithm_refused", 401, UNAUTHORIZED;
+    /// Nobody takes tokens of this issuer.
+    JwtIssuerUnknown = "jwt_issuer_unknown", 401, UNAUTHORIZED;
+    /// The token is for somebody else.
+    JwtAudienceRefused = "jwt_audience_refused", 403, UNAUTHORIZED;
+    /// The token has expired.
+    JwtExpired = "jwt_expired", 401, UNAUTHORIZED;
+    /// The token does not hold yet.
+    JwtNotYetValid = "jwt_not_yet_valid", 401, UNAUTHORIZED;
+    /// The issuer has no such key.
+    JwtKeyUnknown = "jwt_key_unknown", 401, UNAUTHORIZED;
+    /// The keys of the issuer could not be had.
+    JwtKeysUnavailable = "jwt_keys_unavailable", 401, UNAUTHORIZED;
+    /// The token's signature does not hold.
+    JwtSignatureInvalid = "jwt_signature_invalid", 401, UNAUTHORIZED;
     /// The port takes mutual TLS only.
     PlaintextRefused = "plaintext_refused", 403, UNAUTHORIZED;
     /// The port takes plain text only.
@@ -142,7 +172,18 @@ reasons! {
 impl Reason {
     /// Whether it says that there is too much to do: trying again would be more of it.
     pub fn is_overload(self) -> bool {
-        self.flags().contains(ResponseFlags::UPSTREAM_OVERFLOW)
+        let flags = self.flags();
+        flags.contains(ResponseFlags::UPSTREAM_OVERFLOW)
+            || flags.contains(ResponseFlags::OVERLOAD_MANAGER)
+    }
+}
+
+impl Reason {
+    /// The reason of an answer of another proxy, if it is that there is too much to do.
+    pub fn overload_of(headers: &HeaderMap) -> Option<Self> {
+        let said = headers.get(REASON_HEADER)?.as_bytes();
+        let mut all = Self::ALL.iter().copied();
+        all.find(|reason| reason.is_overload() && reason.as_str().as_bytes() == said)
     }
 }
 
@@ -206,6 +247,8 @@ flags! {
     DNS_FAILURE = 18, "DF";
     /// DT: the connection was too old.
     DURATION_TIMEOUT = 19, "DT";
+    /// OM: refused because there is too much to do.
+    OVERLOAD_MANAGER = 20, "OM";
 }
 
 impl ResponseFlags {

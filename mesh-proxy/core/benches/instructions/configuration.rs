@@ -197,3 +197,32 @@ pub(crate) fn inbound(rules: usize) -> v1::Resource {
     };
     resource("inbound/self".to_owned(), Body::Inbound(inbound))
 }
+
+/// So many policies that deny what nobody here asks for.
+pub(crate) fn denying(policies: usize, wild: bool) -> v1::Resource {
+    let star = if wild { "*" } else { "" };
+    let policies = (0..policies).map(|number| v1::AuthorizationPolicy {
+        name: format!("default/policy-{number}"),
+        action: v1::AuthorizationAction::Deny.into(),
+        rules: vec![v1::AuthorizationRule {
+            from: vec![v1::AuthorizationSource {
+                principals: vec![format!("{star}cluster.local/ns/other/sa/caller-{number}")],
+                ..Default::default()
+            }],
+            to: vec![v1::AuthorizationOperation {
+                methods: vec!["POST".to_owned()],
+                paths: vec![format!("{star}/api/{number}/*")],
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    });
+    let inbound = v1::Inbound {
+        workload: "default/service-0-0".to_owned(),
+        default_mtls: v1::MtlsMode::Strict.into(),
+        policies: policies.collect(),
+        ..Default::default()
+    };
+    resource("inbound/self".to_owned(), Body::Inbound(inbound))
+}

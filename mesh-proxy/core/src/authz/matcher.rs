@@ -108,9 +108,12 @@ impl Pattern {
     /// Whether a Host matches: as sent, or without its port (Istio: HostMatcher, hardened: a
     /// client cannot get around a policy by naming the port).
     pub fn matches_host(&self, host: &str) -> bool {
+        let bare = crate::filter::without_port(host);
+        // The root's dot makes a name no other one (RFC 1034 section 3.1).
+        let name = bare.strip_suffix('.').unwrap_or(bare);
         self.matches_ignoring_case(host)
-            || crate::filter::without_port(host) != host
-                && self.matches_ignoring_case(crate::filter::without_port(host))
+            || bare.len() < host.len() && self.matches_ignoring_case(bare)
+            || name.len() < bare.len() && self.matches_ignoring_case(name)
     }
 }
 
@@ -126,6 +129,15 @@ impl PrincipalPattern {
         Self {
             whole: Pattern::new(text),
             parts: parts.map(|(domain, rest)| (Pattern::new(domain), Pattern::new(rest))),
+        }
+    }
+
+    /// `ns/<namespace>/sa/<account>` of the one principal that it stands for, in whatever trust
+    /// domain.
+    pub(super) fn exact(&self) -> Option<&str> {
+        match (&self.whole, &self.parts) {
+            (Pattern::Exact(_), Some((_, Pattern::Exact(rest)))) => Some(rest),
+            _ => None,
         }
     }
 
@@ -164,6 +176,14 @@ impl NamespacePattern {
     pub fn new(text: &str) -> Self {
         Self {
             pieces: text.split('*').map(Into::into).collect(),
+        }
+    }
+
+    /// The one namespace that it stands for.
+    pub(super) fn exact(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [only] => Some(only),
+            _ => None,
         }
     }
 
@@ -210,6 +230,25 @@ impl PathPattern {
             Self::Plain(pattern) => pattern.matches(path.as_bytes()),
             Self::Template(template) => template.matches(path),
         }
+    }
+}
+
+/// The first segment of all paths that match; none if they differ.
+pub(super) fn leading_segment(pattern: &PathPattern) -> Option<&str> {
+    match pattern {
+        PathPattern::Plain(Pattern::Exact(path)) => {
+            let rest = path.strip_prefix('/')?;
+            Some(rest.split_once('/').map_or(rest, |(first, _)| first))
+        }
+        PathPattern::Plain(Pattern::Prefix(path)) => {
+            let (first, _) = path.strip_prefix('/')?.split_once('/')?;
+            Some(first)
+        }
+        PathPattern::Plain(Pattern::Suffix(_) | Pattern::Present) => None,
+        PathPattern::Template(template) => match template.head.first()? {
+            Segment::Literal(text) => Some(text),
+            Segment::One => None,
+        },
     }
 }
 

@@ -1,6 +1,70 @@
-//! Normal form of paths (Istio: pathNormalization BASE).
+//! Normal form of paths (Istio: pathNormalization).
 
 use std::borrow::Cow;
+
+/// Which normal form (Istio: meshConfig.pathNormalization.normalization).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PathForm {
+    /// As it comes: NONE.
+    AsItComes,
+    /// What [`normalise`] does: BASE.
+    #[default]
+    Base,
+    /// The same, and slashes in a row are one: MERGE_SLASHES.
+    MergeSlashes,
+    /// The same, after `%2F` and `%5C` are decoded: DECODE_AND_MERGE_SLASHES.
+    DecodeAndMergeSlashes,
+}
+
+// === impl PathForm ===
+
+impl PathForm {
+    /// Brings a path without query into this form. Borrows if there is nothing to do.
+    pub fn apply(self, path: &str) -> Cow<'_, str> {
+        match self {
+            Self::AsItComes => Cow::Borrowed(path),
+            Self::Base => normalise(path),
+            Self::MergeSlashes => merged(normalise(path)),
+            Self::DecodeAndMergeSlashes => match decode_slashes(path) {
+                Some(decoded) => merged(Cow::Owned(normalise(&decoded).into_owned())),
+                None => merged(normalise(path)),
+            },
+        }
+    }
+}
+
+fn merged(path: Cow<'_, str>) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return path;
+    }
+    let mut out = String::with_capacity(path.len());
+    for letter in path.chars() {
+        if letter != '/' || !out.ends_with('/') {
+            out.push(letter);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The path with `%2F` and `%5C` as slashes; none if it has neither.
+fn decode_slashes(path: &str) -> Option<String> {
+    let mut pieces = path.split('%');
+    let mut out = String::with_capacity(path.len());
+    out.push_str(pieces.next()?);
+    let mut found = false;
+    for piece in pieces {
+        let code = piece.get(..2).unwrap_or_default();
+        if code.eq_ignore_ascii_case("2f") || code.eq_ignore_ascii_case("5c") {
+            found = true;
+            out.push('/');
+            out.push_str(piece.get(2..).unwrap_or_default());
+        } else {
+            out.push('%');
+            out.push_str(piece);
+        }
+    }
+    found.then_some(out)
+}
 
 /// Brings a path without query into normal form: unreserved characters are not
 /// percent-encoded (RFC 3986 section 6.2.2.2), a backslash is a slash, and dot segments are

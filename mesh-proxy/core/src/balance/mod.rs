@@ -4,8 +4,9 @@
 //! a hash of the request; always by weight. Choosing costs the same however many endpoints there
 //! are.
 //!
-//! Endpoints that keep failing are ejected for a while and come back by one probe. If all are
-//! ejected, all are used: a guess beats certain failure. A DestinationRule with
+//! Endpoints that active health checks take out are not chosen. Endpoints that keep failing are
+//! ejected for a while and come back by one probe. If all are out by one or the other, all are
+//! used: a guess beats certain failure. A DestinationRule with
 //! `outlierDetection` replaces that wholly by Istio's rules: its counts, times and shares hold
 //! ([`Detector`]), there are no probes, and if all are ejected, requests fail unless
 //! `minHealthPercent` says otherwise.
@@ -13,7 +14,9 @@
 mod affinity;
 mod ejection;
 mod ewma;
+mod health;
 mod levels;
+mod outcome;
 mod outlier;
 mod slot;
 
@@ -21,7 +24,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderValue, StatusCode};
 use rand::{Rng, RngExt};
 
 use crate::ir::{Cluster, Endpoint, Health, LoadBalancer, Warmup};
@@ -31,6 +33,8 @@ use levels::{At, Fact, Group, Levels, Panic};
 use slot::Slot;
 
 pub use affinity::Affinity;
+pub use health::Checks;
+pub use outcome::Outcome;
 pub use outlier::Detector;
 
 /// Chooses among the endpoints of one cluster. One owner, no sharing: each worker has its own.
@@ -78,27 +82,6 @@ pub struct Token {
     id: u64,
     index: usize,
     probe: bool,
-}
-
-/// How a try ended, in the view of the balancer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The endpoint answered, whatever the application said.
-    Success,
-    /// It answered 502, 503 or 504.
-    GatewayError,
-    /// It answered another 5xx: the application's own affair, unless a DestinationRule counts it.
-    ServerError,
-    /// The connection could not be made, or TLS failed.
-    ConnectFailure,
-    /// The connection broke before the answer.
-    Reset,
-    /// No answer in time.
-    Timeout,
-    /// It said that it has too much to do: less for it, but it is not broken.
-    Overloaded,
-    /// The client went away: says nothing.
-    Cancelled,
 }
 
 /// There is no endpoint that could take a request.
@@ -201,6 +184,7 @@ impl Balancer {
             latency: Ewma::default(),
             ejection: Ejection::default(),
             detected: false,
+            down: false,
             came,
         }
     }
@@ -213,6 +197,14 @@ impl Balancer {
     pub fn eject(&mut self, is_ejected: impl Fn(&Arc<str>) -> bool) {
         for slot in &mut self.slots {
             slot.detected = is_ejected(&slot.endpoint.uid);
+        }
+        self.recount();
+    }
+
+    /// Takes what active health checks say of each uid.
+    pub fn mark_down(&mut self, is_down: impl Fn(&Arc<str>) -> bool) {
+        for slot in &mut self.slots {
+            slot.down = is_down(&slot.endpoint.uid);
         }
         self.recount();
     }
@@ -376,10 +368,11 @@ impl Balancer {
     }
 
     fn is_healthy(&self, slot: &Slot) -> bool {
-        match self.cluster.traffic.outliers {
-            Some(_) => !slot.detected,
-            None => !slot.ejection.is_ejected(),
-        }
+        let ejected = match self.cluster.traffic.outliers {
+            Some(_) => slot.detected,
+            None => slot.ejection.is_ejected(),
+        };
+        !ejected && !slot.down
     }
 
     /// Whether ejected endpoints are used like the others.
@@ -406,7 +399,9 @@ impl Balancer {
 
     fn plan_probe(&mut self) {
         let own = self.cluster.traffic.outliers.is_none();
-        let due = self.slots.iter().filter_map(|slot| slot.ejection.due());
+        // Who is out by health checks comes back by them.
+        let up = self.slots.iter().filter(|slot| !slot.down);
+        let due = up.filter_map(|slot| slot.ejection.due());
         self.next_probe = due.min().filter(|_| own);
     }
 
@@ -432,46 +427,10 @@ impl Balancer {
     /// An ejected endpoint whose time is up and that nobody probes yet. Only beside a healthy
     /// one: without, all are used anyway.
     fn due_for_probe(&self, now: Instant, exclude: &[Arc<str>]) -> Option<usize> {
-        let due = |slot: &Slot| slot.ejection.is_due(now) && !exclude.contains(&slot.endpoint.uid);
+        let due = |slot: &Slot| {
+            slot.ejection.is_due(now) && !slot.down && !exclude.contains(&slot.endpoint.uid)
+        };
         self.slots.iter().position(due)
-    }
-}
-
-// === impl Outcome ===
-
-impl Outcome {
-    /// From the status of an answer.
-    pub fn of_status(status: StatusCode) -> Self {
-        match status.as_u16() {
-            429 => Self::Overloaded,
-            502..=504 => Self::GatewayError,
-            500..=599 => Self::ServerError,
-            _ => Self::Success,
-        }
-    }
-
-    /// From the head of an answer: gRPC says in a field of its own how it went, if there is no
-    /// message before (Envoy: `Grpc::Utility::grpcToHttpStatus`).
-    pub fn of_response(status: StatusCode, headers: &HeaderMap) -> Self {
-        let said = headers.get("grpc-status").map(HeaderValue::as_bytes);
-        match said {
-            // UNAVAILABLE and DEADLINE_EXCEEDED.
-            Some(b"14" | b"4") => Self::GatewayError,
-            // RESOURCE_EXHAUSTED.
-            Some(b"8") => Self::Overloaded,
-            // UNKNOWN, UNIMPLEMENTED, INTERNAL and DATA_LOSS.
-            Some(b"2" | b"12" | b"13" | b"15") => Self::ServerError,
-            Some(_) if status == StatusCode::OK => Self::Success,
-            _ => Self::of_status(status),
-        }
-    }
-
-    /// Whether the endpoint failed to do its work.
-    pub fn is_failure(self) -> bool {
-        matches!(
-            self,
-            Self::GatewayError | Self::ConnectFailure | Self::Reset | Self::Timeout
-        )
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Slot {
     pub(super) ejection: Ejection,
     // Ejected by the cluster's detector.
     pub(super) detected: bool,
+    // Out by active health checks.
+    pub(super) down: bool,
     // When it came, if others were there before.
     pub(super) came: Option<Instant>,
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use mesh_api::v1;
 use proptest::prelude::*;
 
+use http::StatusCode;
+
 use super::*;
 use crate::fixtures::{
     REVIEWS, policy, response, rng, service, service_resource, tls, workload, workload_resource,

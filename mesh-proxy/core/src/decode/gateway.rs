@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mesh_api::{ResourceName, v1};
 
-use super::policy::{policies, protocol};
+use super::policy::protocol;
 use super::route::{http_routes, tcp};
 use super::{At, Kind, Result, each, invalid, origin, port, required};
 use crate::ir::{
@@ -21,8 +21,13 @@ pub(super) fn gateway(proto: &v1::Gateway) -> Result<Gateway> {
             .into_iter()
             .map(|listener| (listener.id, listener))
             .collect(),
-        policies: policies(&proto.policies)?,
+        policies: super::authorization::policies(&proto.policies)?,
         place: super::traffic::place(proto.place.as_ref()),
+        admission: super::admission::admission(proto.admission.as_ref()).at("admission")?,
+        checks: super::security::checks(
+            &proto.request_authentications,
+            &proto.external_authorizers,
+        )?,
     })
 }
 
@@ -60,7 +65,7 @@ fn hosts(list: &[v1::GatewayHost]) -> Result<VirtualHosts> {
     Ok(VirtualHosts::new(hosts))
 }
 
-fn server(proto: &v1::TlsServer) -> Result<TlsServer> {
+pub(super) fn server(proto: &v1::TlsServer) -> Result<TlsServer> {
     let sni_hosts = each("sni_hosts", &proto.sni_hosts, |name| {
         name.parse().map_err(invalid)
     })?;
@@ -123,6 +128,9 @@ fn termination(proto: &v1::TlsServer) -> Result<Option<TlsTermination>> {
         min_version,
         max_version,
         cipher_suites: proto.cipher_suites.clone(),
+        more_credentials: each("more_credentials", &proto.more_credentials, |name| {
+            format!("credential/{name}").parse().map_err(invalid)
+        })?,
         unusable: (!proto.unusable.is_empty()).then(|| proto.unusable.as_str().into()),
     }))
 }
@@ -155,10 +163,12 @@ fn version(value: i32, default: TlsVersion) -> Result<TlsVersion> {
 }
 
 pub(super) fn credential(proto: &v1::Credential) -> Result<Credential> {
-    if proto.certificate_chain.is_empty() {
+    // Of a server outside of the mesh it may be enough to know the roots.
+    let roots_only = !proto.client_roots.is_empty() && proto.private_key.is_empty();
+    if proto.certificate_chain.is_empty() && !roots_only {
         return Err(Kind::Missing.into()).at("certificate_chain");
     }
-    if proto.private_key.is_empty() {
+    if proto.private_key.is_empty() && !proto.certificate_chain.is_empty() {
         return Err(Kind::Missing.into()).at("private_key");
     }
     Ok(Credential {

@@ -1,9 +1,13 @@
 //! Protobuf to model. An error names the field; the resource is then refused whole.
 
+mod admission;
+mod authorization;
 mod gateway;
 mod name;
 mod policy;
 mod route;
+mod security;
+mod sidecar;
 mod target;
 mod traffic;
 
@@ -122,6 +126,12 @@ pub(crate) fn each<P, T>(
         .enumerate()
         .map(|(index, item)| decode(item).at_index(field, index))
         .collect()
+}
+
+/// Routes that must be good, for tests.
+#[cfg(test)]
+pub(crate) fn http_routes_of(list: &[v1::HttpRoute]) -> Vec<std::sync::Arc<crate::ir::HttpRoute>> {
+    route::http_routes(list).unwrap()
 }
 
 /// A port number.

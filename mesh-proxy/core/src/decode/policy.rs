@@ -5,12 +5,7 @@ use std::time::Duration;
 
 use mesh_api::v1;
 
-use super::route::{cidr, header_name};
 use super::{At, Kind, Result, each, invalid, origin, port, required};
-use crate::authz::{
-    Condition, Either, NamespacePattern, Operation, PathPattern, Pattern, Policy, PolicyAction,
-    PolicySet, PrincipalPattern, Rule, Source, Test,
-};
 use crate::ir::{ClientTls, LoadBalancer, Protocol, RetryOn, RetryPolicy, TlsFiles, TrafficPolicy};
 
 /// Istio's default of meshConfig.connectTimeout.
@@ -66,7 +61,18 @@ fn client_tls(proto: &v1::ClientTls) -> Result<ClientTls> {
             .map(|name| Arc::from(name.as_str()))
             .collect::<Arc<[_]>>()
     };
+    let credential = match proto.credential.as_str() {
+        "" => None,
+        name => Some(
+            format!("credential/{name}")
+                .parse()
+                .map_err(invalid)
+                .at("credential")?,
+        ),
+    };
     let files = || TlsFiles {
+        ca_crl: text(&proto.ca_crl),
+        credential: credential.clone(),
         sni: text(&proto.sni),
         subject_alt_names: names(),
         client_certificate: text(&proto.client_certificate),
@@ -80,7 +86,8 @@ fn client_tls(proto: &v1::ClientTls) -> Result<ClientTls> {
         Ok(v1::ClientTlsMode::Simple) => ClientTls::Simple(files()),
         Ok(v1::ClientTlsMode::Mutual) => {
             let files = files();
-            if files.client_certificate.is_none() || files.private_key.is_none() {
+            let own = files.client_certificate.is_some() && files.private_key.is_some();
+            if !own && files.credential.is_none() {
                 return Err(invalid(
                     "MUTUAL needs a client certificate and a private key",
                 ))
@@ -133,143 +140,6 @@ pub(super) fn retry(proto: &v1::Retry) -> Result<RetryPolicy> {
         backoff_max: backoff_max.max(backoff_base),
         allow_previous_hosts: proto.allow_previous_hosts,
         origin: origin(proto.origin.as_ref()),
-    })
-}
-
-pub(super) fn policies(list: &[v1::AuthorizationPolicy]) -> Result<PolicySet> {
-    each("policies", list, policy).map(PolicySet::new)
-}
-
-fn policy(proto: &v1::AuthorizationPolicy) -> Result<Policy> {
-    let action = match v1::AuthorizationAction::try_from(proto.action) {
-        Ok(v1::AuthorizationAction::Allow) => PolicyAction::Allow,
-        Ok(v1::AuthorizationAction::Deny) => PolicyAction::Deny,
-        Ok(v1::AuthorizationAction::Unspecified) | Err(_) => {
-            return Err(Kind::UnknownEnum(proto.action).into()).at("action");
-        }
-    };
-    Ok(Policy {
-        name: proto.name.as_str().into(),
-        action,
-        rules: each("rules", &proto.rules, rule)?,
-        origin: origin(proto.origin.as_ref()),
-    })
-}
-
-fn rule(proto: &v1::AuthorizationRule) -> Result<Rule> {
-    Ok(Rule {
-        from: each("from", &proto.from, source)?,
-        to: each("to", &proto.to, operation)?,
-        when: each("when", &proto.when, condition)?,
-        origin: origin(proto.origin.as_ref()),
-    })
-}
-
-fn source(proto: &v1::AuthorizationSource) -> Result<Source> {
-    Ok(Source {
-        principals: Either {
-            any: each("principals", &proto.principals, |text| {
-                Ok(PrincipalPattern::new(text))
-            })?,
-            none: each("not_principals", &proto.not_principals, |text| {
-                Ok(PrincipalPattern::new(text))
-            })?,
-        },
-        namespaces: Either {
-            any: each("namespaces", &proto.namespaces, |text| {
-                Ok(NamespacePattern::new(text))
-            })?,
-            none: each("not_namespaces", &proto.not_namespaces, |text| {
-                Ok(NamespacePattern::new(text))
-            })?,
-        },
-        ip_blocks: Either {
-            any: each("ip_blocks", &proto.ip_blocks, |text| cidr(text))?,
-            none: each("not_ip_blocks", &proto.not_ip_blocks, |text| cidr(text))?,
-        },
-    })
-}
-
-fn operation(proto: &v1::AuthorizationOperation) -> Result<Operation> {
-    let pattern = |text: &String| Ok(Pattern::new(text));
-    let path = |text: &String| PathPattern::new(text).map_err(invalid);
-    Ok(Operation {
-        hosts: Either {
-            any: each("hosts", &proto.hosts, pattern)?,
-            none: each("not_hosts", &proto.not_hosts, pattern)?,
-        },
-        ports: Either {
-            any: each("ports", &proto.ports, |number| port(*number))?,
-            none: each("not_ports", &proto.not_ports, |number| port(*number))?,
-        },
-        methods: Either {
-            any: each("methods", &proto.methods, pattern)?,
-            none: each("not_methods", &proto.not_methods, pattern)?,
-        },
-        paths: Either {
-            any: each("paths", &proto.paths, path)?,
-            none: each("not_paths", &proto.not_paths, path)?,
-        },
-    })
-}
-
-fn condition(proto: &v1::AuthorizationCondition) -> Result<Condition> {
-    use v1::AuthorizationAttribute as Proto;
-    let attribute = Proto::try_from(proto.attribute).unwrap_or(Proto::Unspecified);
-    let (key, test) = match attribute {
-        Proto::RequestHeader => {
-            let name = header_name(&proto.header).at("header")?;
-            (
-                format!("request.headers[{name}]"),
-                Test::Header(name, values(proto, |text| Ok(Pattern::new(text)))?),
-            )
-        }
-        Proto::SourceIp => ("source.ip".into(), Test::SourceIp(values(proto, cidr)?)),
-        Proto::SourceNamespace => (
-            "source.namespace".into(),
-            Test::SourceNamespace(values(proto, |text| Ok(NamespacePattern::new(text)))?),
-        ),
-        Proto::SourcePrincipal => (
-            "source.principal".into(),
-            Test::SourcePrincipal(values(proto, |text| Ok(PrincipalPattern::new(text)))?),
-        ),
-        Proto::DestinationIp => (
-            "destination.ip".into(),
-            Test::DestinationIp(values(proto, cidr)?),
-        ),
-        Proto::DestinationPort => {
-            let number = |text: &str| {
-                port(
-                    text.parse()
-                        .map_err(|_| invalid(format_args!("`{text}` is no port")))?,
-                )
-            };
-            (
-                "destination.port".into(),
-                Test::DestinationPort(values(proto, number)?),
-            )
-        }
-        Proto::ConnectionSni => (
-            "connection.sni".into(),
-            Test::ConnectionSni(values(proto, |text| Ok(Pattern::new(text)))?),
-        ),
-        Proto::Unspecified => {
-            return Err(Kind::UnknownEnum(proto.attribute).into()).at("attribute");
-        }
-    };
-    Ok(Condition {
-        key: key.into(),
-        test,
-    })
-}
-
-fn values<T>(
-    proto: &v1::AuthorizationCondition,
-    parse: impl Fn(&str) -> Result<T>,
-) -> Result<Either<T>> {
-    Ok(Either {
-        any: each("values", &proto.values, |text| parse(text))?,
-        none: each("not_values", &proto.not_values, |text| parse(text))?,
     })
 }
 

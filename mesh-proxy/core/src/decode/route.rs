@@ -66,7 +66,7 @@ fn http(route: &v1::HttpRoute) -> Result<HttpRoute> {
     })
 }
 
-fn http_match(proto: &v1::HttpMatch) -> Result<HttpMatch> {
+pub(super) fn http_match(proto: &v1::HttpMatch) -> Result<HttpMatch> {
     let optional =
         |field: &str, value: Option<&v1::StringMatch>| value.map(string).transpose().at(field);
     let header = |field: &v1::FieldMatch| {
@@ -115,8 +115,30 @@ fn field_name(name: &str) -> Result<FieldName> {
         ":method" => FieldName::Method,
         ":path" => FieldName::Path,
         ":scheme" => FieldName::Scheme,
+        name if name.starts_with(CLAIMS) => {
+            FieldName::Claim(claim(name.get(CLAIMS.len()..).unwrap_or_default())?)
+        }
         name => FieldName::Header(header_name(name)?),
     })
+}
+
+/// Begins the names of fields that are claims of the request's token.
+const CLAIMS: &str = "@request.auth.claims";
+
+/// `.a.b`, or `[a][b]` for names with dots (Istio: pilot/pkg/networking/util, ToClaim).
+fn claim(text: &str) -> Result<Vec<Box<str>>> {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let names: Vec<Box<str>> = match (inner, text.strip_prefix('.')) {
+        (Some(inner), _) => inner.split("][").map(Into::into).collect(),
+        (None, Some(rest)) => rest.split('.').map(Into::into).collect(),
+        (None, None) => Vec::new(),
+    };
+    if names.is_empty() || names.iter().any(|name| name.is_empty()) {
+        return Err(invalid(format_args!("`{CLAIMS}{text}` names no claim")));
+    }
+    Ok(names)
 }
 
 pub(super) fn header_name(name: &str) -> Result<HeaderName> {
@@ -124,7 +146,7 @@ pub(super) fn header_name(name: &str) -> Result<HeaderName> {
         .map_err(|_| invalid(format_args!("`{name}` is no header name")))
 }
 
-fn header_value(value: &str) -> Result<HeaderValue> {
+pub(super) fn header_value(value: &str) -> Result<HeaderValue> {
     // From bytes: text beyond ASCII may stand in a value (RFC 9110 section 5.5).
     HeaderValue::from_bytes(value.as_bytes())
         .map_err(|_| invalid(format_args!("`{value}` is no header value")))

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use mesh_api::{Hostname, SpiffeId, WorkloadName, v1};
 
-use super::policy::{policies, port_policy, protocol};
+use super::policy::{port_policy, protocol};
 use super::route::cidr;
+use super::sidecar;
 use super::{At, Kind, Result, each, invalid, origin, port};
 use crate::ir::{
     Health, Inbound, InboundPort, Member, Mesh, MtlsMode, OutboundPolicy, Resolution, Service,
-    ServicePort, Subset, Workload, WorkloadAddress,
+    ServicePort, Subset, TrustBundle, Workload, WorkloadAddress,
 };
 use crate::labels::{PeerLabels, PeerSource, ServiceLabels};
 
@@ -35,6 +36,19 @@ pub(super) fn mesh(proto: &v1::Mesh) -> Result<Mesh> {
         )?,
         outbound_policy,
         roots_der: proto.roots_der.clone(),
+        federated: each("federated", &proto.federated, |bundle| {
+            Ok(TrustBundle {
+                trust_domain: bundle
+                    .trust_domain
+                    .parse()
+                    .map_err(invalid)
+                    .at("trust_domain")?,
+                roots_der: bundle.roots_der.clone(),
+            })
+        })?,
+        crls_der: proto.crls_der.clone(),
+        renew_certificates: proto.renew_certificates.clone(),
+        path_form: super::security::path_form(proto.path_normalization).at("path_normalization")?,
     })
 }
 
@@ -135,6 +149,10 @@ pub(super) fn workload(proto: &v1::Workload) -> Result<Workload> {
         node: proto.node.as_str().into(),
         weight: proto.weight.max(1),
         health,
+        hbone_port: match proto.hbone_port {
+            0 => None,
+            number => Some(port(number).at("hbone_port")?),
+        },
         backs,
     })
 }
@@ -201,8 +219,14 @@ pub(super) fn inbound(proto: &v1::Inbound) -> Result<Inbound> {
         ports: ports.into_iter().map(|port| (port.port, port)).collect(),
         default_mtls: mtls(proto.default_mtls).at("default_mtls")?,
         mtls_origin: origin(proto.mtls_origin.as_ref()),
-        policies: policies(&proto.policies)?,
+        policies: super::authorization::policies(&proto.policies)?,
         place: super::traffic::place(proto.place.as_ref()),
+        egress: each("egress", &proto.egress, sidecar::egress)?,
+        admission: super::admission::admission(proto.admission.as_ref()).at("admission")?,
+        checks: super::security::checks(
+            &proto.request_authentications,
+            &proto.external_authorizers,
+        )?,
     })
 }
 
@@ -220,5 +244,9 @@ fn inbound_port(proto: &v1::InboundPort) -> Result<InboundPort> {
         mtls: mtls(proto.mtls).at("mtls")?,
         mtls_origin: origin(proto.mtls_origin.as_ref()),
         service,
+        endpoint: sidecar::endpoint(proto.endpoint.as_ref()).at("endpoint")?,
+        listener: sidecar::inbound_listener(proto.listener.as_ref()).at("listener")?,
+        tls: sidecar::tls(proto.tls.as_ref()).at("tls")?,
+        traffic: sidecar::traffic(proto.connection_pool.as_ref()).at("connection_pool")?,
     })
 }

@@ -63,6 +63,12 @@ pub(super) fn settings(proto: &v1::TrafficPolicy) -> Result<Arc<TrafficSettings>
             }
         },
         tunnel: proto.tunnel.as_ref().map(tunnel).transpose().at("tunnel")?,
+        health_check: proto
+            .health_check
+            .as_ref()
+            .map(super::admission::health_check)
+            .transpose()
+            .at("health_check")?,
     }))
 }
 

@@ -1,7 +1,10 @@
 //! Requests and connections that a gateway gets.
 
+use std::net::Ipv4Addr;
+
 use mesh_api::ResourceName;
 
+use super::admission::{self, Asks};
 use super::outbound::{head, tell, tell_tcp};
 use super::recorder::Recorder;
 use super::report::{ExplainReport, ExplainRequest, InvalidRequest, OutboundReport, TlsReport};
@@ -71,7 +74,8 @@ pub fn explain_gateway(
         }
         Carries::Http => {
             let parts = request.parts()?;
-            let view = RequestView::new(&parts).by_scheme(point.scheme());
+            let view =
+                RequestView::in_form(&parts, snapshot.mesh().path_form).by_scheme(point.scheme());
             let mut recorder = Recorder::new(&view);
             match lookup_gateway(snapshot, &point, &view, &mut recorder) {
                 Ok(found) => {
@@ -85,6 +89,16 @@ pub fn explain_gateway(
             }
         }
     }
+    let request_parts = request.parts().ok().filter(|_| !request.tcp);
+    outbound.admission = admission::tell(
+        &gateway.admission,
+        Asks {
+            identity: None,
+            source: request.source_ip.unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            port: point.listener.port,
+            request: request_parts.as_ref(),
+        },
+    );
     report.outbound = Some(outbound);
     Ok(report)
 }

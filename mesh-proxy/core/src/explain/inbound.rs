@@ -1,15 +1,18 @@
 //! Inbound requests and connections.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use mesh_api::{ResourceName, SpiffeId};
+use smallvec::SmallVec;
 
+use super::admission::{self, Asks};
 use super::outbound::head;
 use super::report::{
-    ExplainReport, ExplainRequest, InboundReport, InvalidRequest, PolicyReport, RuleReport,
-    VerdictReport,
+    AskedReport, ExplainReport, ExplainRequest, InboundReport, InvalidRequest, PolicyReport,
+    RuleReport, ShadowReport, VerdictReport,
 };
-use crate::authz::{Caller, Observe, Policy, PolicyAction, Unmatched, Verdict};
+use crate::authz::{Asked, Caller, Observe, Policy, PolicyRef, Token, Unmatched, Verdict};
 use crate::detect::{ClientHello, Detected};
 use crate::labels::ClientInfo;
 use crate::plan::{self, Accept};
@@ -44,12 +47,18 @@ pub fn explain_inbound(
     let parts = if request.tcp {
         None
     } else {
-        Some(request.parts()?)
+        let mut parts = request.parts()?;
+        if let Some(claims) = &request.claims {
+            let token = Token::new(claims.clone(), Vec::new());
+            parts.extensions.insert(Arc::new(token));
+        }
+        Some(parts)
     };
     let any = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let caller = Caller {
         identity: identity.as_ref(),
         source: request.source_ip.unwrap_or(any),
+        client: request.source_ip.unwrap_or(any),
         destination: SocketAddr::new(request.destination_ip.unwrap_or(any), request.port),
         sni: request.sni.as_deref(),
     };
@@ -69,19 +78,15 @@ pub fn explain_inbound(
     };
     let accept = plan::inbound_transport(port.mtls, &detected);
     let mut recorder = Recorder::default();
+    let mut asked = SmallVec::new();
     let verdict = match accept {
-        Accept::Refuse(reason) => Verdict {
-            allowed: false,
-            by: None,
-            reason: Some(reason),
-        },
-        _ => plan::authorize(
-            snapshot,
-            Some(&inbound.policies),
-            &caller,
-            parts.as_ref(),
-            &mut recorder,
-        ),
+        Accept::Refuse(reason) => Verdict::denied(reason, None),
+        _ => {
+            let policies = Some(&inbound.policies);
+            let parts = parts.as_ref();
+            asked = plan::ask(snapshot, policies, &caller, parts, &mut recorder);
+            plan::authorize(snapshot, policies, &caller, parts, &mut recorder)
+        }
     };
     report.inbound = Some(InboundReport {
         port: port.port,
@@ -91,7 +96,17 @@ pub fn explain_inbound(
         mtls_origin: port.mtls_origin.as_deref().cloned(),
         transport: transport(accept).to_owned(),
         policies: recorder.policies,
+        asked: asked.iter().map(told_asked).collect(),
         verdict: tell(&verdict),
+        admission: admission::tell(
+            &inbound.admission,
+            Asks {
+                identity: identity.as_ref(),
+                source: caller.source,
+                port: request.port,
+                request: parts.as_ref(),
+            },
+        ),
     });
     Ok(report)
 }
@@ -105,6 +120,15 @@ fn transport(accept: Accept) -> &'static str {
     }
 }
 
+fn told_asked(asked: &Asked) -> AskedReport {
+    AskedReport {
+        authorizer: asked.authorizer.to_string(),
+        policy: asked.by.name.to_string(),
+        rule: asked.by.rule,
+        origin: asked.by.origin.as_deref().cloned(),
+    }
+}
+
 fn tell(verdict: &Verdict) -> VerdictReport {
     let by = verdict.by.as_ref();
     VerdictReport {
@@ -112,6 +136,12 @@ fn tell(verdict: &Verdict) -> VerdictReport {
         policy: by.map(|by| by.name.to_string()),
         rule: by.map(|by| by.rule),
         origin: by.and_then(|by| by.origin.as_deref().cloned()),
+        audit: verdict.audit.as_ref().map(PolicyRef::to_string),
+        shadow: verdict.shadow.as_ref().map(|shadow| ShadowReport {
+            allowed: shadow.allowed,
+            policy: shadow.by.as_ref().map(|by| by.name.to_string()),
+            rule: shadow.by.as_ref().map(|by| by.rule),
+        }),
         reason: verdict.reason.map(Reason::as_str).map(str::to_owned),
     }
 }
@@ -128,11 +158,8 @@ impl Recorder {
     fn open(&mut self, policy: &Policy) {
         self.policies.push(PolicyReport {
             name: policy.name.to_string(),
-            action: match policy.action {
-                PolicyAction::Allow => "ALLOW",
-                PolicyAction::Deny => "DENY",
-            }
-            .to_owned(),
+            action: policy.action.as_str().to_owned(),
+            dry_run: policy.dry_run,
             origin: policy.origin.as_deref().cloned(),
             matched: false,
             rules: Vec::new(),
@@ -141,6 +168,8 @@ impl Recorder {
 }
 
 impl Observe for Recorder {
+    const SEES: bool = true;
+
     fn rule(&mut self, policy: &Policy, index: usize, outcome: Result<(), Unmatched>) {
         // The first rule of a policy opens its entry.
         if index == 0 {

@@ -1,6 +1,7 @@
 //! The decisions of [`plan`](crate::plan), told: what was looked at, what decided, and where in
 //! the configuration that stands. The same functions run, with an observer that writes down.
 
+mod admission;
 mod gateway;
 mod inbound;
 mod outbound;
@@ -12,9 +13,9 @@ pub use gateway::explain_gateway;
 pub use inbound::explain_inbound;
 pub use outbound::explain_outbound;
 pub use report::{
-    ConditionReport, DestinationReport, Direction, EndpointReport, ExplainReport, ExplainRequest,
-    FaultReport, InboundReport, InvalidRequest, MirrorReport, OutboundReport, PolicyReport,
-    RetryReport, RouteReport, RuleReport, TlsReport, TriedMatch, VerdictReport,
+    AdmissionReport, ConditionReport, DestinationReport, Direction, EndpointReport, ExplainReport,
+    ExplainRequest, FaultReport, InboundReport, InvalidRequest, MirrorReport, OutboundReport,
+    PolicyReport, RetryReport, RouteReport, RuleReport, TlsReport, TriedMatch, VerdictReport,
 };
 
 use crate::labels::ClientInfo;

@@ -64,7 +64,7 @@ pub fn explain_outbound(
         return Ok(explain_tcp(snapshot, &target, request, outbound, report));
     }
     let parts = request.parts()?;
-    let view = RequestView::new(&parts);
+    let view = RequestView::in_form(&parts, snapshot.mesh().path_form);
     let mut recorder = Recorder::new(&view);
     match lookup_outbound(snapshot, &host, request.port, &view, &mut recorder) {
         Ok(found) => {
@@ -261,6 +261,7 @@ fn endpoint_report(cluster: &Cluster, endpoint: &Endpoint) -> EndpointReport {
         UpstreamTls::Mesh { peer, .. } => ("mesh", peer_name(&peer)),
         UpstreamTls::Simple(_) => ("simple", None),
         UpstreamTls::Mutual(_) => ("mutual", None),
+        UpstreamTls::Hbone { peer, .. } => ("hbone", peer_name(&peer)),
     };
     EndpointReport {
         uid: endpoint.uid.to_string(),

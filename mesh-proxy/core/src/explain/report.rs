@@ -52,6 +52,8 @@ pub struct ExplainRequest {
     pub source_ip: Option<IpAddr>,
     /// Address that an inbound caller connected to.
     pub destination_ip: Option<IpAddr>,
+    /// Claims of the request's token, as if it had been verified.
+    pub claims: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// A question that makes no sense.
@@ -126,6 +128,9 @@ pub struct OutboundReport {
     /// The server of TLS that a gateway's client meets; absent without TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsReport>,
+    /// Limits on what a gateway lets in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub admission: Vec<AdmissionReport>,
 }
 
 /// A gateway's server of TLS.
@@ -284,8 +289,53 @@ pub struct InboundReport {
     pub transport: String,
     /// Policies in the order in which they were looked at.
     pub policies: Vec<PolicyReport>,
+    /// External authorizers that are asked first; what they say is not known here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<AskedReport>,
     /// The decision.
     pub verdict: VerdictReport,
+    /// Limits on what is let in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub admission: Vec<AdmissionReport>,
+}
+
+/// An external authorizer that is asked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AskedReport {
+    /// Its name.
+    pub authorizer: String,
+    /// The CUSTOM policy that names it.
+    pub policy: String,
+    /// The policy's rule, from 0.
+    pub rule: usize,
+    /// Place of the rule.
+    pub origin: Option<Origin>,
+}
+
+/// What would be decided if policies that are tried out were in force.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ShadowReport {
+    /// Whether it might go on.
+    pub allowed: bool,
+    /// The policy that would decide.
+    pub policy: Option<String>,
+    /// Its rule, from 0.
+    pub rule: Option<usize>,
+}
+
+/// A limit on what is let in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AdmissionReport {
+    /// `<namespace>/<name>` of the policy.
+    pub policy: String,
+    /// Name of the limit.
+    pub name: String,
+    /// What it says, in words.
+    pub text: String,
+    /// Whether it is for what is asked about.
+    pub applies: bool,
+    /// Its place.
+    pub origin: Option<Origin>,
 }
 
 /// One policy.
@@ -293,8 +343,11 @@ pub struct InboundReport {
 pub struct PolicyReport {
     /// `<namespace>/<name>`.
     pub name: String,
-    /// `ALLOW` or `DENY`.
+    /// `ALLOW`, `DENY`, `AUDIT` or `CUSTOM`.
     pub action: String,
+    /// It decides nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// Its place.
     pub origin: Option<Origin>,
     /// Whether one of its rules matched.
@@ -329,6 +382,12 @@ pub struct VerdictReport {
     pub origin: Option<Origin>,
     /// Why it was denied.
     pub reason: Option<String>,
+    /// The AUDIT policy and rule that matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<String>,
+    /// What policies that are tried out would make of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowReport>,
 }
 
 // === impl ExplainRequest ===
@@ -351,6 +410,7 @@ impl Default for ExplainRequest {
             source_identity: None,
             source_ip: None,
             destination_ip: None,
+            claims: None,
         }
     }
 }

@@ -165,6 +165,7 @@ fn guarded() -> v1::Inbound {
         action: action.into(),
         rules,
         origin: origin(9),
+        ..Default::default()
     };
     v1::Inbound {
         workload: "default/reviews-v1".into(),
@@ -175,6 +176,7 @@ fn guarded() -> v1::Inbound {
             mtls_origin: origin(3),
             service: REVIEWS.into(),
             service_port: 80,
+            ..Default::default()
         }],
         default_mtls: v1::MtlsMode::Permissive.into(),
         policies: vec![

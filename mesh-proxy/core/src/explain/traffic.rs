@@ -37,6 +37,9 @@ pub(super) fn lines(cluster: &Cluster) -> Vec<String> {
             policy.max_ejection_percent
         ));
     }
+    if let Some(check) = &traffic.health_check {
+        lines.push(super::admission::health_check(check));
+    }
     if let Some(hash) = &traffic.hash {
         let table = match hash.table {
             HashTableKind::Ring { .. } => "ring",

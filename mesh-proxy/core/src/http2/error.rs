@@ -39,6 +39,8 @@ impl ErrorCode {
     pub const CANCEL: Self = Self(0x8);
     /// A header block that cannot be read.
     pub const COMPRESSION_ERROR: Self = Self(0x9);
+    /// The connection behind a CONNECT broke.
+    pub const CONNECT_ERROR: Self = Self(0xa);
     /// Too much work without sense.
     pub const ENHANCE_YOUR_CALM: Self = Self(0xb);
     /// It wants to be asked over HTTP/1.1.

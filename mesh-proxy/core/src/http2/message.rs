@@ -121,8 +121,8 @@ impl Collector {
         self.fault.map_or(Ok(()), |fault| Err(fault.into()))
     }
 
-    /// The block as a request.
-    pub(super) fn request(self) -> Result<request::Parts, Unusable> {
+    /// The block as a request; with `any_authority`, one that is no host counts as none.
+    pub(super) fn request(self, any_authority: bool) -> Result<request::Parts, Unusable> {
         self.check()?;
         if self.status.is_some() || self.has_protocol {
             return Err(Malformed("control data that a request does not have").into());
@@ -132,7 +132,11 @@ impl Collector {
         let mut target = uri::Parts::default();
         if let Some(authority) = self.authority.filter(|authority| !authority.is_empty()) {
             let parsed = Authority::from_maybe_shared(authority);
-            target.authority = Some(parsed.map_err(|_| Malformed("no authority"))?);
+            target.authority = match parsed {
+                Ok(authority) => Some(authority),
+                Err(_) if any_authority => None,
+                Err(_) => return Err(Malformed("no authority").into()),
+            };
         }
         if method == Method::CONNECT {
             if self.scheme.is_some() || self.path.is_some() || target.authority.is_none() {

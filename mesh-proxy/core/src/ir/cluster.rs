@@ -71,10 +71,14 @@ pub struct Endpoint {
     pub uid: Arc<str>,
     /// Where it is.
     pub address: EndpointAddress,
+    /// Address that connections to it come from; absent for any.
+    pub source: Option<IpAddr>,
     /// Its identity, if it has one.
     pub identity: Option<SpiffeId>,
     /// Whether its proxy takes the mesh's mutual TLS on this port.
     pub mutual_tls: bool,
+    /// Port of its proxy that takes connections by HBONE, if they are to come that way.
+    pub hbone_port: Option<u16>,
     /// Share of traffic relative to the other endpoints, at least 1.
     pub weight: u32,
     /// Whether it takes new requests.
@@ -193,6 +197,8 @@ pub struct Workload {
     pub weight: u32,
     /// Whether it takes new requests.
     pub health: Health,
+    /// Port of its proxy that takes connections by HBONE, if they are to come that way.
+    pub hbone_port: Option<u16>,
     /// Metric labels.
     pub peer: Arc<PeerLabels>,
     /// Ports by service.
@@ -254,8 +260,10 @@ impl Cluster {
             Arc::new(Endpoint {
                 uid: format!("{host}:{port}").into(),
                 address,
+                source: None,
                 identity: None,
                 mutual_tls: false,
+                hbone_port: None,
                 weight: 1,
                 health: Health::Healthy,
                 labels: PeerLabels::unknown(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mesh_api::{Hostname, ResourceName, WorkloadName};
 
-use super::{HttpRoute, Origin, Place, Protocol, TcpRoute};
+use super::{Admission, HttpRoute, Origin, Place, Protocol, RequestChecks, TcpRoute};
 use crate::authz::PolicySet;
 
 /// What a gateway serves.
@@ -21,6 +21,10 @@ pub struct Gateway {
     pub policies: PolicySet,
     /// Where it is.
     pub place: Arc<Place>,
+    /// What is let in, besides authorization.
+    pub admission: Arc<Admission>,
+    /// What is asked of requests besides authorization policies.
+    pub checks: Arc<RequestChecks>,
 }
 
 /// Where a gateway listens.
@@ -117,6 +121,8 @@ pub struct TlsTermination {
     pub max_version: TlsVersion,
     /// Cipher suites for TLS 1.2 by OpenSSL's names; empty takes all.
     pub cipher_suites: Vec<String>,
+    /// Further certificates, for clients that cannot use the first.
+    pub more_credentials: Vec<ResourceName>,
     /// Why it cannot serve.
     pub unusable: Option<Arc<str>>,
 }
@@ -454,6 +460,8 @@ mod tests {
             listeners: all.into_iter().map(|one| (one.id, one)).collect(),
             policies: PolicySet::default(),
             place: Arc::default(),
+            admission: Arc::default(),
+            checks: Arc::default(),
         };
         for (port, want) in [(80, 8080), (81, 8080), (8080, 80), (443, 443)] {
             assert_eq!(gateway.on_port(port).unwrap().id.port, want, "{port}");

@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use mesh_api::{Hostname, SpiffeId, TrustDomain, WorkloadName};
 
-use super::{Origin, Place, Protocol};
+use super::{
+    Admission, AppEndpoint, EgressListener, InboundListener, Origin, Place, Protocol,
+    RequestChecks, TlsServer, TrafficSettings,
+};
 use crate::authz::PolicySet;
+use crate::authz::path::PathForm;
 use crate::labels::PeerLabels;
 
 /// Mesh-wide settings.
@@ -18,7 +22,24 @@ pub struct Mesh {
     pub trust_domain_aliases: Vec<TrustDomain>,
     /// What happens to destinations that nobody declared.
     pub outbound_policy: OutboundPolicy,
-    /// Roots to trust for peers, DER.
+    /// Roots to trust for peers of the own trust domain, DER.
+    pub roots_der: Vec<Vec<u8>>,
+    /// Other trust domains whose workloads are taken as peers.
+    pub federated: Vec<TrustBundle>,
+    /// Revocation lists of the authorities of the own trust domain, DER.
+    pub crls_der: Vec<Vec<u8>>,
+    /// Changes whenever the certificate is to be renewed at once.
+    pub renew_certificates: String,
+    /// Normal form of paths.
+    pub path_form: PathForm,
+}
+
+/// The roots of another trust domain: they vouch for its identities, and for no others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustBundle {
+    /// Whose roots they are.
+    pub trust_domain: TrustDomain,
+    /// The roots, DER.
     pub roots_der: Vec<Vec<u8>>,
 }
 
@@ -50,10 +71,16 @@ pub struct Inbound {
     pub labels: Arc<PeerLabels>,
     /// Where it is.
     pub place: Arc<Place>,
+    /// Listeners for calls of the workload itself, beside those that every proxy has.
+    pub egress: Vec<EgressListener>,
+    /// What is let in, besides authorization.
+    pub admission: Arc<Admission>,
+    /// What is asked of requests besides authorization policies.
+    pub checks: Arc<RequestChecks>,
 }
 
 /// One port that a workload serves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct InboundPort {
     /// Port of the workload.
     pub port: u16,
@@ -65,6 +92,14 @@ pub struct InboundPort {
     pub mtls_origin: Option<Arc<Origin>>,
     /// The (oldest) service in front of it, with that service's port.
     pub service: Option<(Hostname, u16)>,
+    /// Where the application answers; absent: where the connection was going.
+    pub endpoint: Option<AppEndpoint>,
+    /// Its own listener.
+    pub listener: Option<InboundListener>,
+    /// TLS that ends here, for callers outside of the mesh; only where mutual TLS is off.
+    pub tls: Option<Arc<TlsServer>>,
+    /// Limits toward the application.
+    pub traffic: Option<Arc<TrafficSettings>>,
 }
 
 /// Which peers a port accepts (Istio: PeerAuthentication.mtls.mode).
@@ -89,6 +124,10 @@ impl Default for Mesh {
             trust_domain_aliases: Vec::new(),
             outbound_policy: OutboundPolicy::RegistryOnly,
             roots_der: Vec::new(),
+            federated: Vec::new(),
+            crls_der: Vec::new(),
+            renew_certificates: String::new(),
+            path_form: PathForm::Base,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The run-time model: what the proxy decides with. Matchers are compiled, identifiers are
 //! parsed; no protobuf type gets here. Made by [`crate::snapshot::Snapshot::apply`] only.
 
+mod admission;
 mod cluster;
 mod edit;
 mod gateway;
@@ -10,8 +11,13 @@ mod matcher;
 mod origin;
 mod policy;
 mod route;
+mod security;
+mod sidecar;
 mod traffic;
 
+pub use admission::{
+    Admission, HealthCheck, OverloadPolicy, Probe, Rate, RateKey, RateLimit, Subject,
+};
 pub(crate) use cluster::WorkloadAddress;
 pub use cluster::{
     Cluster, ClusterId, Endpoint, EndpointAddress, Health, Member, Resolution, Service,
@@ -25,7 +31,7 @@ pub use gateway::{
 };
 pub use hash_tables::HashTables;
 pub(crate) use hash_tables::xxh64;
-pub use inbound::{Inbound, InboundPort, Mesh, MtlsMode, OutboundPolicy};
+pub use inbound::{Inbound, InboundPort, Mesh, MtlsMode, OutboundPolicy, TrustBundle};
 pub use matcher::{BadRegex, FullRegex, StringMatch};
 pub use origin::Origin;
 pub use policy::{
@@ -36,6 +42,8 @@ pub use route::{
     Forward, HttpMatch, HttpRoute, Invalid, Mirror, Protocol, Redirect, RegexRewrite, Rewrite,
     RouteTable, TcpRoute, TlsRoute,
 };
+pub use security::RequestChecks;
+pub use sidecar::{AppEndpoint, AppPort, EgressBind, EgressListener, InboundListener};
 pub use traffic::{
     HashCookie, HashKey, HashPolicy, HashTableKind, Http2Keepalive, HttpUpgrade, LocalityPolicy,
     LocalityShares, OutlierPolicy, Place, PoolLimits, PoolSettings, ProxyProtocol, RetryShare,

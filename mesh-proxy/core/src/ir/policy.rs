@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_api::ResourceName;
+
 use super::{
-    HashPolicy, HttpUpgrade, LocalityPolicy, Origin, OutlierPolicy, PoolLimits, PoolSettings,
-    ProxyProtocol, Tunnel, Warmup,
+    HashPolicy, HealthCheck, HttpUpgrade, LocalityPolicy, Origin, OutlierPolicy, PoolLimits,
+    PoolSettings, ProxyProtocol, Tunnel, Warmup,
 };
 
 /// How a client treats one port of a subset (Istio: TrafficPolicy), fully resolved.
@@ -44,6 +46,8 @@ pub struct TrafficSettings {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// Where connections of opaque bytes go through the destination.
     pub tunnel: Option<Tunnel>,
+    /// How endpoints are looked after; absent for passively only.
+    pub health_check: Option<Arc<HealthCheck>>,
 }
 
 /// How endpoints are chosen (Istio: LoadBalancerSettings.simple).
@@ -94,6 +98,10 @@ pub struct TlsFiles {
     pub ca_certificates: Option<Arc<str>>,
     /// Accept any certificate.
     pub insecure_skip_verify: bool,
+    /// File with revocation lists, PEM.
+    pub ca_crl: Option<Arc<str>>,
+    /// Certificate, key and roots in place of files: a name `credential/…`.
+    pub credential: Option<ResourceName>,
 }
 
 /// Retries (Istio: HTTPRetry).

@@ -115,6 +115,9 @@ pub enum FieldName {
     Path,
     /// `:scheme`.
     Scheme,
+    /// A claim of the request's token, by its names from the outside in (Istio:
+    /// `@request.auth.claims`).
+    Claim(Vec<Box<str>>),
 }
 
 /// What happens with a request.
@@ -338,6 +341,9 @@ impl fmt::Display for FieldName {
             Self::Method => ":method",
             Self::Path => ":path",
             Self::Scheme => ":scheme",
+            Self::Claim(names) => {
+                return write!(f, "@request.auth.claims.{}", names.join("."));
+            }
         })
     }
 }

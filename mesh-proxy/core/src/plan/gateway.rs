@@ -5,10 +5,11 @@ use std::sync::Arc;
 use ::http::request::Parts;
 use mesh_api::{Hostname, ResourceName};
 use rand::Rng;
+use smallvec::SmallVec;
 
 use super::outbound::pick_tcp;
 use super::{Found, HttpPlan, Lookup, Step, TcpChoice, TcpPlan, authorize, decide_http};
-use crate::authz::{Caller, Verdict};
+use crate::authz::{Asked, Caller, Verdict};
 use crate::filter;
 use crate::ir::{GatewayListener, Inside, ListenerId, TlsServer};
 use crate::reason::Reason;
@@ -103,7 +104,7 @@ pub fn gateway_http<'a>(
     rng: &mut (impl Rng + ?Sized),
 ) -> Step<HttpPlan> {
     let point = point.into();
-    let view = RequestView::new(request).by_scheme(point.scheme());
+    let view = RequestView::in_form(request, snapshot.mesh().path_form).by_scheme(point.scheme());
     let found = match lookup_gateway(snapshot, &point, &view, &mut ()) {
         Ok(found) => found,
         Err(name) => return Step::Need(name),
@@ -175,6 +176,17 @@ pub(crate) fn choose_gateway_tcp<'s>(
         },
         None => TcpChoice::Refuse(Reason::RouteNotFound),
     }
+}
+
+/// Which external authorizers a gateway has to ask about a request, or about a connection of
+/// opaque bytes. They come before [`gateway_authorize`].
+pub fn gateway_ask(
+    snapshot: &Snapshot,
+    caller: &Caller<'_>,
+    request: Option<&Parts>,
+) -> SmallVec<[Asked; 1]> {
+    let policies = snapshot.gateway().map(|gateway| &gateway.policies);
+    super::ask(snapshot, policies, caller, request, &mut ())
 }
 
 /// Whether a gateway may serve a request.

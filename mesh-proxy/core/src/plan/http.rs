@@ -26,7 +26,7 @@ pub fn outbound_http(
     request: &Parts,
     rng: &mut (impl Rng + ?Sized),
 ) -> Step<HttpPlan> {
-    let view = RequestView::new(request);
+    let view = RequestView::in_form(request, snapshot.mesh().path_form);
     let found = match lookup_outbound(snapshot, host, port, &view, &mut ()) {
         Ok(found) => found,
         Err(name) => return Step::Need(name),

@@ -5,7 +5,9 @@
 
 pub mod alpn;
 mod announce;
+mod app;
 mod gateway;
+pub mod hbone;
 mod http;
 mod inbound;
 mod outbound;
@@ -22,18 +24,19 @@ use crate::filter::{CorsGrant, FaultDecision, LocalResponse};
 use crate::ir::{Cluster, Destination, HttpRoute, Origin, RetryPolicy};
 
 pub use announce::{TunnelAnswer, proxy_header, tunnel_answer, tunnel_request};
+pub use app::{APP_CONNECT, app_cluster, app_is_declared};
 pub use gateway::{
-    GatewayPoint, Over, gateway_authorize, gateway_authorize_tcp, gateway_http, gateway_server,
-    gateway_tcp,
+    GatewayPoint, Over, gateway_ask, gateway_authorize, gateway_authorize_tcp, gateway_http,
+    gateway_server, gateway_tcp,
 };
 pub(crate) use gateway::{choose_gateway_tcp, lookup_gateway};
 pub(crate) use http::{Found, Lookup, decide_http, lookup_outbound};
 pub use http::{apply_request, apply_response, outbound_http};
-pub(crate) use inbound::authorize;
 pub use inbound::{
-    Accept, InboundPortPlan, inbound_connection, inbound_http, inbound_tcp, inbound_transport,
-    normalise_path,
+    Accept, InboundPortPlan, inbound_ask, inbound_connection, inbound_http, inbound_tcp,
+    inbound_transport, normalise_path, request_checks, set_params,
 };
+pub(crate) use inbound::{ask, authorize, set_path};
 pub use outbound::{
     AddressPlan, TcpAction, TcpPlan, TcpTarget, outbound_address, outbound_destination,
     outbound_tcp,

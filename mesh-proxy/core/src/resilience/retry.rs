@@ -8,7 +8,6 @@ use rand::Rng;
 use smallvec::SmallVec;
 
 use super::{Allowance, Budget, Deadline, backoff};
-use crate::filter::REASON_HEADER;
 use crate::ir::{RetryOn, RetryPolicy};
 use crate::reason::Reason;
 
@@ -141,15 +140,11 @@ impl AttemptOutcome {
         let grpc_status = headers
             .get("grpc-status")
             .and_then(|value| value.to_str().ok()?.parse().ok());
-        let reason = headers.get(REASON_HEADER).map(http::HeaderValue::as_bytes);
         Self::Response {
             status,
             grpc_status,
             rate_limited: headers.contains_key("x-envoy-ratelimited"),
-            overloaded: reason.is_some_and(|reason| {
-                let mut overloads = Reason::ALL.iter().filter(|reason| reason.is_overload());
-                overloads.any(|known| known.as_str().as_bytes() == reason)
-            }),
+            overloaded: Reason::overload_of(headers).is_some(),
         }
     }
 }

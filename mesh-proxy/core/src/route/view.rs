@@ -1,11 +1,13 @@
 //! The parts of a request that matches look at.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::request::Parts;
 
 use super::with_field;
-use crate::authz::path::normalise;
+use crate::authz::Token;
+use crate::authz::path::PathForm;
 use crate::ir::{FieldMatch, FieldName};
 
 /// A request as matches see it: the path in normal form, the query apart.
@@ -24,8 +26,13 @@ impl<'a> RequestView<'a> {
     /// Looks at a request. The authority of the target wins over the Host field (RFC 9112
     /// section 3.2.2); the scheme is that of the target, or `http`.
     pub fn new(parts: &'a Parts) -> Self {
+        Self::in_form(parts, PathForm::Base)
+    }
+
+    /// The same, with the path in this normal form.
+    pub fn in_form(parts: &'a Parts, form: PathForm) -> Self {
         Self {
-            path: normalise(parts.uri.path()),
+            path: form.apply(parts.uri.path()),
             query: parts.uri.query(),
             authority: authority(parts),
             scheme: parts.uri.scheme_str().unwrap_or("http"),
@@ -75,6 +82,12 @@ impl<'a> RequestView<'a> {
     }
 
     pub(super) fn field_matches(&self, field: &FieldMatch<FieldName>) -> bool {
+        if let FieldName::Claim(names) = &field.name {
+            let token = self.parts.extensions.get::<Arc<Token>>();
+            return token.is_some_and(|token| {
+                token.claim_holds(names, |text| field.value.matches(text.as_bytes()))
+            });
+        }
         self.with_value(&field.name, |value| {
             value.is_some_and(|value| field.value.matches(value))
         })
@@ -88,6 +101,16 @@ impl<'a> RequestView<'a> {
     ) -> T {
         match (name, self.query) {
             (FieldName::Header(name), _) => with_field(&self.parts.headers, name, look),
+            (FieldName::Claim(names), _) => {
+                let token = self.parts.extensions.get::<Arc<Token>>();
+                let names = names.iter().map(AsRef::as_ref);
+                let claim = token.and_then(|token| token.claim(names));
+                let text = claim.map(|claim| match claim.as_str() {
+                    Some(text) => text.to_owned(),
+                    None => claim.to_string(),
+                });
+                look(text.as_deref().map(str::as_bytes))
+            }
             (FieldName::Authority, _) => look(Some(self.authority.as_bytes())),
             (FieldName::Method, _) => look(Some(self.method().as_bytes())),
             (FieldName::Scheme, _) => look(Some(self.scheme.as_bytes())),

@@ -156,8 +156,10 @@ impl ServiceEntry {
             let endpoint = Endpoint {
                 uid: Arc::clone(&workload.uid),
                 address: workload.address.with_port(member.target_port),
+                source: None,
                 identity: workload.identity.clone(),
                 mutual_tls: member.mutual_tls,
+                hbone_port: workload.hbone_port,
                 weight: workload.weight,
                 health: workload.health,
                 labels: Arc::clone(&workload.peer),

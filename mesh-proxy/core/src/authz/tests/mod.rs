@@ -1,8 +1,10 @@
 use mesh_api::v1::{self, AuthorizationAction as Action, AuthorizationAttribute as Attribute};
 
 mod callers;
+mod forms;
 mod operations;
 mod properties;
+mod reference;
 
 use super::*;
 use crate::fixtures::{request, resource, response};
@@ -16,7 +18,7 @@ fn mesh(domain: &str, aliases: &[&str]) -> v1::Resource {
         trust_domain: domain.into(),
         trust_domain_aliases: aliases.iter().map(|alias| (*alias).into()).collect(),
         outbound_policy: v1::OutboundPolicy::AllowAny.into(),
-        roots_der: vec![],
+        ..Default::default()
     };
     resource("mesh/default", v1::resource::Body::Mesh(mesh))
 }
@@ -26,7 +28,7 @@ fn policy(name: &str, action: Action, rules: Vec<ProtoRule>) -> v1::Authorizatio
         name: name.into(),
         action: action.into(),
         rules,
-        origin: None,
+        ..Default::default()
     }
 }
 
@@ -89,6 +91,7 @@ fn when(attribute: Attribute, header: &str, values: &[&str], not_values: &[&str]
         header: header.into(),
         values: texts(values),
         not_values: texts(not_values),
+        ..Default::default()
     };
     ProtoRule {
         when: vec![condition],
@@ -104,6 +107,7 @@ fn caller(identity: Option<&SpiffeId>) -> Caller<'_> {
     Caller {
         identity,
         source: "10.0.0.9".parse().unwrap(),
+        client: "10.0.0.9".parse().unwrap(),
         destination: "10.0.0.1:9080".parse().unwrap(),
         sni: Some("outbound_.9080_._.reviews"),
     }

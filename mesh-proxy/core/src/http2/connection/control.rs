@@ -83,6 +83,12 @@ impl<T: Clone + Default> Connection<T> {
             // What the first settings do not limit is not limited.
             self.peer.max_streams = u32::MAX;
         }
+        self.apply_settings(payload)?;
+        frame::put_settings_ack(&mut self.out);
+        Ok(Some(Event::Windows))
+    }
+
+    pub(super) fn apply_settings(&mut self, payload: &[u8]) -> Result<()> {
         let (settings, rest) = payload.as_chunks::<6>();
         if !rest.is_empty() {
             return Err(ConnectionError::size("SETTINGS of a wrong size"));
@@ -92,8 +98,7 @@ impl<T: Clone + Default> Connection<T> {
             let value = u32::from_be_bytes([*c, *d, *e, *f]);
             self.on_setting(parameter, value)?;
         }
-        frame::put_settings_ack(&mut self.out);
-        Ok(Some(Event::Windows))
+        Ok(())
     }
 
     fn on_setting(&mut self, parameter: u16, value: u32) -> Result<()> {

@@ -113,7 +113,7 @@ impl<T: Clone + Default> Connection<T> {
             self.config.stream_window,
         );
         stream.received = if end { Received::End } else { Received::Head };
-        let request = fields.request().and_then(|parts| {
+        let request = fields.request(self.any_authority).and_then(|parts| {
             stream.announced = message::content_length(&parts.headers)?;
             if stream.count(0, end) {
                 Ok(parts)

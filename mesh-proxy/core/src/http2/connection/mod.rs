@@ -61,6 +61,7 @@ pub struct Connection<T> {
     guard: Guard,
     going_away: GoingAway,
     their_last: Option<u32>,
+    any_authority: bool,
 }
 
 /// What a peer allows this side.
@@ -220,6 +221,7 @@ impl<T: Clone + Default> Connection<T> {
             guard: Guard::default(),
             going_away: GoingAway::No,
             their_last: None,
+            any_authority: false,
             config,
         }
     }
@@ -240,6 +242,33 @@ impl<T: Clone + Default> Connection<T> {
         if more > 0 {
             frame::put_number_frame(frame::kind::WINDOW_UPDATE, 0, more, &mut self.out);
         }
+    }
+
+    /// Takes requests whose authority is no host, as if they had none. Clients of gRPC put the path
+    /// of a Unix socket there.
+    pub fn take_any_authority(&mut self) {
+        self.any_authority = true;
+    }
+
+    /// The first request came over HTTP/1.1 and asked for HTTP/2 (RFC 7540 section 3.2): it is the
+    /// first stream, and has no body. `settings` are those of its HTTP2-Settings field. To be
+    /// called on a server before it receives anything.
+    ///
+    /// # Errors
+    /// If the settings are none, or are not allowed.
+    pub fn upgrade(&mut self, settings: &[u8]) -> Result<(StreamId, T), ConnectionError> {
+        self.apply_settings(settings)?;
+        let id = StreamId(1);
+        self.last_theirs = id.0;
+        let mut stream = Stream::new(
+            T::default(),
+            self.peer.initial_window,
+            self.config.stream_window,
+        );
+        stream.received = stream::Received::End;
+        let data = stream.data.clone();
+        self.streams.insert(id, stream);
+        Ok((id, data))
     }
 
     /// Octets for the peer. The owner takes off what it has written.

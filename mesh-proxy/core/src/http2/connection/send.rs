@@ -26,7 +26,7 @@ impl<T: Clone + Default> Connection<T> {
             self.config.stream_window,
         );
         stream.sent_end = end;
-        stream.bodiless = parts.method == Method::HEAD;
+        stream.bodiless = parts.method == Method::HEAD || parts.method == Method::CONNECT;
         let data = stream.data.clone();
         self.streams.insert(id, stream);
         self.put_block(id, end, |encoder, out| {

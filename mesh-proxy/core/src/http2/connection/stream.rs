@@ -15,7 +15,8 @@ pub(super) struct Stream<T> {
     pub(super) received: Received,
     /// Octets of the body that the head has announced and that did not come yet.
     pub(super) announced: Option<u64>,
-    /// Whether the response has no body whatever its head says: one to HEAD.
+    /// Whether the length that the head of the response says is not that of what follows: one to
+    /// HEAD or CONNECT.
     pub(super) bodiless: bool,
     /// Whether nobody wants the rest of the peer's body.
     pub(super) discards: bool,

@@ -8,6 +8,16 @@ fn upstream(
     takes: bool,
     change: impl FnOnce(&mut v1::Service),
 ) -> UpstreamTls {
+    let mut workload = workload("w", "v1", "10.0.0.1", (REVIEWS, 9080, 9080));
+    workload.backs[0].ports[0].mutual_tls = takes;
+    toward(mode, workload, change)
+}
+
+fn toward(
+    mode: v1::ClientTlsMode,
+    workload: v1::Workload,
+    change: impl FnOnce(&mut v1::Service),
+) -> UpstreamTls {
     let mut reviews = service(REVIEWS, 9080, &[]);
     let settings = v1::ClientTls {
         client_certificate: "c".into(),
@@ -16,8 +26,6 @@ fn upstream(
     };
     reviews.subsets[0].policies[0].policy.as_mut().unwrap().tls = Some(settings);
     change(&mut reviews);
-    let mut workload = workload("w", "v1", "10.0.0.1", (REVIEWS, 9080, 9080));
-    workload.backs[0].ports[0].mutual_tls = takes;
     let snapshot = snapshot(vec![service_resource(reviews), workload_resource(workload)]);
     let cluster = Arc::clone(snapshot.clusters().next().unwrap());
     upstream_tls(&cluster, &cluster.endpoints[0])
@@ -63,6 +71,33 @@ fn trap_24_37_and_50_client_tls() {
         upstream(Mode::Mutual, true, nothing),
         UpstreamTls::Mutual(_)
     ));
+}
+
+#[test]
+fn hbone_takes_the_place_of_all_but_the_tls_that_a_rule_asks_for() {
+    use v1::ClientTlsMode as Mode;
+    let through = |mode, address: &str| {
+        let mut workload = workload("w", "v1", address, (REVIEWS, 9080, 9080));
+        workload.hbone_port = 15008;
+        toward(mode, workload, |_| {})
+    };
+    let reviews: mesh_api::SpiffeId = "spiffe://cluster.local/ns/default/sa/reviews"
+        .parse()
+        .unwrap();
+    for mode in [Mode::Auto, Mode::Disable, Mode::IstioMutual] {
+        let want = UpstreamTls::Hbone {
+            port: 15008,
+            peer: PeerName::Identity(reviews.clone()),
+            inside: Box::new(UpstreamTls::Plain),
+        };
+        assert_eq!(through(mode, "10.0.0.1"), want, "{mode:?}");
+    }
+    let UpstreamTls::Hbone { inside, .. } = through(Mode::Simple, "10.0.0.1") else {
+        panic!("straight to the endpoint")
+    };
+    assert!(matches!(*inside, UpstreamTls::Simple(_)));
+    // A CONNECT goes to an address.
+    assert_eq!(through(Mode::Disable, "w.example.com"), UpstreamTls::Plain);
 }
 
 #[test]

@@ -17,6 +17,19 @@ fn undeclared(name: &str) -> v1::Resource {
 }
 
 #[test]
+fn trap_33_http_to_any_address_is_told_apart_by_its_host() {
+    let world = snapshot(vec![
+        undeclared("address/192.0.2.1:80"),
+        mesh(v1::OutboundPolicy::RegistryOnly),
+    ]);
+    let original = "192.0.2.1:80".parse().unwrap();
+    let plan = outbound_address(&world, original).ready().unwrap();
+    // Detected first, and if it is HTTP routed as if nobody had said an address.
+    assert!(plan.undeclared);
+    assert_eq!((plan.protocol, plan.port), (Protocol::Auto, 80));
+}
+
+#[test]
 fn trap_32_undeclared_destinations() {
     let parts = request("GET", "/", &[]);
     let at =
