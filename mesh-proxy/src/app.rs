@@ -2,6 +2,7 @@
 
 mod keeper;
 mod pod;
+mod replace;
 mod serving;
 
 use std::io;
@@ -17,11 +18,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::admin::{Admin, AdminError, AdminListeners};
-use crate::control::{Cache, ResourcesError, Store};
+use crate::control::{ResourcesError, Store};
 use crate::drain::{self, DrainSignal};
+use crate::hand_over::{HandOverError, Sockets};
 use crate::identity::{IdentityFileError, IdentityHandle};
 use crate::readiness::Readiness;
-use crate::runtime::{self, Addresses, ListenError, Listeners};
+use crate::runtime::{self, ListenError, Listening};
 use crate::settings::Settings;
 use crate::telemetry::{LogError, LogLevel, SpanExporter, Telemetry};
 
@@ -29,6 +31,7 @@ pub use pod::{PodAddresses, PodError};
 
 use keeper::{Keeper, Keeping, Kept};
 use pod::Pod;
+use replace::Replace;
 use serving::Serving;
 
 /// The composition root.
@@ -37,8 +40,9 @@ pub struct App;
 /// A proxy whose sockets are bound and which does not serve yet.
 pub struct Bound {
     settings: Arc<Settings>,
-    listeners: Vec<Listeners>,
-    addresses: Addresses,
+    sockets: Sockets,
+    listening: Listening,
+    replace: Replace,
     admin: AdminListeners,
     admin_address: Option<SocketAddr>,
     metrics_address: Option<SocketAddr>,
@@ -71,6 +75,9 @@ pub enum BuildError {
     /// The admin endpoint cannot be bound.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// A process runs already, and does not hand over.
+    #[error(transparent)]
+    HandOver(#[from] HandOverError),
     /// What the pod asks for cannot be bound.
     #[error(transparent)]
     Pod(#[from] PodError),
@@ -104,10 +111,10 @@ pub enum RunError {
 
 // Everything that runs on the control thread.
 struct Control {
-    settings: Arc<Settings>,
-    keeping: [Pin<Box<dyn Future<Output = ()> + Send>>; 2],
+    keeping: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
     listeners: AdminListeners,
     admin: Admin,
+    replace: Replace,
     pod: Pod,
     spans: Option<SpanExporter>,
     ready_line: Option<String>,
@@ -116,16 +123,19 @@ struct Control {
 // === impl App ===
 
 impl App {
-    /// Binds all sockets, opens the access log and reads the cached snapshot, or the files that
-    /// stand in for a control plane. Nothing is served and nobody is called before [`Bound::run`].
+    /// Binds all sockets, or takes them over from a process that runs ([`Settings::hand_over`]),
+    /// opens the access log and reads the cached snapshot, or the files that stand in for a control
+    /// plane. Nothing is served and nobody else is called before [`Bound::run`].
     ///
     /// # Errors
     /// [`BuildError`] if an address is taken or a file cannot be used. A cache that cannot be
     /// read is no error.
     pub async fn build(settings: Settings) -> Result<Bound, BuildError> {
-        let (listeners, addresses) = runtime::listen(&settings)?;
-        let admin = AdminListeners::bind(&settings)?;
-        let pod = Pod::bind(&settings)?;
+        let sockets = Sockets::default();
+        let replace = Replace::take_over(&settings, &sockets).await?;
+        let admin = AdminListeners::bind(&settings, &sockets)?;
+        let pod = Pod::bind(&settings, &sockets)?;
+        let listening = runtime::listen(&settings, &sockets)?;
         let mut telemetry = Telemetry::new(&settings.access_log)?;
         let spans = telemetry.tracing(&settings);
         let (keeper, kept) = keeper::open(&settings, &telemetry).await?;
@@ -140,8 +150,9 @@ impl App {
                 listener,
             ),
             settings: Arc::new(settings),
-            listeners,
-            addresses,
+            sockets,
+            listening,
+            replace,
             admin,
             pod,
             telemetry,
@@ -159,22 +170,22 @@ impl App {
 impl Bound {
     /// Where the explicit proxy listens.
     pub fn explicit(&self) -> Option<SocketAddr> {
-        self.addresses.explicit
+        self.listening.addresses.explicit
     }
 
     /// Where captured outgoing connections are taken.
     pub fn outbound(&self) -> Option<SocketAddr> {
-        self.addresses.outbound
+        self.listening.addresses.outbound
     }
 
     /// Where the workload's ports are served: port and address.
     pub fn inbound(&self) -> &[(u16, SocketAddr)] {
-        &self.addresses.inbound
+        &self.listening.addresses.inbound
     }
 
     /// Where captured incoming connections are taken.
     pub fn inbound_transparent(&self) -> Option<SocketAddr> {
-        self.addresses.inbound_transparent
+        self.listening.addresses.inbound_transparent
     }
 
     /// Where the admin endpoint listens over TCP.
@@ -243,8 +254,8 @@ impl Bound {
 
     // The line that tells a parent process where everything is.
     fn ready_line(&self) -> String {
-        let inbound: Vec<_> = self
-            .addresses
+        let addresses = &self.listening.addresses;
+        let inbound: Vec<_> = addresses
             .inbound
             .iter()
             .map(|(port, address)| json!({ "port": port, "address": address }))
@@ -252,10 +263,11 @@ impl Bound {
         let ready = json!({
             "workload": self.settings.workload.to_string(),
             "pid": std::process::id(),
-            "explicit": self.addresses.explicit,
-            "outbound": self.addresses.outbound,
+            "explicit": addresses.explicit,
+            "outbound": addresses.outbound,
             "inbound": inbound,
-            "inbound_transparent": self.addresses.inbound_transparent,
+            "inbound_transparent": addresses.inbound_transparent,
+            "hbone": addresses.hbone,
             "admin": self.admin_address,
             "admin_socket": self.settings.admin_socket,
             "metrics": self.metrics_address,
@@ -323,6 +335,7 @@ impl Control {
             tasks,
             control,
             rotate,
+            app,
         } = keeper.start(&settings, &kept, telemetry.stages.clone(), &drain);
         let Kept { store, identity } = kept;
         let quit = shutdown.child_token();
@@ -333,7 +346,9 @@ impl Control {
             telemetry: telemetry.clone(),
             drain: drain.clone(),
             quit: quit.clone(),
-            listeners: bound.listeners,
+            sockets: bound.sockets,
+            listening: bound.listening,
+            started: None,
         };
         let admin = Admin {
             settings: Arc::clone(&settings),
@@ -349,11 +364,11 @@ impl Control {
         };
         (
             Self {
-                settings,
                 keeping: tasks,
                 listeners: bound.admin,
                 admin,
-                pod: bound.pod,
+                replace: bound.replace,
+                pod: bound.pod.with_identity(app),
                 spans: bound.spans,
                 ready_line,
             },
@@ -361,12 +376,19 @@ impl Control {
         )
     }
 
-    async fn run(self, serving: Serving) -> Result<(), RunError> {
+    async fn run(mut self, mut serving: Serving) -> Result<(), RunError> {
         let mut tasks = JoinSet::new();
         for task in self.keeping {
             tasks.spawn(task);
         }
-        self.pod.spawn(&self.admin, &mut tasks);
+        tokio::select! {
+            serves = self.replace.turn(&self.admin) => if !serves { return Ok(()) },
+            () = panicked(&mut tasks) => return Err(RunError::Control),
+        }
+        serving.started = self.replace.predecessor.take();
+        let end = CancellationToken::new();
+        self.pod.spawn(&self.admin, &end, &mut tasks);
+        self.replace.await_successor(&self.admin, &end, &mut tasks);
         let spans_end = CancellationToken::new();
         let spans = self.spans.map(|mut spans| {
             let end = spans_end.clone();
@@ -378,10 +400,6 @@ impl Control {
                 spans.finish().await;
             })
         });
-        if let Some(directory) = &self.settings.state {
-            let cache = Cache::new(directory, &self.settings.workload);
-            tasks.spawn(cache.follow(self.admin.store.clone()));
-        }
         if let Some(line) = self.ready_line {
             let readiness = self.admin.readiness.clone();
             tasks.spawn(async move {
@@ -390,7 +408,6 @@ impl Control {
             });
         }
         let (quit, telemetry) = (self.admin.quit.clone(), self.admin.telemetry.clone());
-        let end = CancellationToken::new();
         let mut admin = tokio::spawn(self.listeners.serve(self.admin, end.clone()));
         let mut serving = std::pin::pin!(serving.run());
         let result = tokio::select! {

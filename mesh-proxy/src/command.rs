@@ -2,6 +2,8 @@
 
 mod ask;
 
+use std::time::Duration;
+
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -9,6 +11,7 @@ use tracing::{info, warn};
 
 use crate::app::{App, Handle};
 use crate::capture::{self, CaptureArgs, Operation};
+use crate::memory;
 use crate::net::raise_descriptor_limit;
 use crate::runtime;
 use crate::settings::{Settings, SettingsSource};
@@ -102,6 +105,9 @@ pub struct RunArgs {
     pub log_json: bool,
 }
 
+/// A proxy that serves for so long has started.
+const STARTED: Duration = Duration::from_secs(2);
+
 /// What `capture` does.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum CaptureCommand {
@@ -155,8 +161,15 @@ fn run(args: RunArgs) -> anyhow::Result<()> {
             let shutdown = CancellationToken::new();
             let signals = signals(shutdown.clone(), bound.handle())?;
             let signals = tokio::spawn(signals);
+            let handle = bound.handle();
+            let settled = tokio::spawn(async move {
+                handle.readiness().wait().await;
+                tokio::time::sleep(STARTED).await;
+                memory::forget_start();
+            });
             let result = bound.run(shutdown).await;
             signals.abort();
+            settled.abort();
             Ok(result?)
         })
 }

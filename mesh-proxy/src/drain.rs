@@ -5,7 +5,8 @@
 //! connections; *closed*: the deadline has passed, whatever still runs is cut.
 //!
 //! The listeners stay open while the proxy drains: callers hear of it late, and the workload may
-//! still have calls to make until it has ended itself.
+//! still have calls to make until it has ended itself. A proxy that was *replaced* (see
+//! [`hand_over`](crate::hand_over)) drains with closed listeners: another process has them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub enum Work {
 #[derive(Clone)]
 pub struct Drain {
     stage: watch::Receiver<Stage>,
+    replaced: watch::Receiver<bool>,
     held: Arc<Held>,
     patient: bool,
 }
@@ -49,6 +51,7 @@ pub struct Drain {
 #[derive(Clone)]
 pub struct DrainSignal {
     stage: watch::Sender<Stage>,
+    replaced: watch::Sender<bool>,
     held: Arc<Held>,
 }
 
@@ -85,14 +88,17 @@ struct Held {
 /// A signal and what listens to it.
 pub fn channel() -> (DrainSignal, Drain) {
     let (sender, receiver) = watch::channel(Stage::Serving);
+    let (replace, replaced) = watch::channel(false);
     let held = Arc::new(Held::default());
     (
         DrainSignal {
             stage: sender,
+            replaced: replace,
             held: Arc::clone(&held),
         },
         Drain {
             stage: receiver,
+            replaced,
             held,
             patient: false,
         },
@@ -144,6 +150,27 @@ impl Drain {
         self.reached(Stage::Ending).await;
     }
 
+    /// Whether another process serves in this one's place.
+    pub fn is_replaced(&self) -> bool {
+        *self.replaced.borrow()
+    }
+
+    /// Returns once another process serves in this one's place; never, if that does not happen.
+    pub async fn replaced(&self) {
+        let mut receiver = self.replaced.clone();
+        if receiver.wait_for(|replaced| *replaced).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Returns once listeners have to close: nothing new is taken, or another process takes it.
+    pub async fn listeners_end(&self) {
+        tokio::select! {
+            () = self.ending() => {}
+            () = self.replaced() => {}
+        }
+    }
+
     /// Returns once everything has to end.
     pub async fn closed(&self) {
         self.reached(Stage::Closed).await;
@@ -184,6 +211,13 @@ impl DrainSignal {
     /// Begins to drain. Later calls do nothing.
     pub fn start(&self) {
         self.advance(Stage::Draining);
+    }
+
+    /// Drains, and closes the listeners at once: another process serves in this one's place.
+    pub fn replace(&self) {
+        // Whoever sees that it drains sees why, too.
+        self.replaced.send_replace(true);
+        self.start();
     }
 
     /// Takes no more connections.
@@ -232,6 +266,7 @@ impl DrainSignal {
     pub fn subscribe(&self) -> Drain {
         Drain {
             stage: self.stage.subscribe(),
+            replaced: self.replaced.subscribe(),
             held: Arc::clone(&self.held),
             patient: false,
         }
@@ -327,6 +362,21 @@ mod tests {
         });
         drop(listening);
         waiter.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_is_replaced_closes_listeners_and_not_connections() {
+        let (signal, drain) = channel();
+        let early = tokio::spawn({
+            let drain = drain.clone();
+            async move { drain.listeners_end().await }
+        });
+        assert!(!drain.is_replaced());
+        signal.replace();
+        early.await.unwrap();
+        drain.replaced().await;
+        assert_eq!(drain.stage(), Stage::Draining);
+        assert!(signal.subscribe().is_replaced());
     }
 
     #[tokio::test(start_paused = true)]

@@ -29,14 +29,18 @@
 //! ```
 
 pub mod admin;
+pub mod admission;
 pub mod app;
+pub mod authz;
 pub mod capture;
 pub mod clock;
 pub mod command;
 pub mod control;
 pub mod dns;
 pub mod drain;
+pub mod hand_over;
 pub mod identity;
+mod memory;
 pub mod pod_status;
 pub mod readiness;
 pub mod runtime;
@@ -52,13 +56,16 @@ pub mod tls;
 pub mod detect;
 pub mod gateway;
 pub mod http;
+pub mod http1;
 pub mod http2;
 pub mod inbound;
 pub mod net;
 pub mod outbound;
+pub mod sidecar;
 pub mod socks;
 pub mod upstream;
 pub mod worker;
+pub mod workload_api;
 
 pub use app::{App, Bound, BuildError};
 pub use command::Command;

@@ -10,22 +10,38 @@ use futures_util::stream::FuturesUnordered;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
+use crate::hand_over::{Offered, Sockets};
 use crate::net::StdTcpListener;
 use crate::settings::{InboundBinding, InboundMode, Settings};
 use crate::shared::Shared;
 
 /// The sockets of one data worker: its own, opened with SO_REUSEPORT on the addresses that all
-/// workers share. A gateway's listeners are not among them, they follow the snapshot.
+/// workers share; several for one address, if a predecessor had more workers.
 #[derive(Debug, Default)]
 pub struct Listeners {
     /// Explicit proxy: HTTP and SOCKS5.
-    pub explicit: Option<StdTcpListener>,
+    pub explicit: Vec<StdTcpListener>,
     /// Captured outgoing connections.
-    pub outbound: Option<StdTcpListener>,
+    pub outbound: Vec<StdTcpListener>,
     /// Ports of the workload, with what they stand for.
     pub inbound: Vec<(InboundBinding, StdTcpListener)>,
     /// Captured incoming connections.
-    pub inbound_transparent: Option<StdTcpListener>,
+    pub inbound_transparent: Vec<StdTcpListener>,
+    /// Incoming connections by HBONE.
+    pub hbone: Vec<StdTcpListener>,
+    /// Those of a gateway's that were taken over. The others follow the snapshot.
+    pub gateway: Vec<StdTcpListener>,
+}
+
+/// The sockets of all data workers.
+#[derive(Default)]
+pub struct Listening {
+    /// For each worker.
+    pub workers: Vec<Listeners>,
+    /// Where they listen.
+    pub addresses: Addresses,
+    /// To be kept until they close.
+    pub offered: Vec<Offered>,
 }
 
 /// Where the listeners ended up.
@@ -39,6 +55,8 @@ pub struct Addresses {
     pub inbound: Vec<(u16, SocketAddr)>,
     /// Captured incoming connections.
     pub inbound_transparent: Option<SocketAddr>,
+    /// Incoming connections by HBONE.
+    pub hbone: Option<SocketAddr>,
 }
 
 /// Running data workers.
@@ -65,69 +83,81 @@ pub enum ListenError {
 
 // === impl Listeners ===
 
-/// Binds everything that `settings` ask for, once for each worker.
+/// Binds everything that `settings` ask for, once for each worker, or takes it over. The last of
+/// those that take over: it leaves nothing.
 ///
 /// # Errors
 /// The first address that cannot be bound.
-pub fn listen(settings: &Settings) -> Result<(Vec<Listeners>, Addresses), ListenError> {
+pub fn listen(settings: &Settings, sockets: &Sockets) -> Result<Listening, ListenError> {
     let workers = settings.concurrency.get();
-    let mut all: Vec<Listeners> = (0..workers).map(|_| Listeners::default()).collect();
-    let mut addresses = Addresses::default();
+    let mut all = Listening {
+        workers: (0..workers).map(|_| Listeners::default()).collect(),
+        ..Listening::default()
+    };
     if let Some(address) = settings.explicit {
-        let bound = bind("explicit", address, workers)?;
-        addresses.explicit = bound.address;
-        all.iter_mut()
-            .zip(bound.sockets)
-            .for_each(|(one, socket)| one.explicit = Some(socket));
+        let take = |one: &mut Listeners, socket| one.explicit.push(socket);
+        all.addresses.explicit = all.open(sockets, ("explicit", ""), address, take)?;
     }
     if let Some(address) = settings.outbound {
-        let bound = bind("outbound", address, workers)?;
-        addresses.outbound = bound.address;
-        all.iter_mut()
-            .zip(bound.sockets)
-            .for_each(|(one, socket)| one.outbound = Some(socket));
+        let take = |one: &mut Listeners, socket| one.outbound.push(socket);
+        all.addresses.outbound = all.open(sockets, ("outbound", ""), address, take)?;
+    }
+    if let Some(address) = settings.hbone {
+        let take = |one: &mut Listeners, socket| one.hbone.push(socket);
+        all.addresses.hbone = all.open(sockets, ("hbone", ""), address, take)?;
     }
     match &settings.inbound {
         InboundMode::Transparent(address) => {
-            let bound = bind("inbound-transparent", *address, workers)?;
-            addresses.inbound_transparent = bound.address;
-            all.iter_mut()
-                .zip(bound.sockets)
-                .for_each(|(one, socket)| one.inbound_transparent = Some(socket));
+            let take = |one: &mut Listeners, socket| one.inbound_transparent.push(socket);
+            let option = ("inbound-transparent", "");
+            all.addresses.inbound_transparent = all.open(sockets, option, *address, take)?;
         }
         InboundMode::Explicit(bindings) => {
             for binding in bindings {
-                let bound = bind("inbound", binding.listen, workers)?;
-                addresses
-                    .inbound
-                    .extend(bound.address.map(|address| (binding.port, address)));
-                all.iter_mut()
-                    .zip(bound.sockets)
-                    .for_each(|(one, socket)| one.inbound.push((*binding, socket)));
+                let take = |one: &mut Listeners, socket| one.inbound.push((*binding, socket));
+                let port = binding.port.to_string();
+                let bound = all.open(sockets, ("inbound", &port), binding.listen, take)?;
+                let served = bound.map(|address| (binding.port, address));
+                all.addresses.inbound.extend(served);
             }
         }
     }
-    Ok((all, addresses))
+    for (index, socket) in sockets.rest().into_iter().enumerate() {
+        if let Some(worker) = all.workers.get_mut(index % workers) {
+            worker.gateway.push(socket);
+        }
+    }
+    Ok(all)
 }
 
-struct BoundSockets {
-    sockets: Vec<StdTcpListener>,
-    address: Option<SocketAddr>,
-}
-
-fn bind(
-    option: &'static str,
-    address: SocketAddr,
-    workers: usize,
-) -> Result<BoundSockets, ListenError> {
-    let sockets =
-        crate::net::bind_shared(address, workers).map_err(|source| ListenError::Bind {
+impl Listening {
+    /// Opens what an option (and which of several, if it may stand for them) asks for, and deals
+    /// the sockets to the workers.
+    fn open(
+        &mut self,
+        sockets: &Sockets,
+        (option, which): (&'static str, &str),
+        address: SocketAddr,
+        take: impl Fn(&mut Listeners, StdTcpListener),
+    ) -> Result<Option<SocketAddr>, ListenError> {
+        let role = format!("{option} {which}");
+        let group = sockets.tcp_group(role.trim_end(), address, self.workers.len());
+        let group = group.map_err(|source| ListenError::Bind {
             option,
             address,
             source,
         })?;
-    let address = sockets.first().and_then(|socket| socket.local_addr().ok());
-    Ok(BoundSockets { sockets, address })
+        let mut bound = None;
+        let workers = self.workers.len();
+        for (index, (socket, offered)) in group.into_iter().enumerate() {
+            bound = bound.or_else(|| socket.local_addr().ok());
+            self.offered.push(offered);
+            if let Some(worker) = self.workers.get_mut(index % workers) {
+                take(worker, socket);
+            }
+        }
+        Ok(bound)
+    }
 }
 
 // === impl Workers ===

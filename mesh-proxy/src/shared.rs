@@ -7,13 +7,15 @@ use mesh_api::{ResourceName, SpiffeId};
 use mesh_proxy_core::{ClientInfo, Snapshot};
 use tokio::sync::watch;
 
+use crate::admission::Admission;
 use crate::control::{NeedError, Store};
 use crate::drain::Drain;
+use crate::hand_over::Sockets;
 use crate::identity::{Identity, IdentityHandle};
 use crate::settings::Settings;
 use crate::telemetry::Telemetry;
 use crate::tls::{GatewayTls, Originator};
-use crate::upstream::Limits;
+use crate::upstream::{HealthBoard, Limits};
 
 /// What the control side gives to the data path. Kept in one `Arc`, the same for all workers.
 pub struct Shared {
@@ -31,8 +33,14 @@ pub struct Shared {
     pub settings: Arc<Settings>,
     /// Metrics and access log; `telemetry.recorder()` gives each worker its own shard.
     pub telemetry: Telemetry,
+    /// What a process that replaces this one takes over.
+    pub sockets: Sockets,
     /// What is under way toward destinations with limits.
     pub limits: Arc<Limits>,
+    /// What is let in: the state of rates and of overload protection.
+    pub admission: Admission,
+    /// Endpoints that are checked actively.
+    pub health: Arc<HealthBoard>,
     /// Who this proxy is, for routes that match on the source.
     pub client: Arc<ClientInfo>,
 }

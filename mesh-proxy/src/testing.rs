@@ -189,11 +189,24 @@ impl Plane {
         }
     }
 
-    /// The next request, passing over everything else.
+    /// The next request, passing over everything else and over reports of the identity.
     pub(crate) async fn asked(&mut self) -> v1::DiscoveryRequest {
         loop {
-            if let PlaneEvent::Asked(request) = self.event().await {
+            if let PlaneEvent::Asked(request) = self.event().await
+                && request.identity.is_none()
+            {
                 return *request;
+            }
+        }
+    }
+
+    /// The next report of the identity, passing over everything else.
+    pub(crate) async fn reported(&mut self) -> v1::IdentityReport {
+        loop {
+            if let PlaneEvent::Asked(request) = self.event().await
+                && let Some(report) = request.identity
+            {
+                return report;
             }
         }
     }

@@ -19,15 +19,15 @@ use tokio_util::task::TaskTracker;
 use crate::clock;
 use crate::detect::Habits;
 use crate::drain::Work;
-use crate::http::{Server, peer};
+use crate::http::peer;
 use crate::inbound::{self, Arrival};
 use crate::net::{Acceptor, StdTcpListener, Stream, reset};
 use crate::runtime::Listeners;
 use crate::settings::ProxyKind;
 use crate::shared::Shared;
 use crate::telemetry::{Listener, Recorder};
-use crate::upstream::Upstreams;
-use crate::{gateway, outbound};
+use crate::upstream::{Upstreams, look_after};
+use crate::{gateway, outbound, sidecar};
 
 /// Connections that one worker serves at a time; more are reset.
 const MAX_CONNECTIONS: usize = 16 * 1024;
@@ -44,8 +44,6 @@ const SWEEP: Duration = Duration::from_secs(5);
 pub struct Worker {
     /// What all workers share.
     pub shared: Arc<Shared>,
-    /// HTTP toward clients.
-    pub server: Server,
     /// Endpoints, their load, and the connections to them.
     pub upstreams: Rc<Upstreams>,
     /// Metrics and access log.
@@ -65,6 +63,8 @@ pub struct Worker {
     /// The same, for the sidecars of called workloads.
     pub own_header: Option<HeaderValue>,
     connections: Cell<usize>,
+    /// Tokens and counters of authorization.
+    pub authz: crate::authz::Memory,
     /// Mirrored requests under way.
     pub mirrors: Cell<usize>,
     refused: Cell<u64>,
@@ -79,36 +79,49 @@ pub async fn run(shared: Arc<Shared>, listeners: Listeners) {
 
 async fn serve(shared: Arc<Shared>, listeners: Listeners) {
     let worker = Worker::new(shared);
-    for listener in [&listeners.explicit, &listeners.outbound]
-        .into_iter()
-        .flatten()
-    {
+    for listener in listeners.explicit.iter().chain(&listeners.outbound) {
         if let Ok(address) = listener.local_addr() {
             worker.upstreams.connector().avoid(address);
         }
     }
-    if let Some(listener) = listeners.explicit {
+    for listener in listeners.explicit {
         worker.accept(Listener::Explicit, listener, outbound::explicit);
     }
-    if let Some(listener) = listeners.outbound {
+    for listener in listeners.outbound {
         worker.accept(Listener::Outbound, listener, outbound::transparent);
+    }
+    let bindings: Rc<[_]> = listeners.inbound.iter().map(|(one, _)| *one).collect();
+    for listener in listeners.hbone {
+        let bindings = Rc::clone(&bindings);
+        let serve =
+            move |worker, stream| inbound::serve_hbone(worker, stream, Rc::clone(&bindings));
+        worker.accept(Listener::Hbone, listener, serve);
     }
     for (binding, listener) in listeners.inbound {
         let serve =
             move |worker, stream| inbound::serve(worker, stream, Arrival::Explicit(binding));
         worker.accept(Listener::Inbound, listener, serve);
     }
-    if let Some(listener) = listeners.inbound_transparent {
+    for listener in listeners.inbound_transparent {
         let serve = |worker, stream| inbound::serve(worker, stream, Arrival::Transparent);
         worker.accept(Listener::Inbound, listener, serve);
     }
-    if worker.shared.settings.kind == ProxyKind::Gateway {
-        worker
-            .tasks
-            .spawn_local(gateway::listen(Rc::clone(&worker)));
+    let rest = listeners.gateway;
+    match worker.shared.settings.kind {
+        ProxyKind::Gateway => {
+            let listen = gateway::listen(Rc::clone(&worker), rest);
+            worker.tasks.spawn_local(listen);
+        }
+        ProxyKind::Sidecar => {
+            let listen = sidecar::listen(Rc::clone(&worker), rest, bindings);
+            worker.tasks.spawn_local(listen);
+        }
     }
     worker.background.spawn_local(sweep(Rc::clone(&worker)));
     worker.background.spawn_local(share(Rc::clone(&worker)));
+    worker
+        .background
+        .spawn_local(look_after(Rc::clone(&worker)));
 
     worker.shared.drain.started().await;
     worker.tasks.close();
@@ -145,7 +158,6 @@ impl Worker {
         let (tasks, background) = (TaskTracker::new(), TaskTracker::new());
         let own_labels = Arc::new(shared.client.peer());
         Rc::new(Self {
-            server: Server::new(),
             upstreams: Upstreams::new(Arc::clone(&shared), background.clone()),
             recorder: Rc::new(shared.telemetry.recorder()),
             rng: RefCell::new(SmallRng::from_rng(&mut clock::rng())),
@@ -157,6 +169,7 @@ impl Worker {
             refused: Cell::new(0),
             tasks,
             background,
+            authz: crate::authz::Memory::default(),
             mirrors: Cell::new(0),
             shared,
         })
@@ -173,7 +186,7 @@ impl Worker {
     {
         let drain = self.shared.drain.clone();
         self.accept_until(kind, listener, handle, async move {
-            drain.ending().await;
+            drain.listeners_end().await;
         });
     }
 
@@ -206,16 +219,17 @@ impl Worker {
                     accepted = acceptor.accept() => accepted,
                     () = &mut end => return,
                 };
-                worker.take(kind, stream.into(), peer, &handle);
+                worker.take(kind, stream.into(), Some(peer), &handle);
             }
         });
     }
 
-    fn take<F>(
+    /// Serves an accepted connection, if there are not too many.
+    pub(crate) fn take<F>(
         self: &Rc<Self>,
         kind: Listener,
         stream: Stream,
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
         handle: &impl Fn(Rc<Self>, Stream) -> F,
     ) where
         F: Future<Output = ()> + 'static,
@@ -224,7 +238,12 @@ impl Worker {
             let refused = self.refused.get() + 1;
             self.refused.set(refused);
             if refused.is_power_of_two() {
-                tracing::warn!(%peer, refused, limit = MAX_CONNECTIONS, "too many connections, reset");
+                tracing::warn!(
+                    ?peer,
+                    refused,
+                    limit = MAX_CONNECTIONS,
+                    "too many connections, reset"
+                );
             }
             reset(stream);
             return;

@@ -10,16 +10,18 @@ use axum::Router;
 use tokio_util::sync::CancellationToken;
 
 use super::{Admin, metrics_router, router};
+use crate::hand_over::{Offered, Sockets};
 use crate::net::{StdTcpListener, TcpListener, UnixListener};
 use crate::settings::Settings;
 
 /// Bound sockets of the admin endpoint.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct AdminListeners {
     tcp: Option<StdTcpListener>,
     unix: Option<StdUnixListener>,
     metrics: Option<StdTcpListener>,
     path: Option<PathBuf>,
+    offered: Vec<Offered>,
 }
 
 /// Why the admin endpoint cannot be served.
@@ -41,27 +43,42 @@ pub enum AdminError {
 // === impl AdminListeners ===
 
 impl AdminListeners {
-    /// Binds what `settings` ask for.
+    /// Binds what `settings` ask for, or takes it over.
     ///
     /// # Errors
     /// The first address that cannot be bound.
-    pub fn bind(settings: &Settings) -> Result<Self, AdminError> {
+    pub fn bind(settings: &Settings, sockets: &Sockets) -> Result<Self, AdminError> {
         let failed = |address: String| move |source| AdminError::Bind { address, source };
-        let tcp = |address: Option<SocketAddr>| {
-            address
-                .map(|address| bind_tcp(address).map_err(failed(address.to_string())))
-                .transpose()
+        let mut offered = Vec::new();
+        let mut tcp = |role, address: Option<SocketAddr>| {
+            let Some(address) = address else {
+                return Ok::<_, AdminError>(None);
+            };
+            let opened = sockets.tcp(role, address, bind_tcp);
+            let (listener, offer) = opened.map_err(failed(address.to_string()))?;
+            offered.push(offer);
+            Ok(Some(listener))
         };
+        let (all, metrics) = (
+            tcp("admin", settings.admin)?,
+            tcp("metrics", settings.metrics)?,
+        );
         let path = settings.admin_socket.clone();
-        let unix = path
-            .as_deref()
-            .map(|path| bind_unix(path).map_err(failed(path.display().to_string())))
-            .transpose()?;
+        let unix = match &path {
+            None => None,
+            Some(path) => {
+                let opened = sockets.unix("admin-socket", || bind_unix(path));
+                let (listener, offer) = opened.map_err(failed(path.display().to_string()))?;
+                offered.push(offer);
+                Some(listener)
+            }
+        };
         Ok(Self {
-            tcp: tcp(settings.admin)?,
+            tcp: all,
             unix,
-            metrics: tcp(settings.metrics)?,
+            metrics,
             path,
+            offered,
         })
     }
 
@@ -79,7 +96,7 @@ impl AdminListeners {
             .and_then(|listener| listener.local_addr().ok())
     }
 
-    /// Serves until `end`, then removes the Unix socket.
+    /// Serves until `end`, then removes the Unix socket, unless another process has it now.
     pub(crate) async fn serve(
         self,
         admin: Admin,
@@ -90,14 +107,17 @@ impl AdminListeners {
             unix,
             metrics,
             path,
+            offered,
         } = self;
+        let drain = admin.drain.subscribe();
         let all = router(admin.clone());
         let result = tokio::try_join!(
             serve_tcp(tcp, all.clone(), end.clone()),
             serve_unix(unix, all, end.clone()),
             serve_tcp(metrics, metrics_router(admin), end),
         );
-        if let Some(path) = path {
+        drop(offered);
+        if let Some(path) = path.filter(|_| !drain.is_replaced()) {
             // It may be gone already with its directory.
             let _ = std::fs::remove_file(path);
         }

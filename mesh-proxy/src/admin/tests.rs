@@ -8,6 +8,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::control::{Client, Writer};
 use crate::drain;
+use crate::hand_over::Sockets;
 use crate::identity::Manager;
 use crate::settings::{AccessLog, LogFormat, LogSink, Settings};
 use crate::testing::{DEADLINE, Plane, inbound, mesh, response};
@@ -225,15 +226,15 @@ async fn unix_sockets_are_private_and_replaced() {
         admin_socket: Some(path.clone()),
         ..plane.settings()
     };
-    let first = AdminListeners::bind(&settings).unwrap();
+    let first = AdminListeners::bind(&settings, &Sockets::default()).unwrap();
     assert_eq!(
         std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
     );
     assert!(
-        AdminListeners::bind(&settings).is_err(),
+        AdminListeners::bind(&settings, &Sockets::default()).is_err(),
         "another process answers there"
     );
     drop(first);
-    AdminListeners::bind(&settings).unwrap();
+    AdminListeners::bind(&settings, &Sockets::default()).unwrap();
 }

@@ -9,7 +9,9 @@ use tracing::{info, warn};
 use super::BuildError;
 use crate::control::{Cache, Client, Demands, Follower, Opened, Status, Store, Writer};
 use crate::drain::DrainSignal;
-use crate::identity::{FilesManager, IdentityHandle, Manager, Publisher, RotateHandle};
+use crate::identity::{
+    AppIdentity, AppManager, FilesManager, IdentityHandle, Manager, Publisher, RotateHandle,
+};
 use crate::settings::{ControlPlane, Provider, Settings, StaticFiles};
 use crate::telemetry::{Stages, Telemetry};
 
@@ -26,9 +28,10 @@ pub(super) enum Keeper {
 
 /// The same, ready to run on the control thread.
 pub(super) struct Keeping {
-    pub(super) tasks: [Pin<Box<dyn Future<Output = ()> + Send>>; 2],
+    pub(super) tasks: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pub(super) control: Status,
     pub(super) rotate: RotateHandle,
+    pub(super) app: Option<AppIdentity>,
 }
 
 /// What the rest of the proxy reads.
@@ -73,9 +76,10 @@ async fn files_of(
     let (manager, rotate) =
         FilesManager::new(files.identity.clone(), store.clone(), publisher, stages).await?;
     let keeping = Keeping {
-        tasks: [Box::pin(follower.run()), Box::pin(manager.run())],
+        tasks: vec![Box::pin(follower.run()), Box::pin(manager.run())],
         control,
         rotate,
+        app: None,
     };
     Ok((Keeper::Files(keeping), Kept { store, identity }))
 }
@@ -134,11 +138,19 @@ impl Keeper {
                     stages,
                 );
                 let client = client.tell_of(drain.subscribe());
-                Keeping {
-                    tasks: [Box::pin(client.run()), Box::pin(manager.run())],
+                let mut keeping = Keeping {
+                    tasks: vec![Box::pin(client.run()), Box::pin(manager.run())],
                     control,
                     rotate,
+                    app: None,
+                };
+                if settings.pod.workload_api.is_some() {
+                    let own = kept.identity.clone();
+                    let (manager, app) = AppManager::new(settings, &plane, own);
+                    keeping.tasks.push(Box::pin(manager.run()));
+                    keeping.app = Some(app);
                 }
+                keeping
             }
             Self::Files(keeping) => keeping,
         }

@@ -7,10 +7,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::RunError;
+use crate::admission::Admission;
 use crate::control::Store;
 use crate::drain::DrainSignal;
+use crate::hand_over::{Offered, Predecessor, Sockets};
 use crate::identity::IdentityHandle;
-use crate::runtime::{Listeners, Workers};
+use crate::runtime::{Listening, Workers};
 use crate::settings::Settings;
 use crate::shared::{Shared, client_info};
 use crate::telemetry::Telemetry;
@@ -24,17 +26,40 @@ pub(super) struct Serving {
     pub(super) telemetry: Telemetry,
     pub(super) drain: DrainSignal,
     pub(super) quit: CancellationToken,
-    pub(super) listeners: Vec<Listeners>,
+    pub(super) sockets: Sockets,
+    pub(super) listening: Listening,
+    /// Serves until the workers run.
+    pub(super) started: Option<Predecessor>,
 }
 
-// Nothing runs any more, and whoever has not heard of the drain had the time to. Then the
-// listeners close, and what they had taken by then is served to its end.
-async fn quiet(drain: &DrainSignal, minimum: Duration) {
-    tokio::time::sleep(minimum.max(crate::worker::DRAIN_GRACE)).await;
-    drain.idle().await;
+// Nothing runs any more, and whoever has not heard of the drain had the time to; or callers never
+// cease to come, and the time is nearly over. Then the listeners close, and what they had taken by
+// then is served to its end.
+async fn quiet(drain: &DrainSignal, (minimum, most): (Duration, Duration), offered: Vec<Offered>) {
+    let last = most.saturating_sub(most / 4);
+    let idle = async {
+        tokio::time::sleep(minimum.max(crate::worker::DRAIN_GRACE)).await;
+        drain.idle().await;
+    };
+    // Either is a reason.
+    let _ = tokio::time::timeout(last.max(minimum), idle).await;
+    // Copies would keep them open.
+    drop(offered);
     drain.end();
     drain.deaf().await;
     drain.idle().await;
+}
+
+// Nobody waits for the end of a process that was replaced, unless he says so.
+async fn deadline(shared: &Shared, quit: &CancellationToken) {
+    let settings = &shared.settings;
+    if shared.drain.is_replaced() {
+        tokio::select! {
+            () = tokio::time::sleep(settings.replaced_drain) => return,
+            () = quit.cancelled() => {}
+        }
+    }
+    tokio::time::sleep(settings.drain.max(settings.drain_minimum)).await;
 }
 
 // === impl Serving ===
@@ -56,26 +81,38 @@ impl Serving {
             originator: Originator::default(),
             gateway_tls: GatewayTls::default(),
             drain: self.drain.subscribe(),
+            sockets: self.sockets,
             settings: Arc::clone(&self.settings),
             telemetry: self.telemetry,
             limits: Arc::default(),
+            admission: Admission::default(),
+            health: Arc::default(),
             client: Arc::new(client),
         });
-        let mut workers = Workers::start(&shared, self.listeners)?;
+        let mut workers = Workers::start(&shared, self.listening.workers)?;
+        if let Some(predecessor) = self.started {
+            predecessor.release().await;
+        }
         let result = tokio::select! {
             () = self.quit.cancelled() => Ok(()),
+            () = shared.drain.replaced() => Ok(()),
             () = workers.any_ended() => {
                 if shared.drain.is_draining() { Ok(()) } else { Err(RunError::Worker) }
             }
         };
         self.drain.start();
-        info!(deadline = ?self.settings.drain, running = %self.drain.running(), "draining");
+        let times = if shared.drain.is_replaced() {
+            (Duration::ZERO, self.settings.replaced_drain)
+        } else {
+            (self.settings.drain_minimum, self.settings.drain)
+        };
+        info!(replaced = shared.drain.is_replaced(), running = %self.drain.running(), "draining");
         tokio::select! {
             () = workers.all_ended() => {}
             // Then only connections to endpoints are left that carry nothing.
-            () = quiet(&self.drain, self.settings.drain_minimum) => {}
+            () = quiet(&self.drain, times, self.listening.offered) => {}
             () = shared.drain.closed() => warn!(cut = %self.drain.running(), "ended at once"),
-            () = tokio::time::sleep(self.settings.drain.max(self.settings.drain_minimum)) => {
+            () = deadline(&shared, &self.quit) => {
                 warn!(cut = %self.drain.running(), "the time to drain is over");
             }
         }

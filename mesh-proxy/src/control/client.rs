@@ -17,6 +17,7 @@ use tonic::Streaming;
 use tonic::transport::Channel;
 use tracing::{debug, info, warn};
 
+use super::announce::{self, leave, started};
 use super::dial::{DialError, dial};
 use super::status::{ControlStatus, Status};
 use super::store::{Demands, Writer};
@@ -156,6 +157,12 @@ impl Client {
         self
     }
 
+    // The workload stays where another process serves it.
+    fn leaves(&self) -> bool {
+        let drain = self.drain.as_ref();
+        drain.is_some_and(|drain| drain.is_draining() && !drain.is_replaced())
+    }
+
     /// Runs until all stores are gone; the caller may drop it before.
     pub async fn run(mut self) {
         let mut link = Link::Unidentified;
@@ -164,12 +171,16 @@ impl Client {
         self.renew_leases(true);
         let drain = self.drain.clone();
         let mut leaving = false;
+        let mut identities = self.identity.generation();
         loop {
             tokio::select! {
                 () = started(drain.as_ref()), if !leaving => {
                     leaving = true;
-                    link.send(leave());
+                    if self.leaves() {
+                        link.send(leave());
+                    }
                 }
+                Ok(()) = identities.changed() => link.tell_identity(&self.identity),
                 progress = link.progress(&self.identity) => link = self.advance(link, progress),
                 name = self.demands.recv() => {
                     let Some(name) = name else { return };
@@ -267,7 +278,8 @@ impl Client {
             expires,
         };
         self.act(&link, actions);
-        if self.drain.as_ref().is_some_and(Drain::is_draining) {
+        link.tell_identity(&self.identity);
+        if self.leaves() {
             link.send(leave());
         }
         link
@@ -413,20 +425,6 @@ impl Client {
     }
 }
 
-fn leave() -> v1::DiscoveryRequest {
-    v1::DiscoveryRequest {
-        leaving: true,
-        ..v1::DiscoveryRequest::default()
-    }
-}
-
-async fn started(drain: Option<&Drain>) {
-    match drain {
-        Some(drain) => drain.started().await,
-        None => std::future::pending().await,
-    }
-}
-
 async fn connect(
     plane: &ControlPlane,
     dialer: Dialer,
@@ -472,6 +470,12 @@ impl Link {
                 Ok(None) => Err(LinkError::Ended),
                 Err(status) => Err(LinkError::Status(Box::new(status))),
             }),
+        }
+    }
+
+    fn tell_identity(&self, identity: &IdentityHandle) {
+        if let Some(request) = announce::identity(identity) {
+            self.send(request);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Configuration: the discovery stream or a file, the snapshot in force and its copy on disk.
 
 mod adjust;
+mod announce;
 mod cache;
 mod client;
 mod dial;

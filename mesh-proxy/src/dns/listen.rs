@@ -6,13 +6,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use mesh_proxy_core::dns::ResolvConf;
 use socket2::SockRef;
 
+use crate::hand_over::{Offered, Open, Sockets};
 use crate::net::{StdTcpListener, StdUdpSocket};
 use crate::settings::Settings;
 
 /// Bound sockets of the DNS server: pairs of UDP and TCP.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct DnsListeners {
     pub(super) pairs: Vec<(StdUdpSocket, StdTcpListener)>,
+    pub(super) offered: Vec<Offered>,
 }
 
 /// Why there can be no DNS server.
@@ -25,19 +27,25 @@ pub struct DnsError {
 
 // With port 0 the port that is free for TCP may be taken for UDP.
 const ATTEMPTS: usize = 16;
+const ROLE: &str = "dns";
 
 // === impl DnsListeners ===
 
 impl DnsListeners {
-    /// Binds what `settings` ask for; nothing if they ask for no DNS.
+    /// Binds what `settings` ask for, or takes it over; nothing if they ask for no DNS.
     ///
     /// # Errors
     /// [`DnsError`] if the address is taken.
-    pub fn bind(settings: &Settings) -> Result<Self, DnsError> {
+    pub fn bind(settings: &Settings, sockets: &Sockets) -> Result<Self, DnsError> {
         let Some(address) = settings.pod.dns else {
             return Ok(Self::default());
         };
-        let pair = |address| pair(address, settings.own_mark);
+        let mut offered = Vec::new();
+        let mut pair = |address| {
+            let (udp, tcp) = taken_or_new(sockets, address, settings.own_mark)?;
+            offered.extend([udp.1, tcp.1]);
+            Ok((udp.0, tcp.0))
+        };
         let first = pair(address).map_err(|source| DnsError { address, source })?;
         let port = first.0.local_addr().map_or(address.port(), |at| at.port());
         let mut pairs = vec![first];
@@ -49,7 +57,7 @@ impl DnsListeners {
                 Err(error) => tracing::warn!(address = %other, %error, "no DNS over IPv6"),
             }
         }
-        Ok(Self { pairs })
+        Ok(Self { pairs, offered })
     }
 
     /// Where it listens.
@@ -69,6 +77,28 @@ fn has_ipv6_server(settings: &Settings) -> bool {
     let text = std::fs::read_to_string(&settings.pod.resolv_conf).unwrap_or_default();
     text.parse::<ResolvConf>()
         .is_ok_and(|conf| conf.servers.iter().any(SocketAddr::is_ipv6))
+}
+
+// Both of a predecessor, or both new.
+fn taken_or_new(
+    sockets: &Sockets,
+    address: SocketAddr,
+    mark: Option<u32>,
+) -> io::Result<(Open<StdUdpSocket>, Open<StdTcpListener>)> {
+    let mut new = None;
+    let udp = sockets.udp(ROLE, address, |address| {
+        let (udp, tcp) = pair(address, mark)?;
+        new = Some(tcp);
+        Ok(udp)
+    })?;
+    let tcp = sockets.tcp(ROLE, address, |_| match new {
+        Some(tcp) => Ok(tcp),
+        // Its datagrams were taken over, and its connections were not.
+        None => StdTcpListener::bind(udp.0.local_addr()?),
+    })?;
+    udp.0.set_nonblocking(true)?;
+    tcp.0.set_nonblocking(true)?;
+    Ok((udp, tcp))
 }
 
 fn pair(address: SocketAddr, mark: Option<u32>) -> io::Result<(StdUdpSocket, StdTcpListener)> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use mesh_proxy_core::dns::{Query, Step, Transport, Unusable, reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::listen::DnsListeners;
 use super::resolver::Resolver;
@@ -23,13 +24,13 @@ const LARGEST_QUERY: usize = 4096;
 // === impl DnsListeners ===
 
 impl DnsListeners {
-    /// Serves for ever; ends when it is dropped.
-    pub(crate) async fn serve(self, resolver: Resolver) {
+    /// Serves until `end`, then finishes what it has begun and waits to be dropped.
+    pub(crate) async fn serve(self, resolver: Resolver, end: CancellationToken) {
         let resolver = Arc::new(resolver);
         let mut tasks = JoinSet::new();
         for (udp, tcp) in self.pairs {
-            tasks.spawn(datagrams(udp, Arc::clone(&resolver)));
-            tasks.spawn(connections(tcp, Arc::clone(&resolver)));
+            tasks.spawn(datagrams(udp, Arc::clone(&resolver), end.clone()));
+            tasks.spawn(connections(tcp, Arc::clone(&resolver), end.clone()));
         }
         while let Some(ended) = tasks.join_next().await {
             match ended {
@@ -38,11 +39,16 @@ impl DnsListeners {
                 Err(error) => tracing::error!(%error, "the DNS server panicked"),
             }
         }
+        drop(self.offered);
         std::future::pending::<()>().await;
     }
 }
 
-async fn datagrams(socket: StdUdpSocket, resolver: Arc<Resolver>) -> io::Result<()> {
+async fn datagrams(
+    socket: StdUdpSocket,
+    resolver: Arc<Resolver>,
+    end: CancellationToken,
+) -> io::Result<()> {
     let socket = Arc::new(UdpSocket::from_std(socket)?);
     let mut waiting = JoinSet::new();
     let mut buffer = vec![0; LARGEST_QUERY];
@@ -50,6 +56,7 @@ async fn datagrams(socket: StdUdpSocket, resolver: Arc<Resolver>) -> io::Result<
         let received = tokio::select! {
             received = socket.recv_from(&mut buffer) => received,
             Some(_) = waiting.join_next() => continue,
+            () = end.cancelled() => break,
         };
         // An error is about an earlier answer whose client has gone.
         let Ok((length, client)) = received else {
@@ -77,6 +84,8 @@ async fn datagrams(socket: StdUdpSocket, resolver: Arc<Resolver>) -> io::Result<
             }
         }
     }
+    while waiting.join_next().await.is_some() {}
+    Ok(())
 }
 
 enum Begun {
@@ -104,7 +113,11 @@ async fn send(socket: &UdpSocket, answer: &[u8], client: SocketAddr) {
     }
 }
 
-async fn connections(listener: StdTcpListener, resolver: Arc<Resolver>) -> io::Result<()> {
+async fn connections(
+    listener: StdTcpListener,
+    resolver: Arc<Resolver>,
+    end: CancellationToken,
+) -> io::Result<()> {
     let acceptor = Acceptor::new(listener)?;
     let mut open = JoinSet::new();
     loop {
@@ -118,8 +131,12 @@ async fn connections(listener: StdTcpListener, resolver: Arc<Resolver>) -> io::R
                 });
             }
             Some(_) = open.join_next() => {}
+            () = end.cancelled() => break,
         }
     }
+    drop(acceptor);
+    while open.join_next().await.is_some() {}
+    Ok(())
 }
 
 async fn connection(mut stream: TcpStream, resolver: &Resolver) -> io::Result<()> {

@@ -10,9 +10,11 @@ use mesh_api::v1;
 use mesh_proxy_core::Snapshot;
 use prometheus_client::registry::Registry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::control::{Adjuster, Status, Store};
+use crate::hand_over::Sockets;
 use crate::net::{TcpListener, TcpStream, UdpSocket};
 use crate::settings::{Settings, SettingsSource};
 use crate::testing::DEADLINE;
@@ -66,7 +68,7 @@ fn start(servers: &[SocketAddr], connected: bool, held: Snapshot) -> Running {
         ..SettingsSource::default()
     })
     .unwrap();
-    let listeners = DnsListeners::bind(&settings).unwrap();
+    let listeners = DnsListeners::bind(&settings, &Sockets::default()).unwrap();
     let address = listeners.address().unwrap();
     let (store, adjuster) = Store::adjustable(held);
     let mut registry = Registry::default();
@@ -78,7 +80,7 @@ fn start(servers: &[SocketAddr], connected: bool, held: Snapshot) -> Running {
         adjuster,
         registry,
         _directory: directory,
-        task: tokio::spawn(listeners.serve(resolver)),
+        task: tokio::spawn(listeners.serve(resolver, CancellationToken::new())),
     }
 }
 
@@ -310,8 +312,14 @@ async fn a_taken_address_is_named() {
         ..SettingsSource::default()
     })
     .unwrap();
-    assert!(DnsListeners::bind(&settings).unwrap().address().is_none());
+    assert!(
+        DnsListeners::bind(&settings, &Sockets::default())
+            .unwrap()
+            .address()
+            .is_none()
+    );
     settings.pod.dns = Some(taken.local_addr().unwrap());
-    let error = DnsListeners::bind(&settings).unwrap_err();
+    let bound = DnsListeners::bind(&settings, &Sockets::default());
+    let error = bound.err().unwrap();
     assert!(error.to_string().contains("--dns"), "{error}");
 }

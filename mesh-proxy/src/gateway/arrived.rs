@@ -11,6 +11,7 @@ use mesh_proxy_core::ir::{ListenerId, ServerCertificate, TlsTermination};
 use mesh_proxy_core::plan::{self, GatewayPoint, Over};
 
 use super::xfcc;
+use crate::admission::Asker;
 use crate::tls::ClientCertificate;
 use crate::worker::Worker;
 
@@ -73,8 +74,18 @@ impl Arrived {
         Caller {
             identity: self.ended().and_then(|ended| ended.identity.as_ref()),
             source: self.remote.ip(),
+            client: self.client.ip(),
             destination: SocketAddr::new(self.local.ip(), self.listener.port),
             sni: self.sni(),
+        }
+    }
+
+    /// Who asks to be let in.
+    pub(super) fn asker(&self) -> Asker<'_> {
+        Asker {
+            identity: self.ended().and_then(|ended| ended.identity.as_ref()),
+            source: self.client.ip(),
+            port: self.listener.port,
         }
     }
 

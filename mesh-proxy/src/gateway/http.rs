@@ -8,19 +8,23 @@ use http::header::{CONNECTION, EXPECT, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body as _;
-use hyper::upgrade::OnUpgrade;
 use mesh_api::Hostname;
 use mesh_proxy_core::filter::without_port;
 use mesh_proxy_core::labels::{PeerLabels, Reporter, SecurityPolicy, ServiceLabels};
-use mesh_proxy_core::{Reason, Snapshot, plan};
+use mesh_proxy_core::{Reason, plan};
 
 use super::arrived::Arrived;
+use crate::admission::{Gate, Permit, Refused};
+use crate::authz::{Admitted, Asker, Side};
 use crate::drain::Work;
 use crate::http::headers::{
     X_FORWARDED_CLIENT_CERT, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_MESH_PEER, X_MESH_UNPROCESSED,
     take_hop_by_hop,
 };
-use crate::http::{BodySource, Downstream, Exchange, Incoming, ResponseBody, Version, respond};
+use crate::http::upgrade::OnUpgrade;
+use crate::http::{
+    BodySource, Downstream, Exchange, Incoming, ResponseBody, Version, respond, serve as serve_http,
+};
 use crate::net::Stream;
 use crate::outbound::{Call, act, decide};
 
@@ -30,6 +34,7 @@ struct Connection {
     version: Version,
     downstream: Downstream,
     certificate: Option<HeaderValue>,
+    gate: Arc<Gate>,
 }
 
 /// Serves the requests of a connection.
@@ -49,19 +54,21 @@ pub(super) async fn serve(arrived: Rc<Arrived>, stream: Stream, version: Version
     };
     let connection = Rc::new(Connection {
         certificate: arrived.forwarded_certificate(),
+        gate: worker.shared.admission.gate(arrived.listener.port),
         arrived,
         version,
         downstream,
     });
-    let handle = move |request| {
+    let refuse = |parts: &Parts, malformed| {
+        let exchange = Exchange::begin(&worker, connection.downstream.clone(), parts);
+        respond::malformed(malformed, exchange)
+    };
+    let handle = |request| {
         let connection = Rc::clone(&connection);
         async move { connection.handle(request).await }
     };
-    if let Err(error) = worker
-        .server
-        .serve(stream, version, &worker.shared.drain, handle)
-        .await
-    {
+    let served = serve_http(stream, version, &worker.shared.drain, handle, refuse).await;
+    if let Err(error) = served {
         tracing::debug!(%error, "connection to the gateway ended");
     }
 }
@@ -74,13 +81,7 @@ impl Connection {
         let worker = &self.arrived.worker;
         let mut exchange = Exchange::begin(worker, self.downstream.clone(), &parts);
         if self.arrived.must_prove_more() {
-            let mut answer = respond::fail(Reason::TlsSettingsChanged, "", exchange);
-            if self.version == Version::Http1 {
-                answer
-                    .headers_mut()
-                    .insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            return answer;
+            return self.must_come_again(exchange);
         }
         if parts.method == Method::CONNECT {
             return respond::fail(
@@ -104,9 +105,16 @@ impl Connection {
                 .insert(X_FORWARDED_CLIENT_CERT, certificate.clone());
         }
         exchange.identify(&mut parts.headers);
-        if let Err(reason) = self.authorise(&worker.shared.snapshot(), &parts) {
-            return respond::fail(reason, "", exchange);
-        }
+        let asker = self.asker();
+        let admitted = match asker.check(&mut parts, incoming, &mut exchange).await {
+            Ok(admitted) => admitted,
+            Err(refusal) => return respond::send(*refusal, exchange),
+        };
+        let incoming = admitted.incoming;
+        let permit = match self.admit(&parts) {
+            Ok(permit) => permit,
+            Err(refused) => return refused.answer(exchange),
+        };
         let planned = decide(&worker.shared, |snapshot| {
             plan::gateway_http(
                 snapshot,
@@ -127,7 +135,7 @@ impl Connection {
         if let Some(body) = &body {
             exchange.set_body(body.clone());
         }
-        let (client, port) = (self.version, self.arrived.listener.port);
+        let (client, port) = (Version::of(parts.version), self.arrived.listener.port);
         let call = Call {
             parts,
             body,
@@ -139,16 +147,40 @@ impl Connection {
             port,
             original: None,
         };
-        act(worker, &plan, call).await
+        let mut response = act(worker, &plan, call).await;
+        Admitted::finish(admitted.to_client, response.headers_mut());
+        permit.answered(response.status());
+        response
     }
 
-    fn authorise(&self, snapshot: &Snapshot, parts: &Parts) -> Result<(), Reason> {
-        let verdict = plan::gateway_authorize(snapshot, &self.arrived.caller(), parts);
-        if verdict.allowed {
-            Ok(())
-        } else {
-            Err(verdict.reason.unwrap_or(Reason::AuthorizationDenied))
+    fn must_come_again(&self, exchange: Box<Exchange>) -> Response<ResponseBody> {
+        let mut answer = respond::fail(Reason::TlsSettingsChanged, "", exchange);
+        if self.version == Version::Http1 {
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(CONNECTION, close);
         }
+        answer
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker {
+            worker: &self.arrived.worker,
+            side: Side::Gateway,
+            caller: self.arrived.caller(),
+            remote: self.arrived.client,
+            scheme: self.arrived.point().scheme(),
+        }
+    }
+
+    fn admit(&self, parts: &Parts) -> Result<Permit, Refused> {
+        let shared = &self.arrived.worker.shared;
+        let snapshot = shared.snapshot();
+        let Some(gateway) = snapshot.gateway() else {
+            return Ok(Permit::uncounted());
+        };
+        let admission = &shared.admission;
+        let asks = (self.arrived.asker(), parts);
+        admission.request(shared, &gateway.admission, (&self.gate, false), asks)
     }
 }
 

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -22,8 +23,9 @@ use mesh_proxy_core::ir::{ListenerId, Protocol, ServerCertificate};
 use mesh_proxy_core::{Reason, Snapshot};
 
 use crate::detect::{First, first_bytes};
+use crate::hand_over::Offered;
 use crate::http::{HEAD_TIMEOUT, Version};
-use crate::net::{self, Stream};
+use crate::net::{self, StdTcpListener, Stream};
 use crate::telemetry::Listener;
 use crate::worker::Worker;
 use arrived::Arrived;
@@ -34,11 +36,15 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// Time for a client's TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Opens and closes listeners as the Gateway resource changes, until the proxy drains.
-pub async fn listen(worker: Rc<Worker>) {
+/// Opens and closes listeners as the Gateway resource changes, until the proxy drains. Those of
+/// `inherited` that the resource wants are open already; the others close.
+pub async fn listen(worker: Rc<Worker>, inherited: Vec<StdTcpListener>) {
     let mut epoch = worker.shared.epoch();
     let mut certificate = worker.shared.identity.generation();
-    let mut ports = Ports::default();
+    let mut ports = Ports {
+        inherited,
+        ..Ports::default()
+    };
     loop {
         ports.follow(&worker);
         let again = async {
@@ -68,6 +74,8 @@ pub async fn listen(worker: Rc<Worker>) {
 #[derive(Default)]
 struct Ports {
     open: BTreeMap<ListenerId, CancellationToken>,
+    // Taken over from a predecessor.
+    inherited: Vec<StdTcpListener>,
     // Names of the troubles there are.
     troubled: BTreeSet<String>,
     // Whether one of them may be over without a change of the configuration.
@@ -98,7 +106,7 @@ impl Ports {
             if self.open.contains_key(&port) {
                 continue;
             }
-            match bind(worker, port) {
+            match bind(worker, port, &mut self.inherited) {
                 Ok(token) => {
                     self.open.insert(port, token);
                 }
@@ -108,6 +116,7 @@ impl Ports {
                 }
             }
         }
+        self.inherited.clear();
         self.follow_tls(worker, &snapshot);
         for over in before.difference(&self.troubled) {
             worker.shared.telemetry.troubles.over(over);
@@ -177,25 +186,37 @@ fn trouble(port: ListenerId) -> String {
     }
 }
 
-/// Opens the listener of a port and serves it until the token ends it.
-fn bind(worker: &Rc<Worker>, port: ListenerId) -> Result<CancellationToken, Closed> {
+/// Opens the listener of a port, or takes those that were handed over, and serves it until the
+/// token ends it.
+fn bind(
+    worker: &Rc<Worker>,
+    port: ListenerId,
+    inherited: &mut Vec<StdTcpListener>,
+) -> Result<CancellationToken, Closed> {
     let settings = &worker.shared.settings;
     let offset = settings.gateway_port_offset;
     let bound = moved(port.port, offset).ok_or(Closed::Range { port, offset })?;
     let address = SocketAddr::new(port.bind.unwrap_or(settings.gateway_listen), bound);
-    let listener = net::bind(address).map_err(|source| Closed::Bind {
-        port,
-        address,
-        source,
-    })?;
+    let is_of_port = |listener: &mut StdTcpListener| listener.local_addr().ok() == Some(address);
+    let mut listeners: Vec<_> = inherited.extract_if(.., is_of_port).collect();
+    if listeners.is_empty() {
+        listeners.push(net::bind(address).map_err(|source| Closed::Bind {
+            port,
+            address,
+            source,
+        })?);
+    }
     let token = CancellationToken::new();
-    let end = ended(worker, token.clone());
-    worker.accept_until(
-        Listener::Gateway,
-        listener,
-        move |worker, stream| serve(worker, stream, port),
-        end,
-    );
+    for listener in listeners {
+        let sockets = &worker.shared.sockets;
+        let offered = sockets.offer("gateway", Some(address), &listener);
+        worker.accept_until(
+            Listener::Gateway,
+            listener,
+            move |worker, stream| serve(worker, stream, port),
+            ended(worker, token.clone(), offered),
+        );
+    }
     tracing::info!(%address, %port, "gateway listens");
     Ok(token)
 }
@@ -206,12 +227,17 @@ fn moved(port: u16, offset: i32) -> Option<u16> {
     (bound != 0).then_some(bound)
 }
 
-fn ended(worker: &Rc<Worker>, token: CancellationToken) -> impl Future<Output = ()> + 'static {
+fn ended(
+    worker: &Rc<Worker>,
+    token: CancellationToken,
+    offered: Offered,
+) -> impl Future<Output = ()> + 'static {
     let drain = worker.shared.drain.clone();
     async move {
+        let _offered = offered;
         tokio::select! {
             () = token.cancelled() => {}
-            () = drain.ending() => {}
+            () = drain.listeners_end() => {}
         }
     }
 }
@@ -245,9 +271,20 @@ async fn serve(worker: Rc<Worker>, mut stream: Stream, listener: ListenerId) {
             }
         }
     }
+    let shared = Arc::clone(&arrived.worker.shared);
+    if let Some(gateway) = snapshot.gateway()
+        && let Err(limit) =
+            shared
+                .admission
+                .connection(&shared, &gateway.admission, arrived.asker())
+    {
+        let failure = format!("{} {}", limit.policy, limit.name);
+        let carriage = tcp::carriage(&arrived, &stream);
+        return carriage.refuse(stream, Reason::RateLimited, &failure);
+    }
     if served.protocol == Protocol::Tcp {
         // The server may be the one that speaks first.
-        return tcp::serve(Rc::new(arrived), stream).await;
+        return Box::pin(tcp::serve(Rc::new(arrived), stream)).await;
     }
     let over_tls = served.protocol == Protocol::Tls || !served.tls.is_empty();
     let first = match first_bytes(&mut stream, HEAD_TIMEOUT).await {
@@ -255,7 +292,9 @@ async fn serve(worker: Rc<Worker>, mut stream: Stream, listener: ListenerId) {
         Ok(First::Closed | First::Silent) | Err(_) => return,
     };
     let version = match first {
-        Detected::Tls(hello) if over_tls => return tls::serve(arrived, stream, hello.sni).await,
+        Detected::Tls(hello) if over_tls => {
+            return Box::pin(tls::serve(arrived, stream, hello.sni)).await;
+        }
         _ if served.protocol == Protocol::Tls => {
             let reason = Reason::DownstreamTlsFailure;
             return tcp::carriage(&arrived, &stream).refuse(stream, reason, "");
@@ -264,5 +303,5 @@ async fn serve(worker: Rc<Worker>, mut stream: Stream, listener: ListenerId) {
         // What is no HTTP gets HTTP's answer.
         _ => Version::Http1,
     };
-    http::serve(Rc::new(arrived), stream, version).await;
+    Box::pin(http::serve(Rc::new(arrived), stream, version)).await;
 }

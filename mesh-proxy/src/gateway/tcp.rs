@@ -9,6 +9,7 @@ use mesh_proxy_core::labels::{Reporter, SecurityPolicy};
 use mesh_proxy_core::plan::{self, TcpAction};
 
 use super::arrived::Arrived;
+use crate::authz::Side;
 use crate::net::Stream;
 use crate::outbound::{self, Target};
 use crate::upstream::Carriage;
@@ -40,7 +41,7 @@ pub(super) async fn serve(arrived: Rc<Arrived>, stream: Stream) {
         Err(reason) => return carriage.refuse(stream, reason, ""),
     };
     let client = (Some(arrived.remote), Some(arrived.local));
-    match outbound::endpoint(worker, &target, &cluster, client).await {
+    match Box::pin(outbound::endpoint(worker, &target, &cluster, client)).await {
         Ok(reached) => {
             let cut = denied(&arrived);
             reached.carry(worker, stream, carriage, cut).await;
@@ -62,7 +63,7 @@ pub(super) fn carriage(arrived: &Arrived, stream: &Stream) -> Carriage {
 
 fn verdict(arrived: &Arrived) -> Result<(), Reason> {
     let snapshot = arrived.worker.shared.snapshot();
-    let verdict = plan::gateway_authorize_tcp(&snapshot, &arrived.caller());
+    let verdict = Side::Gateway.decide_tcp(&snapshot, &arrived.caller());
     if verdict.allowed {
         Ok(())
     } else {

@@ -42,7 +42,7 @@ pub(super) async fn serve(mut arrived: Arrived, stream: Stream, sni: Option<Stri
     let Some(config) = config else {
         return refuse(&arrived, stream, HANDSHAKE_FAILURE, Reason::NoCertificate).await;
     };
-    let result = tls::accept(stream, config, HANDSHAKE).await;
+    let result = Box::pin(tls::accept(stream, config, HANDSHAKE)).await;
     let accepted = result.map_err(|error| error.to_string());
     let accepted = accepted.and_then(|(stream, peer)| {
         let certificate = stream.get_ref().1.peer_certificates();
@@ -61,7 +61,7 @@ pub(super) async fn serve(mut arrived: Arrived, stream: Stream, sni: Option<Stri
             if let Some(over) = &mut arrived.over {
                 over.ended = Some(ended);
             }
-            inner(arrived, stream.into(), &server, told).await;
+            Box::pin(inner(arrived, stream.into(), &server, told)).await;
         }
         Err(error) => {
             tracing::debug!(error, remote = %arrived.remote, "TLS handshake of a client failed");
@@ -76,14 +76,16 @@ async fn inner(arrived: Arrived, mut stream: Stream, server: &TlsServer, told: O
     let version = match told {
         Some(Alpn::Http1) => Version::Http1,
         Some(Alpn::Http2) => Version::Http2,
-        Some(Alpn::Tcp) | None => match first_bytes(&mut stream, HEAD_TIMEOUT).await {
-            Ok(First::Client(Detected::Http2)) => Version::Http2,
-            // What is no HTTP gets HTTP's answer.
-            Ok(First::Client(_)) => Version::Http1,
-            Ok(First::Closed | First::Silent) | Err(_) => return,
-        },
+        Some(Alpn::Tcp | Alpn::Hbone) | None => {
+            match first_bytes(&mut stream, HEAD_TIMEOUT).await {
+                Ok(First::Client(Detected::Http2)) => Version::Http2,
+                // What is no HTTP gets HTTP's answer.
+                Ok(First::Client(_)) => Version::Http1,
+                Ok(First::Closed | First::Silent) | Err(_) => return,
+            }
+        }
     };
-    http::serve(Rc::new(arrived), stream, version).await;
+    Box::pin(http::serve(Rc::new(arrived), stream, version)).await;
 }
 
 /// Says by an alert that there is no server, or that it cannot serve.

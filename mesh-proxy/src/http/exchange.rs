@@ -18,6 +18,7 @@ use mesh_proxy_core::{Reason, ResponseFlags};
 
 use super::BodySource;
 use super::headers::{X_FORWARDED_FOR, X_REQUEST_ID, ensure_request_id};
+use crate::authz::Decision;
 use crate::clock;
 use crate::telemetry::{FlowRecord, RequestRecord};
 use crate::worker::Worker;
@@ -69,6 +70,8 @@ pub struct Exchange {
     received: u64,
     /// Where it went.
     pub upstream: UpstreamFacts,
+    /// What policies decided; absent if none had a say.
+    pub decision: Option<Box<Decision>>,
     finished: bool,
 }
 
@@ -117,6 +120,7 @@ impl Exchange {
             body: None,
             received: 0,
             upstream: UpstreamFacts::default(),
+            decision: None,
             finished: false,
         })
     }
@@ -239,6 +243,7 @@ impl Exchange {
             downstream_remote: self.downstream.remote,
             server_name: &self.downstream.server_name,
             route: self.upstream.route.as_deref().unwrap_or_default(),
+            decision: self.decision.as_deref(),
             ..FlowRecord::new(self.start, duration)
         };
         if let Some(reason) = self.reason {

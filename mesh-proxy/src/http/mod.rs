@@ -12,7 +12,7 @@ pub mod upgrade;
 pub mod wire;
 
 pub use exchange::{Downstream, Exchange, UpstreamFacts};
-pub use incoming::{Incoming, TransportError};
+pub use incoming::{Buffered, Incoming, TransportError};
 pub use request_body::{BodySource, REPLAY_LIMIT, RequestBody, RequestBodyError};
 pub use response_body::{ResponseBody, ResponseBodyError};
-pub use server::{HEAD_TIMEOUT, MAX_HEAD, ServeError, Server, Version};
+pub use server::{HEAD_TIMEOUT, MAX_HEAD, ServeError, Version, serve};

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use mesh_proxy_core::Reason;
 use mesh_proxy_core::filter::LocalResponse;
+use mesh_proxy_core::http1::Malformed;
 
 use super::{Exchange, ResponseBody};
 
@@ -26,6 +27,11 @@ pub fn send(local: LocalResponse, mut exchange: Box<Exchange>) -> Response<Respo
 pub fn fail(reason: Reason, detail: &str, exchange: Box<Exchange>) -> Response<ResponseBody> {
     let local = failure(reason, detail, exchange.is_grpc());
     send(local, exchange)
+}
+
+/// Answers what is no request.
+pub fn malformed(malformed: Malformed, exchange: Box<Exchange>) -> Response<ResponseBody> {
+    fail(malformed.reason(), &malformed.to_string(), exchange)
 }
 
 /// The answer for a cause; a gRPC client gets it as a gRPC status.

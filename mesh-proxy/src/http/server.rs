@@ -1,22 +1,17 @@
 //! HTTP connections of clients.
 
-use std::convert::Infallible;
 use std::future::Future;
-use std::pin::pin;
-use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use http::request::Parts;
+use http::{Request, Response};
+use mesh_proxy_core::http1::Malformed;
 use mesh_proxy_core::http2::Config;
 
 use super::{Incoming, ResponseBody};
 use crate::drain::Drain;
-use crate::http2;
 use crate::net::Stream;
+use crate::{http1, http2};
 
 /// Largest head of a request in bytes, as in Envoy; more is answered by 431.
 pub const MAX_HEAD: usize = 60 * 1024;
@@ -24,9 +19,6 @@ pub const MAX_HEAD: usize = 60 * 1024;
 /// How long a client may take for a head, and how long an HTTP/1 connection may be idle. Longer
 /// than the proxies keep an idle connection to each other, so that those never race.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
-
-// Room for one head of the largest size and the start of a body.
-const READ_BUFFER: usize = 64 * 1024;
 
 const STREAM_WINDOW: u32 = 256 * 1024;
 
@@ -49,99 +41,82 @@ pub enum Version {
     Http2,
 }
 
+impl Version {
+    /// Of a message: a connection may go over from HTTP/1 to HTTP/2.
+    pub fn of(version: http::Version) -> Self {
+        if version == http::Version::HTTP_2 {
+            Self::Http2
+        } else {
+            Self::Http1
+        }
+    }
+}
+
 /// How a connection of a client ended, if not in order.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// On HTTP/1.
     #[error(transparent)]
-    Http1(#[from] hyper::Error),
+    Http1(#[from] http1::ConnectionEnd),
     /// On HTTP/2.
     #[error(transparent)]
     Http2(#[from] http2::ConnectionEnd),
 }
 
-/// Serves HTTP on connections of one worker.
-pub struct Server {
-    http1: http1::Builder,
+/// Answers the requests of one connection until it ends. Over HTTP/1, what is no request is
+/// answered by `refuse`, which gets a head that stands for it. While the proxy drains, running
+/// requests finish and the connection closes, an idle HTTP/1 connection only after
+/// [`Drain::idle_ends`]: its client may be sending in this moment. What still runs at the end is
+/// cut.
+///
+/// # Errors
+/// If the client breaks the protocol or the connection.
+pub async fn serve<H, F, R>(
+    stream: Stream,
+    version: Version,
+    drain: &Drain,
+    handle: H,
+    refuse: R,
+) -> Result<(), ServeError>
+where
+    H: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Response<ResponseBody>>,
+    R: Fn(&Parts, Malformed) -> Response<ResponseBody>,
+{
+    if version == Version::Http2 {
+        return serve_http2(stream, drain, None, handle).await;
+    }
+    let allowance = http1::Allowance {
+        head: MAX_HEAD,
+        patience: HEAD_TIMEOUT,
+        // With TLS, ALPN is the way (RFC 7540 section 3.2).
+        http2: !stream.is_tls(),
+    };
+    match http1::serve(stream, allowance, drain, &handle, refuse).await? {
+        None => Ok(()),
+        Some((stream, first)) => serve_http2(stream, drain, Some(first), handle).await,
+    }
 }
 
-// === impl Server ===
-
-impl Server {
-    /// A server.
-    #[expect(clippy::new_without_default, reason = "it holds settings, not nothing")]
-    pub fn new() -> Self {
-        let mut http1 = http1::Builder::new();
-        http1
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_header_size(MAX_HEAD)
-            .max_buf_size(READ_BUFFER)
-            .preserve_header_case(true)
-            .auto_date_header(false);
-        Self { http1 }
-    }
-
-    /// Answers the requests of one connection until it ends. While the proxy drains, running
-    /// requests finish and the connection closes, an idle HTTP/1 connection only after
-    /// [`Drain::idle_ends`]: its client may be sending in this moment. What still runs at the end is
-    /// cut.
-    ///
-    /// # Errors
-    /// If the client breaks the protocol or the connection.
-    pub async fn serve<H, F>(
-        &self,
-        stream: Stream,
-        version: Version,
-        drain: &Drain,
-        handle: H,
-    ) -> Result<(), ServeError>
-    where
-        H: Fn(Request<Incoming>) -> F + 'static,
-        F: Future<Output = Response<ResponseBody>> + 'static,
-    {
-        if version == Version::Http2 {
-            let config = Config {
-                stream_window: STREAM_WINDOW,
-                connection_window: CONNECTION_WINDOW,
-                max_streams: MAX_STREAMS,
-                max_head: u32::try_from(MAX_HEAD).unwrap_or(u32::MAX),
-            };
-            let patience = http2::Patience {
-                interval: PING,
-                timeout: PING_TIMEOUT,
-            };
-            let end = http2::serve(stream, config, patience, drain, handle).await;
-            return end.map_err(Into::into);
-        }
-        let io = TokioIo::new(stream);
-        // Told to clients with each answer from that moment on; HTTP/2 has GOAWAY for it.
-        let closing = Rc::new(drain.clone());
-        let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-            let answer = handle(request.map(Incoming::Http1));
-            let closing = Rc::clone(&closing);
-            async move {
-                let mut response = answer.await;
-                if closing.is_draining() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                    response
-                        .headers_mut()
-                        .insert(CONNECTION, HeaderValue::from_static("close"));
-                }
-                Ok::<_, Infallible>(response)
-            }
-        });
-        let mut connection = pin!(self.http1.serve_connection(io, service).with_upgrades());
-        tokio::select! {
-            biased;
-            result = connection.as_mut() => return Ok(result?),
-            () = drain.started() => {}
-        }
-        tokio::select! {
-            biased;
-            result = connection.as_mut() => return Ok(result?),
-            () = drain.idle_ends() => connection.as_mut().graceful_shutdown(),
-            () = drain.closed() => return Ok(()),
-        }
-        tokio::select! { result = connection => Ok(result?), () = drain.closed() => Ok(()) }
-    }
+async fn serve_http2<H, F>(
+    stream: Stream,
+    drain: &Drain,
+    first: Option<http2::Upgraded>,
+    handle: H,
+) -> Result<(), ServeError>
+where
+    H: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Response<ResponseBody>>,
+{
+    let config = Config {
+        stream_window: STREAM_WINDOW,
+        connection_window: CONNECTION_WINDOW,
+        max_streams: MAX_STREAMS,
+        max_head: u32::try_from(MAX_HEAD).unwrap_or(u32::MAX),
+    };
+    let patience = http2::Patience {
+        interval: PING,
+        timeout: PING_TIMEOUT,
+    };
+    Ok(http2::serve(stream, config, patience, drain, first, handle).await?)
 }

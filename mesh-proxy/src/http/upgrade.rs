@@ -2,10 +2,10 @@
 //! CONNECT and others.
 
 use std::future::pending;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
 use mesh_proxy_core::Reason;
+use tokio::sync::oneshot;
 
 use super::Exchange;
 use crate::drain::Work;
@@ -13,12 +13,24 @@ use crate::net::{Ending, RelayMeter, Stream, relay};
 use crate::upstream::{LIMITS, Tracking};
 use crate::worker::Worker;
 
+/// The connection of a message, once HTTP has ended on it; among the extensions of requests that
+/// ask for it and of responses that agree. Cheap to clone; the first who waits gets it.
+#[derive(Clone, Debug)]
+pub struct OnUpgrade(Arc<Mutex<Option<oneshot::Receiver<Stream>>>>);
+
+/// Gives the connection to who waits for it.
+#[derive(Debug)]
+pub(crate) struct Successor(oneshot::Sender<Stream>);
+
 /// Waits for the end of HTTP on a connection and takes its stream, with what was read already.
-///
-/// # Errors
-/// If the connection broke before.
-pub async fn stream(upgrade: OnUpgrade) -> hyper::Result<Option<Stream>> {
-    upgrade.await.map(take_back)
+/// `None` if the connection went on as HTTP, or broke before.
+pub async fn stream(upgrade: OnUpgrade) -> Option<Stream> {
+    let waiting = upgrade
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    waiting?.await.ok()
 }
 
 /// Joins both connections after the server has agreed to go on as something else. The request
@@ -33,8 +45,7 @@ pub fn join(
     let hold = worker.hold(Work::Http);
     worker.tasks.spawn_local(async move {
         let _hold = hold;
-        let (Ok(Some(mut client)), Ok(Some(mut server))) =
-            tokio::join!(stream(client), stream(server))
+        let (Some(mut client), Some(mut server)) = tokio::join!(stream(client), stream(server))
         else {
             tracking.failed();
             return;
@@ -57,10 +68,29 @@ pub fn join(
     });
 }
 
-// All connections of this crate are made from `TokioIo<Stream>`, on HTTP/1.
-fn take_back(upgraded: Upgraded) -> Option<Stream> {
-    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
-    let mut stream = parts.io.into_inner();
-    stream.put_back(&parts.read_buf);
-    Some(stream)
+// === impl OnUpgrade ===
+
+impl OnUpgrade {
+    pub(crate) fn pair() -> (Successor, Self) {
+        let (sender, receiver) = oneshot::channel();
+        (
+            Successor(sender),
+            Self(Arc::new(Mutex::new(Some(receiver)))),
+        )
+    }
+
+    pub(crate) fn now(stream: Stream) -> Self {
+        let (successor, upgrade) = Self::pair();
+        successor.take_over(stream);
+        upgrade
+    }
+}
+
+// === impl Successor ===
+
+impl Successor {
+    /// Closes the connection if nobody waits any more.
+    pub(crate) fn take_over(self, stream: Stream) {
+        drop(self.0.send(stream));
+    }
 }

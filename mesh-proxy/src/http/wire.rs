@@ -38,7 +38,8 @@ fn to_http1(parts: &mut Parts) {
     parts.version = http::Version::HTTP_11;
 }
 
-fn to_http2(parts: &mut Parts) {
+/// Gives a request HTTP/2's form but for its hop-by-hop fields.
+pub(crate) fn to_http2(parts: &mut Parts) {
     parts.version = http::Version::HTTP_2;
     if parts.method == Method::CONNECT {
         return;

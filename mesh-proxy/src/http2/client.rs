@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, request, response};
 use http_body::Body as _;
 use mesh_proxy_core::http2::{Config, Connection, ErrorCode, OpenError, StreamId};
 use tokio_util::task::TaskTracker;
@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::body::Side;
 use super::driver::{ConnectionEnd, Driver};
 use super::link::{Link, Slot};
-use super::{RecvBody, StreamError, pump};
+use super::{RecvBody, StreamError, Tunnel, pump};
 use crate::http::{Incoming, RequestBody};
 use crate::net::Stream;
 
@@ -154,6 +154,27 @@ impl Handle {
             ))
         };
         Ok(Response::from_parts(parts, body))
+    }
+
+    /// Asks for a tunnel. The server's answer is the error of the result if there is none. Dropping
+    /// the future gives the request up.
+    ///
+    /// # Errors
+    /// [`StreamError`]; `Unprocessed` if nothing of the request was looked at.
+    pub async fn tunnel(
+        &self,
+        head: &request::Parts,
+    ) -> Result<Result<Tunnel, Box<response::Parts>>, StreamError> {
+        self.can_open().map_err(|_| StreamError::Unprocessed)?;
+        let opened = self.link.with(|state| state.open(head, false));
+        let (id, slot) = opened.map_err(|_| StreamError::Unprocessed)?;
+        let tunnel = Tunnel::new(Rc::clone(&self.link), slot.clone(), id, ErrorCode::CANCEL);
+        let (parts, _) = poll_fn(|cx| slot.poll_head(cx)).await?;
+        Ok(if parts.status.is_success() {
+            Ok(tunnel)
+        } else {
+            Err(Box::new(parts))
+        })
     }
 
     // At once, if the body is there; otherwise a task sends it, also after the response has

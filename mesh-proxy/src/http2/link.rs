@@ -116,7 +116,11 @@ impl Link {
                 Poll::Pending
             }
             Some(_) if state.output().len() >= CROWDED => {
-                self.crowd.borrow_mut().push(cx.waker().clone());
+                let mut crowd = self.crowd.borrow_mut();
+                // Whoever has asked just before would only be woken twice.
+                if !crowd.last().is_some_and(|last| last.will_wake(cx.waker())) {
+                    crowd.push(cx.waker().clone());
+                }
                 Poll::Pending
             }
             Some(capacity) => Poll::Ready(Some(capacity)),
@@ -212,6 +216,11 @@ impl Slot {
         wake(&mut inner.owner);
     }
 
+    /// Nothing will come.
+    pub(super) fn end(&self) {
+        self.0.borrow_mut().ended = true;
+    }
+
     fn writable(&self) {
         wake(&mut self.0.borrow_mut().writer);
     }
@@ -270,6 +279,11 @@ impl Slot {
         let mut inner = self.0.borrow_mut();
         let rest = inner.chunks.drain(..);
         rest.map(|chunk| chunk.len()).sum()
+    }
+
+    /// Why the stream has failed, if it has.
+    pub(super) fn failure(&self) -> Option<StreamError> {
+        self.0.borrow().failure
     }
 
     /// Whether the stream has failed; whoever asks is woken when it does.

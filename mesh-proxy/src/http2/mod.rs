@@ -11,9 +11,11 @@ mod driver;
 mod link;
 mod pump;
 mod server;
+mod tunnel;
 
 pub use body::RecvBody;
 pub use client::{Handle, Opening, connect};
 pub use driver::ConnectionEnd;
 pub use link::StreamError;
-pub use server::{Patience, serve};
+pub use server::{AnswerBody, Patience, Upgraded, serve, serve_tunnels};
+pub use tunnel::{Answer, Ends, Offer, Tunnel};

@@ -5,16 +5,18 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http::header::CONTENT_LENGTH;
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
-use http_body::Body as _;
+use http_body::Body;
 use mesh_proxy_core::http2::{Config, Connection, ErrorCode, Event, StreamId};
 
 use super::body::Side;
 use super::driver::{ConnectionEnd, Driver};
 use super::link::{Link, Slot};
-use super::{RecvBody, pump};
+use super::{Offer, RecvBody, Tunnel, pump};
 use crate::drain::Drain;
 use crate::http::{Incoming, ResponseBody};
 use crate::net::Stream;
@@ -28,36 +30,142 @@ pub struct Patience {
     pub timeout: std::time::Duration,
 }
 
+/// The body of an answer.
+pub trait AnswerBody: Body<Data = Bytes> {
+    /// Whether requests may name an authority that is no host: on sockets that have a path.
+    const ANY_AUTHORITY: bool = false;
+
+    /// Nobody wants the body: the request was a HEAD, or there is nothing to send.
+    fn skip(self);
+}
+
+impl AnswerBody for ResponseBody {
+    fn skip(self) {
+        Self::skip(self);
+    }
+}
+
+/// A request that came over HTTP/1.1 and goes on over HTTP/2.
+pub struct Upgraded {
+    /// Its head, in HTTP/2's form. It has no body.
+    pub parts: Parts,
+    /// The client's settings.
+    pub settings: Vec<u8>,
+}
+
 /// One request: dropped as soon as its client gives it up.
 struct Exchange<F> {
     work: Option<Pin<Box<F>>>,
     slot: Slot,
 }
 
-/// Answers the requests of one connection until it ends. While the proxy drains, running requests
+/// Answers the requests of one connection until it ends, `first` if it came before. While the proxy drains, running requests
 /// finish, and no more are taken once the client knows; what still runs at the end is cut.
 ///
 /// # Errors
 /// How it ended, if not in order.
-pub async fn serve<H, F>(
+pub async fn serve<H, F, B>(
     stream: Stream,
     config: Config,
     patience: Patience,
     drain: &Drain,
+    first: Option<Upgraded>,
     handle: H,
 ) -> Result<(), ConnectionEnd>
 where
     H: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Response<ResponseBody>>,
+    F: Future<Output = Response<B>>,
+    B: AnswerBody,
 {
-    let link = Link::new(Connection::server(config));
-    let mut driver = Driver::new(
+    let mut state = Connection::server(config);
+    if B::ANY_AUTHORITY {
+        state.take_any_authority();
+    }
+    let link = Link::new(state);
+    let driver = Driver::new(
         stream,
         Rc::clone(&link),
         patience.interval,
         patience.timeout,
     );
     let mut running = FuturesUnordered::new();
+    let begin = |id, slot: Slot, request: Request<Incoming>| {
+        let is_head = request.method() == Method::HEAD;
+        let work = exchange(Rc::clone(&link), id, slot.clone(), is_head, handle(request));
+        let work = Some(Box::pin(work));
+        Exchange { work, slot }
+    };
+    if let Some(Upgraded { parts, settings }) = first {
+        let (id, slot) = link.with(|state| state.upgrade(&settings))?;
+        running.push(begin(id, slot, Request::from_parts(parts, Incoming::Empty)));
+    }
+    run(driver, drain, |driver, cx| {
+        let came = driver.poll_read(cx, &mut |event| {
+            if let Some((id, slot, request)) = take(&link, event) {
+                running.push(begin(id, slot, request));
+            }
+        });
+        let mut done = false;
+        while let Poll::Ready(Some(())) = running.poll_next_unpin(cx) {
+            done = true;
+        }
+        came || done
+    })
+    .await
+}
+
+/// Offers each request of one connection as a tunnel, until the connection ends. While the proxy
+/// drains, open tunnels live, and no more are taken once the client knows.
+///
+/// # Errors
+/// How it ended, if not in order.
+pub async fn serve_tunnels(
+    stream: Stream,
+    config: Config,
+    patience: Patience,
+    drain: &Drain,
+    accept: impl Fn(Offer),
+) -> Result<(), ConnectionEnd> {
+    let link = Link::new(Connection::server(config));
+    let driver = Driver::new(
+        stream,
+        Rc::clone(&link),
+        patience.interval,
+        patience.timeout,
+    );
+    run(driver, drain, |driver, cx| {
+        driver.poll_read(cx, &mut |event| {
+            let Event::Request {
+                id,
+                data: slot,
+                parts: head,
+                end,
+            } = event
+            else {
+                return;
+            };
+            if end {
+                slot.end();
+            }
+            let tunnel = Tunnel::new(Rc::clone(&link), slot, id, ErrorCode::NO_ERROR);
+            let answer = tunnel.answer();
+            accept(Offer {
+                head,
+                tunnel,
+                answer,
+            });
+        })
+    })
+    .await
+}
+
+// `step` reads and does what came of it; it returns whether that was anything.
+async fn run(
+    mut driver: Driver,
+    drain: &Drain,
+    mut step: impl FnMut(&mut Driver, &mut Context<'_>) -> bool,
+) -> Result<(), ConnectionEnd> {
+    let link = Rc::clone(&driver.link);
     let mut drained = pin!(drain.started());
     let mut is_draining = false;
     let run = poll_fn(|cx: &mut Context<'_>| {
@@ -67,24 +175,12 @@ where
             link.state.borrow_mut().shut_down();
         }
         loop {
-            let came = driver.poll_read(cx, &mut |event| {
-                if let Some((id, slot, request)) = take(&link, event) {
-                    let is_head = request.method() == Method::HEAD;
-                    let answer = handle(request);
-                    let work = exchange(Rc::clone(&link), id, slot.clone(), is_head, answer);
-                    let work = Some(Box::pin(work));
-                    running.push(Exchange { work, slot });
-                }
-            });
-            let mut done = false;
-            while let Poll::Ready(Some(())) = running.poll_next_unpin(cx) {
-                done = true;
-            }
+            let came = step(&mut driver, cx);
             if let Poll::Ready(end) = driver.poll_write(cx) {
                 driver.shut(cx);
                 return Poll::Ready(end);
             }
-            if !came && !done && !driver.may_read_again() {
+            if !came && !driver.may_read_again() {
                 link.sleeps(cx);
                 return Poll::Pending;
             }
@@ -128,9 +224,10 @@ fn take(link: &Rc<Link>, event: Event<Slot>) -> Option<(StreamId, Slot, Request<
     Some((id, slot, Request::from_parts(parts, body)))
 }
 
-async fn exchange<F>(link: Rc<Link>, id: StreamId, slot: Slot, is_head: bool, answer: F)
+async fn exchange<F, B>(link: Rc<Link>, id: StreamId, slot: Slot, is_head: bool, answer: F)
 where
-    F: Future<Output = Response<ResponseBody>>,
+    F: Future<Output = Response<B>>,
+    B: AnswerBody,
 {
     let (mut parts, body) = answer.await.into_parts();
     let end = is_head || body.is_end_stream();

@@ -80,6 +80,8 @@ pub(super) struct CaClient {
     // Kept until it is certified: a token that is good for one join is good for one key, and
     // an answer may get lost.
     pending: Option<issuance::Request>,
+    // Whether the keys are for the application.
+    exports: bool,
 }
 
 enum Credential {
@@ -97,6 +99,15 @@ impl CaClient {
             settings,
             plane,
             pending: None,
+            exports: false,
+        }
+    }
+
+    /// One whose keys are for the application.
+    pub(super) fn exporting(settings: Arc<Settings>, plane: Arc<ControlPlane>) -> Self {
+        Self {
+            exports: true,
+            ..Self::new(settings, plane)
         }
     }
 
@@ -176,7 +187,8 @@ impl CaClient {
         let response = answer
             .map_err(|status| CaError::Refused(Box::new(status)))?
             .into_inner();
-        let svid = ours.finish(response, clock::wall())?;
+        let mut svid = ours.finish(response, clock::wall())?;
+        svid.exported = self.exports.then(|| ours.key_der());
         self.pending = None;
         Ok(svid)
     }
@@ -230,6 +242,16 @@ impl fmt::Display for Hint {
 // === impl CaError ===
 
 impl CaError {
+    /// After what time the authority wants to be asked again, if it said so.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        let Self::Refused(status) = self else {
+            return None;
+        };
+        let seconds = status.metadata().get("retry-after")?.to_str().ok()?;
+        // An authority that has lost its mind does not end a proxy.
+        Some(Duration::from_secs(seconds.parse::<u64>().ok()?.min(3600)))
+    }
+
     // The authority may have been set up anew, or may not know the certificate's issuer.
     fn may_be_credential(&self) -> bool {
         match self {

@@ -13,8 +13,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
-use super::manager::{Reply, State, Trusted, changed, domains};
-use super::{Publisher, RotateError, RotateHandle, Svid};
+use super::manager::{Reply, State, changed, named};
+use super::{Publisher, RotateError, RotateHandle, Svid, Trusted};
 use crate::clock;
 use crate::control::{LOOK, Stamp, Store};
 use crate::settings::IdentityFiles;
@@ -220,6 +220,7 @@ fn read(files: &IdentityFiles, now: SystemTime) -> Result<Svid, IdentityFileErro
         not_after: leaf.not_after,
         key: Arc::new(key),
         roots_der: roots.iter().map(|root| root.to_vec()).collect(),
+        exported: None,
     })
 }
 
@@ -230,8 +231,8 @@ fn trusted(snapshot: &Snapshot, svid: &Svid) -> Trusted {
         .iter()
         .chain(&snapshot.mesh().roots_der)
         .collect();
-    (
-        roots.into_iter().cloned().collect(),
-        domains(snapshot, svid),
-    )
+    Trusted {
+        roots_der: roots.into_iter().cloned().collect(),
+        ..named(snapshot, svid)
+    }
 }

@@ -6,7 +6,7 @@ use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::{Identity, IdentityHandle, IssuanceError, Svid};
+use super::{Identity, IdentityHandle, IssuanceError, Svid, Trusted};
 use crate::tls::Leaf;
 
 // === impl Identity ===
@@ -38,8 +38,14 @@ impl Identity {
             not_after: leaf.not_after,
             key: Arc::new(key),
             roots_der: roots_der.clone(),
+            exported: None,
         };
-        Self::new(Arc::new(svid), roots_der, domains).map_err(IssuanceError::Key)
+        let trusted = Trusted {
+            roots_der,
+            domains,
+            ..Trusted::default()
+        };
+        Self::new(Arc::new(svid), trusted).map_err(IssuanceError::Key)
     }
 }
 

@@ -9,6 +9,8 @@ use rustls::crypto::aws_lc_rs::sign::any_ecdsa_type;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use zeroize::Zeroizing;
+
 use super::Svid;
 use crate::clock;
 use crate::tls::{Leaf, LeafError};
@@ -57,6 +59,11 @@ impl Request {
         })
     }
 
+    /// The key, PKCS#8 DER.
+    pub(super) fn key_der(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.key.serialized_der().to_vec())
+    }
+
     /// Joins the key with its certificate.
     pub(super) fn finish(
         &self,
@@ -88,6 +95,7 @@ impl Request {
             not_after: leaf.not_after,
             key: Arc::new(key),
             roots_der: response.roots_der,
+            exported: None,
         })
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
 use super::authority::{CaClient, CaError};
-use super::{Identity, Publisher, Svid, schedule};
+use super::{Identity, Publisher, Svid, Trusted, schedule};
 use crate::clock;
 use crate::control::Store;
 use crate::settings::{ControlPlane, Settings};
@@ -47,9 +47,6 @@ pub enum RotateError {
 
 pub(super) type Reply = oneshot::Sender<Result<(), RotateError>>;
 
-/// Roots and trust domains.
-pub(super) type Trusted = (Vec<Vec<u8>>, Vec<String>);
-
 /// The certificate in force, and what its identity trusts.
 pub(super) struct State {
     publisher: Publisher,
@@ -58,6 +55,11 @@ pub(super) struct State {
     // What the published identity trusts, and what says so.
     trusted: Trusted,
     rule: fn(&Snapshot, &Svid) -> Trusted,
+    // The roots that the control plane named when the certificate came. As long as it names no
+    // others, what the authority named with the certificate counts, too: it may be newer.
+    seen: Vec<Vec<u8>>,
+    // Which call to renew the certificate answers.
+    renewed_for: String,
 }
 
 // The wall clock is looked at again at least this often: it may jump, and a sleeping machine's
@@ -145,6 +147,7 @@ impl Manager {
             ca, state, epoch, ..
         } = self;
         let roots = state.learned_roots();
+        let call = state.call();
         let mut sign = std::pin::pin!(ca.sign(state.svid.clone(), &roots));
         let svid = loop {
             tokio::select! {
@@ -153,6 +156,9 @@ impl Manager {
             }
         };
         state.publish(svid)?;
+        if let Some(call) = call {
+            state.renewed_for = call;
+        }
         self.stages.renewals.inc();
         Ok(())
     }
@@ -162,7 +168,10 @@ impl Manager {
         let Some(svid) = &self.state.svid else {
             return now;
         };
-        let wait = schedule::renewal(now, svid.not_before, svid.not_after, &mut self.rng);
+        let mut wait = schedule::renewal(now, svid.not_before, svid.not_after, &mut self.rng);
+        if self.state.call().is_some() {
+            wait = wait.min(schedule::called(&mut self.rng));
+        }
         self.stages
             .certificate_expiry
             .set(clock::unix_seconds(svid.not_after));
@@ -173,7 +182,8 @@ impl Manager {
 
     fn after_failure(&mut self, error: &CaError, failures: u32) -> SystemTime {
         self.stages.renewal_failures.inc();
-        let wait = schedule::retry(failures, &mut self.rng);
+        let asked = error.retry_after().unwrap_or_default();
+        let wait = asked + schedule::retry(failures, &mut self.rng);
         let expires_in = self.state.svid.as_ref().map(|s| {
             s.not_after
                 .duration_since(clock::wall())
@@ -192,7 +202,8 @@ impl Manager {
     }
 
     // Returns the request if one came before.
-    async fn wait_until(&mut self, deadline: SystemTime) -> Option<Reply> {
+    async fn wait_until(&mut self, mut deadline: SystemTime) -> Option<Reply> {
+        let mut called = self.state.call();
         loop {
             let left = deadline.duration_since(clock::wall()).unwrap_or_default();
             if left.is_zero() {
@@ -201,7 +212,15 @@ impl Manager {
             tokio::select! {
                 () = tokio::time::sleep(left.min(LONGEST_SLEEP)) => {}
                 Some(reply) = self.rotate.recv() => return Some(reply),
-                () = changed(&mut self.epoch) => self.state.follow_roots(),
+                () = changed(&mut self.epoch) => {
+                    self.state.follow_roots();
+                    let call = self.state.call();
+                    if call.is_some() && call != called {
+                        info!("the control plane asks for a new certificate");
+                        deadline = deadline.min(clock::wall() + schedule::called(&mut self.rng));
+                    }
+                    called = call;
+                }
             }
         }
     }
@@ -228,17 +247,17 @@ impl State {
             svid: None,
             trusted: Default::default(),
             rule,
+            seen: Vec::new(),
+            renewed_for: String::new(),
         }
     }
 
     pub(super) fn publish(&mut self, svid: Svid) -> Result<(), rustls::Error> {
         let svid = Arc::new(svid);
-        let trusted = (self.rule)(&self.store.load(), &svid);
-        self.publisher.publish(Identity::new(
-            Arc::clone(&svid),
-            trusted.0.clone(),
-            trusted.1.clone(),
-        )?);
+        self.seen.clone_from(&self.store.load().mesh().roots_der);
+        let trusted = self.trusted_with(&svid);
+        self.publisher
+            .publish(Identity::new(Arc::clone(&svid), trusted.clone())?);
         self.svid = Some(svid);
         self.trusted = trusted;
         Ok(())
@@ -247,18 +266,37 @@ impl State {
     // New configurations for the same certificate, if the roots or trust domains have changed.
     pub(super) fn follow_roots(&mut self) {
         let Some(svid) = &self.svid else { return };
-        let trusted = (self.rule)(&self.store.load(), svid);
+        let trusted = self.trusted_with(svid);
         if trusted == self.trusted {
             return;
         }
-        match Identity::new(Arc::clone(svid), trusted.0.clone(), trusted.1.clone()) {
+        match Identity::new(Arc::clone(svid), trusted.clone()) {
             Ok(identity) => {
-                info!(roots = trusted.0.len(), domains = ?trusted.1, "roots or trust domains have changed");
+                info!(roots = trusted.roots_der.len(), domains = ?trusted.domains, federated = trusted.federated.len(), "the roots or trust domains have changed");
                 self.publisher.publish(identity);
                 self.trusted = trusted;
             }
             Err(error) => error!(%error, "the new roots cannot be used; the old ones stay"),
         }
+    }
+
+    fn trusted_with(&self, svid: &Svid) -> Trusted {
+        let snapshot = self.store.load();
+        let mut trusted = (self.rule)(&snapshot, svid);
+        if snapshot.mesh().roots_der == self.seen {
+            for root in &svid.roots_der {
+                if !trusted.roots_der.contains(root) {
+                    trusted.roots_der.push(root.clone());
+                }
+            }
+        }
+        trusted
+    }
+
+    // The control plane's call to renew at once, if it was not followed yet.
+    fn call(&self) -> Option<String> {
+        let call = self.store.load().mesh().renew_certificates.clone();
+        (!call.is_empty() && call != self.renewed_for).then_some(call)
     }
 
     // Whatever the authority or the control plane has named so far: they may be certified by a
@@ -280,10 +318,23 @@ fn trusted(snapshot: &Snapshot, svid: &Svid) -> Trusted {
     } else {
         svid.roots_der.clone()
     };
-    (roots, domains(snapshot, svid))
+    Trusted {
+        roots_der: roots,
+        ..named(snapshot, svid)
+    }
 }
 
-pub(super) fn domains(snapshot: &Snapshot, svid: &Svid) -> Vec<String> {
+/// All but the roots.
+pub(super) fn named(snapshot: &Snapshot, svid: &Svid) -> Trusted {
+    Trusted {
+        roots_der: Vec::new(),
+        domains: domains(snapshot, svid),
+        federated: snapshot.mesh().federated.clone(),
+        crls_der: snapshot.mesh().crls_der.clone(),
+    }
+}
+
+fn domains(snapshot: &Snapshot, svid: &Svid) -> Vec<String> {
     if snapshot.holds(&ResourceName::Mesh) {
         snapshot.mesh().domains().map(str::to_owned).collect()
     } else {

@@ -2,31 +2,38 @@
 //! of it. With an authority the private key is generated here and leaves neither the process nor
 //! this module.
 
+mod app;
 mod authority;
 mod files;
 mod fixed;
 mod issuance;
 mod manager;
+mod report;
 mod schedule;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 use mesh_api::SpiffeId;
+use mesh_proxy_core::ir::TrustBundle;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
-use crate::tls::{Alpn, Expect, MeshTls, Trust};
+use crate::tls::{Alpn, Expect, MeshTls, Revoked, Trust};
 
+pub use app::{AppIdentity, AppSvid};
 pub use authority::{CaError, Hint};
 pub use files::IdentityFileError;
 pub use issuance::IssuanceError;
 pub use manager::{Manager, RotateError, RotateHandle};
 
+pub(crate) use app::AppManager;
 pub(crate) use files::FilesManager;
 
 /// The current identity. Cheap to clone; swapped on renewal and when the roots change.
@@ -49,6 +56,19 @@ pub struct Identity {
     roots_der: Vec<Vec<u8>>,
 }
 
+/// Whom an identity trusts, and whom not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trusted {
+    /// Roots of the own trust domain, DER.
+    pub(crate) roots_der: Vec<Vec<u8>>,
+    /// Its names.
+    pub(crate) domains: Vec<String>,
+    /// Other trust domains.
+    pub(crate) federated: Vec<TrustBundle>,
+    /// Revocation lists, DER.
+    pub(crate) crls_der: Vec<Vec<u8>>,
+}
+
 /// A certificate with its key.
 pub(crate) struct Svid {
     pub(crate) id: SpiffeId,
@@ -57,6 +77,8 @@ pub(crate) struct Svid {
     pub(crate) not_after: SystemTime,
     pub(crate) key: Arc<CertifiedKey>,
     pub(crate) roots_der: Vec<Vec<u8>>,
+    /// The key as it is given to the application; never the proxy's own.
+    pub(crate) exported: Option<Zeroizing<Vec<u8>>>,
 }
 
 // === impl IdentityHandle ===
@@ -116,15 +138,23 @@ impl Publisher {
 // === impl Identity ===
 
 impl Identity {
-    pub(crate) fn new(
-        svid: Arc<Svid>,
-        roots_der: Vec<Vec<u8>>,
-        domains: Vec<String>,
-    ) -> Result<Self, rustls::Error> {
-        let roots = crate::tls::root_store(roots_der.iter().map(Vec::as_slice));
-        let trust = Arc::new(Trust {
-            roots: Arc::new(roots),
+    pub(crate) fn new(svid: Arc<Svid>, trusted: Trusted) -> Result<Self, rustls::Error> {
+        let Trusted {
+            roots_der,
             domains,
+            federated,
+            crls_der,
+        } = trusted;
+        let store =
+            |ders: &[Vec<u8>]| Arc::new(crate::tls::root_store(ders.iter().map(Vec::as_slice)));
+        let trust = Arc::new(Trust {
+            roots: store(&roots_der),
+            domains,
+            federated: federated
+                .iter()
+                .map(|bundle| (bundle.trust_domain.to_string(), store(&bundle.roots_der)))
+                .collect(),
+            revoked: Revoked::read(crls_der.iter().map(Vec::as_slice)),
         });
         let tls = MeshTls::new(Arc::clone(&svid.key), trust)?;
         Ok(Self {
@@ -169,12 +199,30 @@ impl Identity {
         self.tls.server()
     }
 
+    /// TLS for the server side of HBONE.
+    pub fn hbone(&self) -> Arc<ServerConfig> {
+        self.tls.hbone()
+    }
+
     /// TLS for the client side. Cached for each pair of arguments.
     ///
     /// # Errors
     /// If rustls refuses the parts.
     pub fn client(&self, alpn: Alpn, expect: &Expect) -> Result<Arc<ClientConfig>, rustls::Error> {
         self.tls.client(alpn, expect)
+    }
+
+    /// The same for connections to one endpoint, with the sessions that can be resumed there.
+    ///
+    /// # Errors
+    /// If rustls refuses the parts.
+    pub fn client_to(
+        &self,
+        alpn: Alpn,
+        expect: &Expect,
+        endpoint: Option<SocketAddr>,
+    ) -> Result<Arc<ClientConfig>, rustls::Error> {
+        self.tls.client_to(alpn, expect, endpoint)
     }
 
     pub(crate) fn svid(&self) -> &Arc<Svid> {

@@ -24,6 +24,12 @@ pub(super) fn renewal(
         .max(SHORTEST_WAIT)
 }
 
+/// Pause before the control plane's call to renew is followed: at random, so that not all ask in
+/// the same moment. A second for ten thousand proxies is more than an authority needs.
+pub(super) fn called(rng: &mut impl Rng) -> Duration {
+    Duration::from_secs(2).mul_f64(rng.random_range(0.0..1.0))
+}
+
 /// Pause after the `failures`th failure in a row (from 1): doubling from 200 ms to 30 s, of
 /// which a random half to whole is waited.
 pub(super) fn retry(failures: u32, rng: &mut impl Rng) -> Duration {

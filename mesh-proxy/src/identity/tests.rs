@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use mesh_api::v1::resource::Body;
 use mesh_proxy_core::Snapshot;
 use tokio::task::JoinHandle;
 
@@ -166,6 +167,76 @@ async fn new_roots_make_new_configurations_of_the_same_certificate() {
         !Arc::ptr_eq(&first.server(), &second.server()),
         "sessions must not be resumed across roots"
     );
+}
+
+#[tokio::test]
+async fn a_call_to_renew_is_followed_once() {
+    let plane = Plane::start();
+    let running = start(&plane);
+    let first = within(running.identity.wait()).await.unwrap();
+    let call = |version: &str, call: &str| {
+        let mut resource = mesh(vec![plane.root.der.to_vec()], version);
+        if let Some(Body::Mesh(mesh)) = &mut resource.body {
+            call.clone_into(&mut mesh.renew_certificates);
+        }
+        let applied = Snapshot::empty().apply(&response(1, vec![resource]));
+        running
+            .writer
+            .publish(applied.snapshot, std::collections::BTreeMap::new());
+    };
+    let mut generation = running.identity.generation();
+    call("1", "");
+    call("2", "rotation-new");
+    within(generation.wait_for(|_| {
+        let current = running.identity.current();
+        current.is_some_and(|current| current.serial() != first.serial())
+    }))
+    .await
+    .unwrap();
+    let second = running.identity.current().unwrap();
+    // The same call again is no other one, and none is none.
+    call("3", "rotation-new");
+    call("4", "");
+    call("5", "another");
+    within(generation.wait_for(|_| {
+        let current = running.identity.current();
+        current.is_some_and(|current| current.serial() != second.serial())
+    }))
+    .await
+    .unwrap();
+    assert_eq!(running.telemetry.stages.renewals.get(), 3);
+}
+
+#[tokio::test]
+async fn what_it_trusts_and_presents_is_reported() {
+    let plane = Plane::start();
+    let running = start(&plane);
+    let first = within(running.identity.wait()).await.unwrap();
+    let own = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &plane.root.der);
+    let report = first.report();
+    assert_eq!(report.trusted_roots, [own.as_ref()]);
+    assert_eq!(report.vouching_roots, [own.as_ref()]);
+    assert_eq!(report.serial, first.serial());
+
+    let other = TestRoot::new();
+    let mut generation = running.identity.generation();
+    let roots = vec![
+        other.der.to_vec(),
+        plane.root.der.to_vec(),
+        b"junk".to_vec(),
+    ];
+    let applied = Snapshot::empty().apply(&response(1, vec![mesh(roots, "1")]));
+    running
+        .writer
+        .publish(applied.snapshot, std::collections::BTreeMap::new());
+    within(generation.changed()).await.unwrap();
+    let report = running.identity.current().unwrap().report();
+    assert_eq!(
+        report.trusted_roots.len(),
+        2,
+        "what is no root is not trusted"
+    );
+    assert_eq!(report.vouching_roots, [own.as_ref()]);
 }
 
 #[tokio::test]

@@ -7,28 +7,30 @@ use std::sync::Arc;
 use http::header::EXPECT;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
-use mesh_proxy_core::authz::Caller;
 use mesh_proxy_core::ir::{MtlsMode, Protocol};
 use mesh_proxy_core::labels::{PeerLabels, Reporter, ServiceLabels};
 use mesh_proxy_core::plan;
 use mesh_proxy_core::{Reason, Snapshot};
 
 use super::{Inbound, cluster_name, security, xfcc};
+use crate::admission::{Gate, Permit, Refused};
+use crate::authz::{Admitted, Asker, Side};
 use crate::drain::Work;
 use crate::http::headers::{X_FORWARDED_PROTO, X_MESH_PEER, X_MESH_UNPROCESSED, take_hop_by_hop};
-use crate::http::{Downstream, Exchange, Incoming, ResponseBody, Version, peer, respond};
+use crate::http::{
+    Downstream, Exchange, Incoming, ResponseBody, Version, respond, serve as serve_http,
+};
 use crate::net::Stream;
 use crate::tls::PeerInfo;
-use crate::upstream::{AppCall, Pool, call_app};
+use crate::upstream::{AppCall, AppWay, call_app};
 use crate::worker::Worker;
 
 /// One HTTP connection of a caller.
 struct Connection {
     inbound: Rc<Inbound>,
     peer: Option<Rc<PeerInfo>>,
-    version: Version,
     labels: Labels,
-    pool: Rc<Pool>,
+    way: AppWay,
     xfcc: Option<HeaderValue>,
     cluster: Rc<str>,
     app: Rc<str>,
@@ -36,6 +38,7 @@ struct Connection {
     // always come from one workload.
     source: RefCell<(Option<HeaderValue>, Arc<PeerLabels>)>,
     server_name: Rc<str>,
+    gate: Arc<Gate>,
 }
 
 /// What metrics say of the called workload and its service.
@@ -60,39 +63,33 @@ pub(super) async fn serve(
         .unwrap_or_default()
         .into();
     let own = worker.shared.identity.current();
+    let way = match inbound.app.way(&worker).await {
+        Ok(way) => way,
+        Err(error) => return inbound.refuse(stream, error.reason(), &error.to_string()),
+    };
     let connection = Rc::new(Connection {
         labels: Labels::of(&worker, port),
-        pool: worker.upstreams.app_pool(inbound.app.address),
+        gate: worker.shared.admission.gate(port),
+        way,
         xfcc: xfcc::element(own.as_ref().map(|own| own.id()), peer.as_deref()),
         cluster: cluster_name(port).into(),
-        app: inbound.app.address.to_string().into(),
-        source: RefCell::new((None, source_labels(peer.as_deref(), None))),
+        app: inbound.app.name().into(),
+        source: RefCell::new((None, inbound.source_labels(peer.as_deref(), None))),
         inbound,
         peer,
-        version,
         server_name,
     });
-    let handle = move |request| {
+    let refuse = |parts: &Parts, malformed| {
+        let exchange = Exchange::begin(&worker, connection.downstream(None), parts);
+        respond::malformed(malformed, exchange)
+    };
+    let handle = |request| {
         let connection = Rc::clone(&connection);
         async move { connection.handle(request).await }
     };
-    if let Err(error) = worker
-        .server
-        .serve(stream, version, &worker.shared.drain, handle)
-        .await
-    {
+    let served = serve_http(stream, version, &worker.shared.drain, handle, refuse).await;
+    if let Err(error) = served {
         tracing::debug!(%error, "connection of a caller ended");
-    }
-}
-
-/// Who calls: told by the peer's certificate and, over mutual TLS only, by its sidecar.
-pub(super) fn source_labels(
-    peer: Option<&PeerInfo>,
-    told: Option<&HeaderValue>,
-) -> Arc<PeerLabels> {
-    match peer.and_then(|peer| peer.identity.as_ref()) {
-        Some(identity) => peer::decode(told, identity),
-        None => PeerLabels::unknown(),
     }
 }
 
@@ -133,52 +130,78 @@ impl Connection {
         if parts.version == http::Version::HTTP_10 && protocol.is_http() {
             return respond::fail(Reason::Http10Unsupported, "", exchange);
         }
-        if let Err(reason) = self.authorise(&snapshot, &parts) {
+        if let Err(reason) = self.transport(&snapshot) {
             return respond::fail(reason, "", exchange);
         }
-        // The application gets the path that was allowed.
-        plan::normalise_path(&mut parts);
+        let asker = self.asker();
+        let admitted = match asker.check(&mut parts, incoming, &mut exchange).await {
+            Ok(admitted) => admitted,
+            Err(refusal) => return respond::send(*refusal, exchange),
+        };
+        let permit = match self.admit(&snapshot, &parts) {
+            Ok(permit) => permit,
+            Err(refused) => return refused.answer(exchange),
+        };
         // This proxy answers it itself, when it reads the body.
         parts.headers.remove(EXPECT);
         parts.headers.remove(X_MESH_UNPROCESSED);
         exchange.identify(&mut parts.headers);
         xfcc::append(&mut parts.headers, self.xfcc.as_ref());
         if !parts.headers.contains_key(X_FORWARDED_PROTO) {
-            let scheme = if self.peer.is_some() { "https" } else { "http" };
+            let secure = self.peer.is_some() || self.inbound.over_tls.get();
+            let scheme = if secure { "https" } else { "http" };
             parts
                 .headers
                 .insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
         }
         let call = AppCall {
-            pool: Rc::clone(&self.pool),
-            address: self.inbound.app.address,
-            dialer: self.inbound.dialer(),
-            version: self.app_version(protocol, &parts),
+            way: self.way.clone(),
+            version: Self::app_version(protocol, &parts),
             parts,
-            incoming,
+            incoming: admitted.incoming,
             hop,
             exchange,
         };
-        call_app(worker, call).await
+        let mut response = call_app(worker, call).await;
+        Admitted::finish(admitted.to_client, response.headers_mut());
+        permit.answered(response.status());
+        response
     }
 
-    fn authorise(&self, snapshot: &Snapshot, parts: &Parts) -> Result<(), Reason> {
-        let caller: Caller<'_> = self.inbound.caller(self.peer.as_deref());
+    fn admit(&self, snapshot: &Snapshot, parts: &Parts) -> Result<Permit, Refused> {
+        let shared = &self.inbound.worker.shared;
+        let Some(inbound) = snapshot.inbound() else {
+            return Ok(Permit::uncounted());
+        };
+        let asker = self.inbound.asker(self.peer.as_deref());
+        let admission = &shared.admission;
+        let asks = (asker, parts);
+        admission.request(shared, &inbound.admission, (&self.gate, true), asks)
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker {
+            worker: &self.inbound.worker,
+            side: Side::Sidecar,
+            caller: self.inbound.caller(self.peer.as_deref()),
+            remote: self.inbound.remote,
+            scheme: if self.peer.is_some() { "https" } else { "http" },
+        }
+    }
+
+    fn transport(&self, snapshot: &Snapshot) -> Result<(), Reason> {
         let mode = plan::inbound_connection(snapshot, self.inbound.destination.port())
             .map(|port| port.mtls);
         // The mode may have changed since the connection was accepted.
         match (mode, &self.peer) {
             (None, _) => return Err(Reason::NotConfigured),
             (Some(MtlsMode::Strict), None) => return Err(Reason::PlaintextRefused),
-            (Some(MtlsMode::Disable), Some(_)) => return Err(Reason::MutualTlsDisabled),
+            (Some(MtlsMode::Disable), Some(_)) if !self.inbound.is_tunnel() => {
+                return Err(Reason::MutualTlsDisabled);
+            }
             _ => {}
         }
-        let verdict = plan::inbound_http(snapshot, &caller, parts);
-        if verdict.allowed {
-            Ok(())
-        } else {
-            Err(verdict.reason.unwrap_or(Reason::AuthorizationDenied))
-        }
+        Ok(())
     }
 
     fn protocol(&self, snapshot: &Snapshot) -> Protocol {
@@ -189,18 +212,20 @@ impl Connection {
     }
 
     // Istio: a declared protocol says what the application speaks; otherwise what the caller does.
-    fn app_version(&self, protocol: Protocol, parts: &Parts) -> Version {
+    fn app_version(protocol: Protocol, parts: &Parts) -> Version {
         match protocol {
             Protocol::Http2 | Protocol::Grpc => Version::Http2,
             Protocol::Http if !mesh_proxy_core::filter::is_grpc(&parts.headers) => Version::Http1,
-            _ => self.version,
+            _ => Version::of(parts.version),
         }
     }
 
     fn downstream(&self, told: Option<HeaderValue>) -> Downstream {
         let mut source = self.source.borrow_mut();
         if told.is_some() && source.0 != told {
-            source.1 = source_labels(self.peer.as_deref(), told.as_ref());
+            source.1 = self
+                .inbound
+                .source_labels(self.peer.as_deref(), told.as_ref());
             source.0 = told;
         }
         Downstream {

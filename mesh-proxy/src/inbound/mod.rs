@@ -1,28 +1,37 @@
 //! Calls to the workload: accept → detect → TLS → authorization → the application.
 
+mod app;
+mod hbone;
 mod http;
 mod tcp;
 mod xfcc;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::cell::Cell;
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_proxy_core::Reason;
+use ::http::HeaderValue;
 use mesh_proxy_core::authz::Caller;
 use mesh_proxy_core::detect::Detected;
-use mesh_proxy_core::ir::{MtlsMode, Protocol};
-use mesh_proxy_core::labels::{Reporter, SecurityPolicy};
+use mesh_proxy_core::ir::{MtlsMode, Protocol, TlsServer};
+use mesh_proxy_core::labels::{PeerLabels, Reporter, SecurityPolicy};
 use mesh_proxy_core::plan::{self, Accept, InboundPortPlan};
+use mesh_proxy_core::{Reason, Snapshot};
 
+use crate::admission::Asker;
 use crate::detect::{First, Race, first_bytes, race};
 use crate::http::Version;
-use crate::net::{self, Dialer, Stream};
+use crate::net::{self, Stream};
 use crate::settings::InboundBinding;
 use crate::telemetry::{TlsResult, TlsSide};
 use crate::tls::{self, Alpn, PeerInfo};
 use crate::upstream::{Carriage, DialError};
 use crate::worker::Worker;
+
+pub(crate) use app::{App, loopback_alias};
+pub use hbone::serve as serve_hbone;
 
 /// Time for a client's TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -34,6 +43,8 @@ pub enum Arrival {
     Explicit(InboundBinding),
     /// Redirected; the kernel knows where it was going.
     Transparent,
+    /// On a listener that a Sidecar asks for.
+    Bound(SocketAddr),
 }
 
 /// One connection to the workload.
@@ -44,15 +55,10 @@ pub(crate) struct Inbound {
     app: App,
     remote: SocketAddr,
     local: SocketAddr,
-}
-
-/// Where the application is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct App {
-    /// Its address.
-    pub(crate) address: SocketAddr,
-    /// How it is called.
-    pub(crate) source: Option<IpAddr>,
+    /// Who calls, as the client's proxy has said already.
+    caller: Option<Arc<PeerLabels>>,
+    /// Whether TLS for callers outside of the mesh was taken off.
+    over_tls: Cell<bool>,
 }
 
 /// Serves one accepted connection until it ends.
@@ -64,43 +70,34 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, arrival: Arrival) {
         Arrival::Explicit(binding) => {
             // Not the socket's own port: that may be another one in tests and containers.
             let destination = SocketAddr::new(local.ip(), binding.port);
-            (
-                destination,
-                App {
-                    address: binding.app,
-                    source: None,
-                },
-            )
+            (destination, App::at(binding.app))
         }
         Arrival::Transparent => match stream.tcp().map(net::original_destination) {
-            Some(Ok(Some(original))) => (
-                original,
-                App {
-                    address: original,
-                    source: Some(loopback_alias(original.ip())),
-                },
-            ),
+            Some(Ok(Some(original))) => (original, App::captured(original)),
             // Made to the listener itself: relaying it would come back here.
             _ => return net::reset(stream),
         },
+        Arrival::Bound(listener) => {
+            let destination = SocketAddr::new(local.ip(), listener.port());
+            (destination, App::at(app::beside(destination)))
+        }
     };
-    Rc::new(Inbound {
+    let snapshot = worker.shared.snapshot();
+    let app = app.declared(&worker, &snapshot, destination.port());
+    let loops = matches!(arrival, Arrival::Bound(listener) if app.is_behind(listener));
+    let inbound = Rc::new(Inbound {
         worker,
         destination,
         app,
         remote,
         local,
-    })
-    .run(stream)
-    .await;
-}
-
-/// The capture's rules know connections from here as the sidecar's own (Istio: 127.0.0.6, ::6).
-pub(crate) fn loopback_alias(original: IpAddr) -> IpAddr {
-    match original {
-        IpAddr::V4(_) => Ipv4Addr::new(127, 0, 0, 6).into(),
-        IpAddr::V6(_) => Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6).into(),
+        caller: None,
+        over_tls: Cell::new(false),
+    });
+    if loops {
+        return inbound.refuse(stream, Reason::LoopDetected, "");
     }
+    inbound.run(stream).await;
 }
 
 // === impl Inbound ===
@@ -111,12 +108,18 @@ impl Inbound {
         let Some(port) = plan::inbound_connection(&snapshot, self.destination.port()) else {
             return self.refuse(stream, Reason::NotConfigured, "");
         };
+        if let Err(refused) = self.connection_rate(&snapshot) {
+            return self.refuse(stream, Reason::RateLimited, &refused);
+        }
         let timeout = self.worker.shared.settings.detect_timeout;
-        let may_race = port.mtls != MtlsMode::Strict && !port.protocol.is_http();
+        let may_race =
+            port.mtls != MtlsMode::Strict && !port.protocol.is_http() && port.tls.is_none();
         let first = if may_race && self.tcp_verdict(None).is_ok() {
-            match self.race(&mut stream, timeout).await {
+            match Box::pin(self.race(&mut stream, timeout)).await {
                 Ok(Race::First(first)) => first,
-                Ok(Race::Server(server)) => return self.carry(stream, server, None).await,
+                Ok(Race::Server(server)) => {
+                    return Box::pin(self.carry(stream, server, None)).await;
+                }
                 Ok(Race::Failed(error)) => {
                     return self.refuse(stream, error.reason(), &error.to_string());
                 }
@@ -133,11 +136,49 @@ impl Inbound {
             First::Closed => return,
             First::Silent => return self.refuse(stream, Reason::DetectionTimeout, ""),
         };
+        if let Some(server) = port.tls.as_ref().filter(|_| port.mtls == MtlsMode::Disable) {
+            return match detected {
+                Detected::Tls(_) => self.take_off(stream, &port, server).await,
+                _ => self.refuse(stream, Reason::DownstreamTlsFailure, ""),
+            };
+        }
         match plan::inbound_transport(port.mtls, &detected) {
-            Accept::Terminate => self.terminate(stream, &port).await,
-            Accept::Plaintext => self.inner(stream, &port, Some(detected), None).await,
-            Accept::Passthrough => self.tcp(stream, None).await,
+            Accept::Terminate => Box::pin(self.terminate(stream, &port)).await,
+            Accept::Plaintext => Box::pin(self.inner(stream, &port, Some(detected), None)).await,
+            Accept::Passthrough => Box::pin(self.tcp(stream, None)).await,
             Accept::Refuse(reason) => self.refuse(stream, reason, ""),
+        }
+    }
+
+    // Ends the TLS of a caller outside of the mesh (Istio: Sidecar.ingress.tls). Its certificate,
+    // if one was asked for, is no identity of the mesh.
+    async fn take_off(self: Rc<Self>, stream: Stream, port: &InboundPortPlan, server: &TlsServer) {
+        let shared = &self.worker.shared;
+        let serving =
+            shared
+                .gateway_tls
+                .serving(server, &shared.snapshot(), shared.identity.current());
+        let Some(config) = serving.config else {
+            let failure = serving.trouble.map(|trouble| trouble.to_string());
+            let failure = failure.unwrap_or_default();
+            return self.refuse(stream, Reason::NoCertificate, &failure);
+        };
+        let result = tls::accept(stream, config, HANDSHAKE).await;
+        let outcome = if result.is_ok() {
+            TlsResult::Ok
+        } else {
+            TlsResult::Failed
+        };
+        let stages = &shared.telemetry.stages;
+        stages.handshake(TlsSide::Server, outcome);
+        match result {
+            Ok((tls, _)) => {
+                self.over_tls.set(true);
+                self.inner(tls.into(), port, None, None).await;
+            }
+            Err(error) => {
+                tracing::debug!(%error, remote = %self.remote, "TLS handshake of a caller failed");
+            }
         }
     }
 
@@ -145,7 +186,7 @@ impl Inbound {
         let Some(identity) = self.worker.shared.identity.current() else {
             return self.refuse(stream, Reason::NoCertificate, "");
         };
-        let result = tls::accept(stream, identity.server(), HANDSHAKE).await;
+        let result = Box::pin(tls::accept(stream, identity.server(), HANDSHAKE)).await;
         let outcome = if result.is_ok() {
             TlsResult::Ok
         } else {
@@ -158,8 +199,8 @@ impl Inbound {
             .handshake(TlsSide::Server, outcome);
         match result {
             Ok((tls, peer)) => {
-                self.inner(tls.into(), port, None, Some(Rc::new(peer)))
-                    .await;
+                let peer = Some(Rc::new(peer));
+                Box::pin(self.inner(tls.into(), port, None, peer)).await;
             }
             Err(error) => {
                 tracing::debug!(%error, remote = %self.remote, "TLS handshake of a caller failed");
@@ -181,18 +222,19 @@ impl Inbound {
             (_, Some(Alpn::Http1), _) => Some(Version::Http1),
             (_, Some(Alpn::Http2), _) => Some(Version::Http2),
             (_, _, Some(detected)) => http_version(port.protocol, &detected),
-            (protocol, _, None) => match self
-                .detect_inner(&mut stream, protocol, peer.as_deref())
-                .await
-            {
-                Inner::Client(detected) => http_version(protocol, &detected),
-                Inner::Server(server) => return self.carry(stream, server, peer).await,
-                Inner::Ended => return,
-            },
+            (protocol, _, None) => {
+                match Box::pin(self.detect_inner(&mut stream, protocol, peer.as_deref())).await {
+                    Inner::Client(detected) => http_version(protocol, &detected),
+                    Inner::Server(server) => {
+                        return Box::pin(self.carry(stream, server, peer)).await;
+                    }
+                    Inner::Ended => return,
+                }
+            }
         };
         match version {
-            Some(version) => http::serve(self, stream, version, peer).await,
-            None => self.tcp(stream, peer).await,
+            Some(version) => Box::pin(http::serve(self, stream, version, peer)).await,
+            None => Box::pin(self.tcp(stream, peer)).await,
         }
     }
 
@@ -236,12 +278,54 @@ impl Inbound {
         Ok(raced)
     }
 
+    fn asker<'a>(&self, peer: Option<&'a PeerInfo>) -> Asker<'a> {
+        Asker {
+            identity: peer.and_then(|peer| peer.identity.as_ref()),
+            source: self.remote.ip(),
+            port: self.destination.port(),
+        }
+    }
+
+    // An error names the limit that is exceeded.
+    fn connection_rate(&self, snapshot: &Snapshot) -> Result<(), String> {
+        let shared = &self.worker.shared;
+        let Some(inbound) = snapshot.inbound() else {
+            return Ok(());
+        };
+        let asker = self.asker(None);
+        let checked = shared
+            .admission
+            .connection(shared, &inbound.admission, asker);
+        checked.map_err(|limit| format!("{} {}", limit.policy, limit.name))
+    }
+
+    // Its transport says nothing of the workload's own mutual TLS.
+    fn is_tunnel(&self) -> bool {
+        self.caller.is_some()
+    }
+
     fn caller<'a>(&self, peer: Option<&'a PeerInfo>) -> Caller<'a> {
         Caller {
             identity: peer.and_then(|peer| peer.identity.as_ref()),
             source: self.remote.ip(),
+            client: self.remote.ip(),
             destination: self.destination,
             sni: peer.and_then(|peer| peer.server_name.as_deref()),
+        }
+    }
+
+    /// Who calls: told by the peer's certificate and, over mutual TLS only, by its sidecar.
+    fn source_labels(
+        &self,
+        peer: Option<&PeerInfo>,
+        told: Option<&HeaderValue>,
+    ) -> Arc<PeerLabels> {
+        if let Some(caller) = &self.caller {
+            return Arc::clone(caller);
+        }
+        match peer.and_then(|peer| peer.identity.as_ref()) {
+            Some(identity) => crate::http::peer::decode(told, identity),
+            None => PeerLabels::unknown(),
         }
     }
 
@@ -254,21 +338,14 @@ impl Inbound {
         let labels = http::Labels::of(&self.worker, self.destination.port());
         carriage.destination = labels.destination;
         carriage.service = labels.service;
-        carriage.source = http::source_labels(peer, None);
+        carriage.source = self.source_labels(peer, None);
         carriage.security = security(peer);
         carriage.server_name = peer
             .and_then(|peer| peer.server_name.clone())
             .unwrap_or_default();
         carriage.cluster = cluster_name(self.destination.port());
-        carriage.host = self.app.address.to_string();
+        carriage.host = self.app.name();
         carriage
-    }
-
-    fn dialer(&self) -> Dialer {
-        Dialer {
-            mark: self.worker.shared.settings.own_mark,
-            source: self.app.source,
-        }
     }
 }
 

@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use mesh_proxy_core::Reason;
-use mesh_proxy_core::plan;
 
 use super::Inbound;
+use crate::authz::Side;
 use crate::drain::Work;
-use crate::net::Stream;
+use crate::net::{RelayLimits, Stream};
 use crate::tls::PeerInfo;
-use crate::upstream::{APP_CONNECT, DialError};
+use crate::upstream::{DialError, LIMITS};
 
 impl Inbound {
     /// Authorises the connection and carries its bytes to the application.
@@ -19,7 +19,7 @@ impl Inbound {
                 .carriage(&stream, peer.as_deref())
                 .refuse(stream, reason, "");
         }
-        match self.dial().await {
+        match Box::pin(self.dial()).await {
             Ok(server) => self.carry(stream, server, peer).await,
             Err(error) => {
                 self.carriage(&stream, peer.as_deref()).refuse(
@@ -39,14 +39,29 @@ impl Inbound {
         peer: Option<Rc<PeerInfo>>,
     ) {
         let _hold = self.worker.hold(Work::Tcp);
-        let carriage = self.carriage(&stream, peer.as_deref());
-        carriage
-            .carry(stream, server, self.denied(peer.as_deref()))
-            .await;
+        let mut carriage = self.carriage(&stream, peer.as_deref());
+        let settings = self.app.settings();
+        if let Some(idle) = settings.tcp_idle_timeout {
+            carriage.limits = RelayLimits { idle, ..LIMITS };
+        }
+        let too_old = async {
+            match settings.max_connection_duration {
+                Some(age) => tokio::time::sleep(age).await,
+                None => std::future::pending().await,
+            }
+            Reason::MaxConnectionDuration
+        };
+        let cut = async {
+            tokio::select! {
+                reason = self.denied(peer.as_deref()) => reason,
+                reason = too_old => reason,
+            }
+        };
+        carriage.carry(stream, server, cut).await;
     }
 
     pub(super) fn tcp_verdict(&self, peer: Option<&PeerInfo>) -> Result<(), Reason> {
-        let verdict = plan::inbound_tcp(&self.worker.shared.snapshot(), &self.caller(peer));
+        let verdict = Side::Sidecar.decide_tcp(&self.worker.shared.snapshot(), &self.caller(peer));
         if verdict.allowed {
             Ok(())
         } else {
@@ -55,11 +70,7 @@ impl Inbound {
     }
 
     pub(super) async fn dial(&self) -> Result<Stream, DialError> {
-        self.worker
-            .upstreams
-            .connector()
-            .dial_from(self.app.address, self.dialer(), APP_CONNECT)
-            .await
+        self.app.dial(&self.worker).await
     }
 
     // Resolves when a new configuration denies what an older one allowed.

@@ -6,6 +6,7 @@ mod orig_dst;
 mod own;
 mod relay;
 mod stream;
+mod sys;
 
 pub use connect::{ConnectError, Dialer, connect, datagrams_to, lookup};
 pub use listen::{Acceptor, bind, bind_shared, raise_descriptor_limit};
@@ -13,6 +14,7 @@ pub use orig_dst::original_destination;
 pub use own::own_addresses;
 pub use relay::{Ending, RelayLimits, RelayMeter, relay};
 pub use stream::{Stream, reset};
+pub(crate) use sys::unmap_until_used;
 // So that no other module names the runtime's sockets.
 pub use std::net::{TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
 pub use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};

@@ -8,10 +8,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use send_wrapper::SendWrapper;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{client, server};
+
+use crate::http2::Tunnel;
 
 /// A connection's bytes, whatever carries them, with the bytes that were read too early put
 /// back in front.
@@ -39,6 +42,8 @@ enum Carrier {
     Unix(UnixStream),
     TlsServer(Box<server::TlsStream<Stream>>),
     TlsClient(Box<client::TlsStream<Stream>>),
+    // All of a tunnel is on one thread. Only connections to the control plane move to another.
+    Tunnel(Box<SendWrapper<Tunnel>>),
 }
 
 /// Closes a connection so that the peer sees a reset (RST), not an orderly end.
@@ -132,10 +137,25 @@ impl Stream {
     pub fn tcp(&self) -> Option<&TcpStream> {
         match &self.carrier {
             Carrier::Tcp(tcp) => Some(tcp),
-            Carrier::Unix(_) => None,
+            Carrier::Unix(_) | Carrier::Tunnel(_) => None,
             Carrier::TlsServer(tls) => tls.get_ref().0.tcp(),
             Carrier::TlsClient(tls) => tls.get_ref().0.tcp(),
         }
+    }
+
+    // The tunnel at the bottom, if it is one.
+    fn tunnel(&self) -> Option<&Tunnel> {
+        match &self.carrier {
+            Carrier::Tcp(_) | Carrier::Unix(_) => None,
+            Carrier::TlsServer(tls) => tls.get_ref().0.tunnel(),
+            Carrier::TlsClient(tls) => tls.get_ref().0.tunnel(),
+            Carrier::Tunnel(tunnel) => Some(tunnel),
+        }
+    }
+
+    /// Whether the bytes are protected on their way.
+    pub fn is_tls(&self) -> bool {
+        matches!(self.carrier, Carrier::TlsServer(_) | Carrier::TlsClient(_))
     }
 
     /// Keeps something until the connection is closed.
@@ -163,18 +183,22 @@ impl Stream {
         let _ = SockRef::from(tcp).set_tcp_keepalive(&probes);
     }
 
-    /// Address of the peer, if the connection is TCP.
+    /// Address of the peer, if the connection is TCP or a tunnel.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.tcp()
-            .and_then(|tcp| tcp.peer_addr().ok())
-            .map(canonical)
+        match self.tunnel() {
+            Some(tunnel) => tunnel.remote(),
+            None => self.tcp().and_then(|tcp| tcp.peer_addr().ok()),
+        }
+        .map(canonical)
     }
 
-    /// Address of this side, if the connection is TCP.
+    /// Address of this side, if the connection is TCP or a tunnel.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.tcp()
-            .and_then(|tcp| tcp.local_addr().ok())
-            .map(canonical)
+        match self.tunnel() {
+            Some(tunnel) => tunnel.local(),
+            None => self.tcp().and_then(|tcp| tcp.local_addr().ok()),
+        }
+        .map(canonical)
     }
 }
 
@@ -229,6 +253,17 @@ impl From<client::TlsStream<Stream>> for Stream {
     }
 }
 
+impl From<Tunnel> for Stream {
+    fn from(tunnel: Tunnel) -> Self {
+        Self {
+            unread: BytesMut::new(),
+            carrier: Carrier::Tunnel(Box::new(SendWrapper::new(tunnel))),
+            reads_ahead: false,
+            held: None,
+        }
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -263,6 +298,7 @@ impl AsyncWrite for Stream {
             Carrier::Unix(io) => Pin::new(io).poll_write(cx, bytes),
             Carrier::TlsServer(io) => Pin::new(io).poll_write(cx, bytes),
             Carrier::TlsClient(io) => Pin::new(io).poll_write(cx, bytes),
+            Carrier::Tunnel(io) => Pin::new(&mut ***io).poll_write(cx, bytes),
         }
     }
 
@@ -276,6 +312,7 @@ impl AsyncWrite for Stream {
             Carrier::Unix(io) => Pin::new(io).poll_write_vectored(cx, slices),
             Carrier::TlsServer(io) => Pin::new(io).poll_write_vectored(cx, slices),
             Carrier::TlsClient(io) => Pin::new(io).poll_write_vectored(cx, slices),
+            Carrier::Tunnel(io) => Pin::new(&mut ***io).poll_write_vectored(cx, slices),
         }
     }
 
@@ -285,6 +322,7 @@ impl AsyncWrite for Stream {
             Carrier::Unix(io) => io.is_write_vectored(),
             Carrier::TlsServer(io) => io.is_write_vectored(),
             Carrier::TlsClient(io) => io.is_write_vectored(),
+            Carrier::Tunnel(_) => false,
         }
     }
 
@@ -294,6 +332,7 @@ impl AsyncWrite for Stream {
             Carrier::Unix(io) => Pin::new(io).poll_flush(cx),
             Carrier::TlsServer(io) => Pin::new(io).poll_flush(cx),
             Carrier::TlsClient(io) => Pin::new(io).poll_flush(cx),
+            Carrier::Tunnel(io) => Pin::new(&mut ***io).poll_flush(cx),
         }
     }
 
@@ -303,6 +342,7 @@ impl AsyncWrite for Stream {
             Carrier::Unix(io) => Pin::new(io).poll_shutdown(cx),
             Carrier::TlsServer(io) => Pin::new(io).poll_shutdown(cx),
             Carrier::TlsClient(io) => Pin::new(io).poll_shutdown(cx),
+            Carrier::Tunnel(io) => Pin::new(&mut ***io).poll_shutdown(cx),
         }
     }
 }
@@ -320,6 +360,7 @@ impl Carrier {
             Self::Unix(io) => Pin::new(io).poll_read(cx, buffer),
             Self::TlsServer(io) => Pin::new(io).poll_read(cx, buffer),
             Self::TlsClient(io) => Pin::new(io).poll_read(cx, buffer),
+            Self::Tunnel(io) => Pin::new(&mut ***io).poll_read(cx, buffer),
         }
     }
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, Response};
-use hyper::upgrade::OnUpgrade;
 use mesh_api::Hostname;
 use mesh_proxy_core::balance::{Affinity, Outcome, Want};
 use mesh_proxy_core::filter::is_grpc;
@@ -20,6 +19,7 @@ use mesh_proxy_core::{Reason, ResponseFlags};
 use super::{mirror, passthrough};
 use crate::clock;
 use crate::http::headers::{Hop, X_MESH_PEER, X_MESH_UNPROCESSED};
+use crate::http::upgrade::OnUpgrade;
 use crate::http::{BodySource, Exchange, ResponseBody, Version, respond};
 use crate::upstream::{
     Answer, Asked, Count, Delivery, DialError, Failed, Member, Origin, Pick, Secure, Sending,
@@ -255,7 +255,7 @@ async fn attempt(
     call.exchange.upstream.host = Some(Rc::clone(&member.host));
     call.exchange.downstream.destination = Arc::clone(&member.endpoint.labels);
     let over_mesh = prepare(worker, &member, &mut call.parts.headers);
-    call.exchange.downstream.security = security(over_mesh);
+    call.exchange.downstream.security = security(member.secure.is_mesh());
     let version = version(aim.cluster, over_mesh, call, call.upgrade.is_some());
     let sending = Sending {
         worker,

@@ -9,7 +9,6 @@ use http::header::{EXPECT, HOST, HeaderName};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use http_body::Body as _;
-use hyper::upgrade::OnUpgrade;
 use mesh_api::{Hostname, ResourceName};
 use mesh_proxy_core::Reason;
 use mesh_proxy_core::filter::without_port;
@@ -20,8 +19,10 @@ use mesh_proxy_core::plan::{self, HttpAction, HttpPlan, Step};
 use super::{Call, Target, act, decide, tunnel};
 use crate::drain::Work;
 use crate::http::headers::{X_FORWARDED_PROTO, X_MESH_UNPROCESSED, take_hop_by_hop};
+use crate::http::upgrade::OnUpgrade;
 use crate::http::{
-    BodySource, Downstream, Exchange, Incoming, ResponseBody, Version, respond, upgrade,
+    BodySource, Downstream, Exchange, Incoming, ResponseBody, Version, respond,
+    serve as serve_http, upgrade,
 };
 use crate::net::Stream;
 use crate::worker::Worker;
@@ -62,15 +63,23 @@ pub(super) async fn serve(
         known: RefCell::default(),
         worker: Rc::clone(&worker),
     });
-    let handle = move |request| {
+    let refuse = |parts: &Parts, malformed| {
+        let exchange = Exchange::begin(&worker, connection.downstream.clone(), parts);
+        respond::malformed(malformed, exchange)
+    };
+    let handle = |request| {
         let connection = Rc::clone(&connection);
         async move { connection.handle(request).await }
     };
-    if let Err(error) = worker
-        .server
-        .serve(stream, version, &worker.shared.drain.patient(), handle)
-        .await
-    {
+    let served = serve_http(
+        stream,
+        version,
+        &worker.shared.drain.patient(),
+        handle,
+        refuse,
+    )
+    .await;
+    if let Err(error) = served {
         tracing::debug!(%error, "connection of the workload ended");
     }
 }
@@ -138,13 +147,14 @@ impl Connection {
             exchange.set_body(body.clone());
         }
         let original = self.target.as_ref().and_then(|target| target.original);
+        let client = Version::of(parts.version);
         let call = Call {
             parts,
             body,
             hop,
             exchange,
             upgrade,
-            client: self.version,
+            client,
             host,
             port,
             original,
@@ -269,7 +279,7 @@ impl Connection {
         let hold = worker.hold(Work::Tcp);
         self.worker.tasks.spawn_local(async move {
             let _hold = hold;
-            if let Ok(Some(stream)) = upgrade::stream(upgrade).await {
+            if let Some(stream) = upgrade::stream(upgrade).await {
                 Box::pin(tunnel(worker, stream, target)).await;
             }
         });

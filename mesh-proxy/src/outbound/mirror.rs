@@ -150,7 +150,7 @@ impl Copy {
                 let stream = connector
                     .endpoint(&member, alpn, cluster.connect_timeout)
                     .await?;
-                member.pool.begin(stream, version).await?
+                member.pool.begin(stream, version)
             }
         };
         let response = lease

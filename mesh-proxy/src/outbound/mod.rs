@@ -1,5 +1,6 @@
 //! Calls of the workload: accept → detect → route → balance → connect → relay.
 
+mod bound;
 mod forward;
 mod http;
 mod mirror;
@@ -26,6 +27,7 @@ use crate::socks;
 use crate::upstream::Carriage;
 use crate::worker::Worker;
 
+pub use bound::bound;
 pub(crate) use forward::{Call, act};
 pub(crate) use tcp::{asked, endpoint};
 
@@ -47,7 +49,7 @@ pub async fn explicit(worker: Rc<Worker>, mut stream: Stream) {
         return;
     }
     if stream.unread().first() == Some(&socks::VERSION) {
-        return socks(worker, stream).await;
+        return Box::pin(socks(worker, stream)).await;
     }
     // The explicit proxy has no opaque clients: what is no HTTP gets HTTP's answer.
     let version = match first_bytes(&mut stream, timeout).await {
@@ -55,7 +57,7 @@ pub async fn explicit(worker: Rc<Worker>, mut stream: Stream) {
         Ok(First::Client(_)) => Version::Http1,
         Ok(First::Closed | First::Silent) | Err(_) => return,
     };
-    http::serve(worker, stream, version, None).await;
+    Box::pin(http::serve(worker, stream, version, None)).await;
 }
 
 /// Serves one captured connection.
@@ -73,7 +75,7 @@ pub async fn transparent(worker: Rc<Worker>, stream: Stream) {
         port: original.port(),
         original: Some(original),
     };
-    tunnel(worker, stream, target).await;
+    Box::pin(tunnel(worker, stream, target)).await;
 }
 
 async fn socks(worker: Rc<Worker>, mut stream: Stream) {
@@ -99,7 +101,7 @@ async fn socks(worker: Rc<Worker>, mut stream: Stream) {
         Err(_) => socks::Reply::GeneralFailure,
     };
     if socks::reply(&mut stream, answer).await.is_ok() && answer == socks::Reply::Succeeded {
-        tunnel(worker, stream, target).await;
+        Box::pin(tunnel(worker, stream, target)).await;
     }
 }
 
@@ -120,26 +122,26 @@ pub(crate) async fn tunnel(worker: Rc<Worker>, mut stream: Stream, target: Targe
     };
     worker.shared.touch(&name);
     if plan.protocol == Protocol::Tcp {
-        return tcp::serve(worker, stream, target, plan, None).await;
+        return Box::pin(tcp::serve(worker, stream, target, plan, None)).await;
     }
-    let detected = match first(&worker, &mut stream, &target, &plan).await {
+    let detected = match Box::pin(first(&worker, &mut stream, &target, &plan)).await {
         Opening::Client(detected) => detected,
-        Opening::Server(server) => return tcp::carry(worker, stream, server).await,
-        Opening::Silent => return tcp::serve(worker, stream, target, plan, None).await,
+        Opening::Server(server) => return Box::pin(tcp::carry(worker, stream, server)).await,
+        Opening::Silent => return Box::pin(tcp::serve(worker, stream, target, plan, None)).await,
         Opening::Ended => return,
     };
     match detected {
         Detected::Http1 if plan.protocol != Protocol::Tls => {
-            http::serve(worker, stream, Version::Http1, Some(target)).await;
+            Box::pin(http::serve(worker, stream, Version::Http1, Some(target))).await;
         }
         Detected::Http2 if plan.protocol != Protocol::Tls => {
-            http::serve(worker, stream, Version::Http2, Some(target)).await;
+            Box::pin(http::serve(worker, stream, Version::Http2, Some(target))).await;
         }
-        Detected::Tls(hello) => tcp::serve(worker, stream, target, plan, hello.sni).await,
+        Detected::Tls(hello) => Box::pin(tcp::serve(worker, stream, target, plan, hello.sni)).await,
         _ if plan.protocol.is_http() => {
-            http::serve(worker, stream, Version::Http1, Some(target)).await;
+            Box::pin(http::serve(worker, stream, Version::Http1, Some(target))).await;
         }
-        _ => tcp::serve(worker, stream, target, plan, None).await,
+        _ => Box::pin(tcp::serve(worker, stream, target, plan, None)).await,
     }
 }
 

@@ -57,7 +57,8 @@ pub(super) async fn serve(
 ) {
     let client = (stream.peer_addr(), stream.local_addr());
     let client = (client.0, target.original.or(client.1));
-    match reach(&worker, &target, &plan, (server_name.as_deref(), client)).await {
+    let reached = reach(&worker, &target, &plan, (server_name.as_deref(), client));
+    match Box::pin(reached).await {
         Ok(reached) => carry_named(worker, stream, reached, server_name).await,
         Err(unreachable) => {
             let mut carriage = begin(&worker, &stream);
@@ -198,7 +199,7 @@ pub(crate) async fn endpoint(
         match dialed {
             Ok(server) => {
                 tracking.answered(Outcome::Success, clock::monotonic().duration_since(now));
-                let over_mesh = matches!(member.secure, Secure::Mesh { .. });
+                let over_mesh = member.secure.is_mesh();
                 let facts = Box::new(Facts {
                     service: Arc::clone(&cluster.service),
                     destination: Arc::clone(&member.endpoint.labels),

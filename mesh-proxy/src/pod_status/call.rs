@@ -112,6 +112,8 @@ pub(crate) async fn call(
         client: None,
         insecure: true,
         alpn: Alpn::Http1,
+        crl: None,
+        credential: None,
     })?;
     let name = ServerName::IpAddress(to.ip().into());
     let stream = TlsConnector::from(config)

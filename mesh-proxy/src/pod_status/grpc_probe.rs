@@ -76,7 +76,8 @@ pub(super) async fn make(
     })
 }
 
-fn frame(service: &str) -> Bytes {
+/// The question for the health of a service, as gRPC frames it.
+pub(crate) fn frame(service: &str) -> Bytes {
     let message = HealthCheckRequest {
         service: service.to_owned(),
     };
@@ -88,7 +89,12 @@ fn frame(service: &str) -> Bytes {
     frame.freeze()
 }
 
-fn verdict(headers: &HeaderMap, trailers: Option<&HeaderMap>, body: &[u8]) -> Result<(), String> {
+/// What an answer says; an error says in words why it is not well.
+pub(crate) fn verdict(
+    headers: &HeaderMap,
+    trailers: Option<&HeaderMap>,
+    body: &[u8],
+) -> Result<(), String> {
     let field = |name| {
         trailers
             .and_then(|trailers| trailers.get(name))

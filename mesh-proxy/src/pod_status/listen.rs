@@ -7,14 +7,16 @@ use axum::Router;
 use tokio_util::sync::CancellationToken;
 
 use super::{PodStatus, readiness_router, router};
+use crate::hand_over::{Offered, Sockets};
 use crate::net::{StdTcpListener, TcpListener};
 use crate::settings::Settings;
 
 /// Bound sockets of the status server.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct StatusListeners {
     status: Option<StdTcpListener>,
     readiness: Option<StdTcpListener>,
+    offered: Vec<Offered>,
 }
 
 /// Why the status server cannot be served.
@@ -38,14 +40,33 @@ pub enum StatusError {
 // === impl StatusListeners ===
 
 impl StatusListeners {
-    /// Binds what `settings` ask for.
+    /// Binds what `settings` ask for, or takes it over.
     ///
     /// # Errors
     /// The first address that cannot be bound.
-    pub fn bind(settings: &Settings) -> Result<Self, StatusError> {
+    pub fn bind(settings: &Settings, sockets: &Sockets) -> Result<Self, StatusError> {
+        let mut offered = Vec::new();
+        let mut open = |option, address: Option<SocketAddr>| {
+            let Some(address) = address else {
+                return Ok::<_, StatusError>(None);
+            };
+            let failed = |source| StatusError::Bind {
+                option,
+                address,
+                source,
+            };
+            let (listener, offer) = sockets.tcp(option, address, bind).map_err(failed)?;
+            offered.push(offer);
+            Ok(Some(listener))
+        };
+        let (status, readiness) = (
+            open("status", settings.pod.status)?,
+            open("readiness", settings.pod.readiness)?,
+        );
         Ok(Self {
-            status: bind("status", settings.pod.status)?,
-            readiness: bind("readiness", settings.pod.readiness)?,
+            status,
+            readiness,
+            offered,
         })
     }
 
@@ -65,6 +86,7 @@ impl StatusListeners {
         status: PodStatus,
         end: CancellationToken,
     ) -> Result<(), StatusError> {
+        let _offered = self.offered;
         tokio::try_join!(
             serve(self.status, router(status.clone()), end.clone()),
             serve(self.readiness, readiness_router(status), end),
@@ -77,22 +99,10 @@ fn address(listener: Option<&StdTcpListener>) -> Option<SocketAddr> {
     listener.and_then(|listener| listener.local_addr().ok())
 }
 
-fn bind(
-    option: &'static str,
-    address: Option<SocketAddr>,
-) -> Result<Option<StdTcpListener>, StatusError> {
-    let Some(address) = address else {
-        return Ok(None);
-    };
-    let bound = StdTcpListener::bind(address).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    bound.map(Some).map_err(|source| StatusError::Bind {
-        option,
-        address,
-        source,
-    })
+fn bind(address: SocketAddr) -> io::Result<StdTcpListener> {
+    let listener = StdTcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 async fn serve(

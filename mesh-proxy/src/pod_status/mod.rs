@@ -39,6 +39,7 @@ use crate::tls::Originator;
 pub use listen::{StatusError, StatusListeners};
 
 pub(crate) use call::{Call, exchange, host_field};
+pub(crate) use grpc_probe::{frame as health_question, verdict as health_answer};
 pub(crate) use metrics::Scraper;
 
 /// What the status server shows and steers.

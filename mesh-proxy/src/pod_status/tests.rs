@@ -14,6 +14,7 @@ use super::call::host_field;
 use super::*;
 use crate::control::Store;
 use crate::drain;
+use crate::hand_over::Sockets;
 use crate::identity::IdentityHandle;
 use crate::net::{Dialer, TcpListener, connect};
 use crate::settings::SettingsSource;
@@ -48,7 +49,7 @@ async fn serve(probes: &str, metrics: Option<&str>) -> Served {
         ..SettingsSource::default()
     })
     .unwrap();
-    let listeners = StatusListeners::bind(&settings).unwrap();
+    let listeners = StatusListeners::bind(&settings, &Sockets::default()).unwrap();
     let (status, readiness) = (listeners.status().unwrap(), listeners.readiness().unwrap());
     let telemetry = Telemetry::new(&settings.access_log).unwrap();
     let (signal, drain) = drain::channel();

@@ -6,6 +6,7 @@ mod provider;
 mod source;
 mod telemetry;
 mod tracing;
+mod workload_api;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +24,7 @@ pub use pod::{AppMetrics, Check, HttpGet, PodSettings, Probe};
 pub use provider::{ControlPlane, IdentityFiles, Provider, StaticFiles};
 pub use source::SettingsSource;
 pub use tracing::{TraceEndpoint, Tracing};
+pub use workload_api::{InvalidUsers, Users, WorkloadApiSettings};
 
 /// Everything a proxy is told at its start. Made from a [`SettingsSource`] (command line and
 /// environment), which finds all errors at once, or as a plain struct.
@@ -49,12 +51,17 @@ pub struct Settings {
     pub provider: Provider,
     /// Directory for the last snapshot, so that a restart serves without the control plane.
     pub state: Option<PathBuf>,
+    /// Unix socket by which another process with these settings takes over the open sockets of
+    /// this one, and this one those of an earlier process (see [`hand_over`](crate::hand_over)).
+    pub hand_over: Option<PathBuf>,
     /// Explicit proxy for the workload's outgoing calls: HTTP and SOCKS5.
     pub explicit: Option<SocketAddr>,
     /// Transparent proxy for captured outgoing connections.
     pub outbound: Option<SocketAddr>,
     /// How calls to the workload come in.
     pub inbound: InboundMode,
+    /// Connections to the workload by HTTP/2 CONNECT over mutual TLS (HBONE).
+    pub hbone: Option<SocketAddr>,
     /// Address that a gateway binds its listeners on.
     pub gateway_listen: IpAddr,
     /// Added to a gateway's port numbers to get the ports that are bound, so that a gateway
@@ -79,6 +86,9 @@ pub struct Settings {
     pub tracing: Option<Tracing>,
     /// How long a draining proxy lets connections finish.
     pub drain: Duration,
+    /// How long connections may finish after another process has taken over: nothing waits for
+    /// the end of this one then, so it may take its time.
+    pub replaced_drain: Duration,
     /// How long a proxy that is told to end serves on at least, even if nothing runs: a sidecar
     /// that is told together with its application, which may still make calls.
     pub drain_minimum: Duration,

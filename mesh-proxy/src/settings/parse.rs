@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ struct Listeners {
     explicit: Option<SocketAddr>,
     outbound: Option<SocketAddr>,
     inbound: InboundMode,
+    hbone: Option<SocketAddr>,
     gateway_listen: IpAddr,
     gateway_port_offset: i32,
     admin: Option<SocketAddr>,
@@ -61,6 +63,7 @@ struct Listeners {
 
 struct Durations {
     drain: Duration,
+    replaced_drain: Duration,
     drain_minimum: Duration,
     need_timeout: Duration,
     lease: Duration,
@@ -91,10 +94,15 @@ impl Listeners {
             InboundMode::Transparent(address) => Some(address),
             InboundMode::Explicit(_) => None,
         };
-        [self.outbound.as_mut(), self.metrics.as_mut(), inbound]
-            .into_iter()
-            .flatten()
-            .for_each(both_families);
+        [
+            self.outbound.as_mut(),
+            self.metrics.as_mut(),
+            self.hbone.as_mut(),
+            inbound,
+        ]
+        .into_iter()
+        .flatten()
+        .for_each(both_families);
         if self.gateway_listen == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
             self.gateway_listen = Ipv6Addr::UNSPECIFIED.into();
         }
@@ -105,6 +113,15 @@ impl Listeners {
 pub(super) fn both_families(address: &mut SocketAddr) {
     if address.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
         address.set_ip(Ipv6Addr::UNSPECIFIED.into());
+    }
+}
+
+/// Where a successor takes over, unless it is not to be.
+fn hand_over(source: &SettingsSource) -> Option<PathBuf> {
+    match source.hand_over.as_deref() {
+        Some("off") => None,
+        Some(path) => Some(path.into()),
+        None => Some(Path::new(source.state.as_deref()?).join("hand-over.sock")),
     }
 }
 
@@ -137,6 +154,7 @@ impl Reader {
         let access_log = self.access_log(&source);
         let tracing = self.tracing(&source);
         let own_mark = self.mark(source.own_mark.as_deref());
+        let hand_over = hand_over(&source);
         Some(Settings {
             workload: workload?,
             kind,
@@ -150,9 +168,11 @@ impl Reader {
             cluster: source.cluster.unwrap_or_else(|| "Kubernetes".to_owned()),
             provider: provider?,
             state: source.state.map(Into::into),
+            hand_over,
             explicit: listeners.explicit,
             outbound: listeners.outbound,
             inbound: listeners.inbound,
+            hbone: listeners.hbone,
             gateway_listen: listeners.gateway_listen,
             gateway_port_offset: listeners.gateway_port_offset,
             gateway_proxy_protocol: source.gateway_proxy_protocol,
@@ -164,6 +184,7 @@ impl Reader {
             tracing,
             pod,
             drain: durations.drain,
+            replaced_drain: durations.replaced_drain,
             drain_minimum: durations.drain_minimum,
             need_timeout: durations.need_timeout,
             lease: durations.lease,
@@ -187,6 +208,7 @@ impl Reader {
             explicit: self.optional("explicit", source.explicit.as_deref()),
             outbound: self.optional("outbound", source.outbound.as_deref()),
             inbound: self.inbound(source),
+            hbone: self.optional("hbone", source.hbone.as_deref()),
             gateway_listen: self.or("gateway-listen", source.gateway_listen.as_deref(), anywhere),
             gateway_port_offset: self.or(
                 "gateway-port-offset",
@@ -201,6 +223,11 @@ impl Reader {
     fn durations(&mut self, source: &SettingsSource) -> Durations {
         Durations {
             drain: self.duration("drain", source.drain.as_deref(), DEFAULT_WAIT),
+            replaced_drain: self.duration(
+                "replaced-drain",
+                source.replaced_drain.as_deref(),
+                DEFAULT_LEASE,
+            ),
             drain_minimum: self.duration(
                 "drain-minimum",
                 source.drain_minimum.as_deref(),
@@ -346,13 +373,14 @@ impl Reader {
         let carries = source.explicit.is_some()
             || source.outbound.is_some()
             || source.inbound_transparent.is_some()
+            || source.hbone.is_some()
             || !source.inbound.is_empty();
         match kind {
             ProxyKind::Gateway if carries => self.errors.push(SettingError::Conflict(
-                "a gateway has no --explicit, --outbound, --inbound and --inbound-transparent: its listeners come from Gateway objects",
+                "a gateway has no --explicit, --outbound, --inbound, --inbound-transparent and --hbone: its listeners come from Gateway objects",
             )),
             ProxyKind::Sidecar if !carries => self.errors.push(SettingError::Conflict(
-                "a sidecar needs at least one of --explicit, --outbound, --inbound and --inbound-transparent",
+                "a sidecar needs at least one of --explicit, --outbound, --inbound, --inbound-transparent and --hbone",
             )),
             ProxyKind::Gateway | ProxyKind::Sidecar => {}
         }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::SettingsSource;
 use super::parse::{Reader, SettingError, both_families};
 use super::telemetry::given;
+use super::workload_api::{Users, WorkloadApiSettings};
 
 /// What a proxy does for its pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct PodSettings {
     pub probes: BTreeMap<String, Probe>,
     /// Where the application's own metrics are.
     pub app_metrics: Option<AppMetrics>,
+    /// Where the application gets the workload's identity for itself.
+    pub workload_api: Option<WorkloadApiSettings>,
 }
 
 /// A probe of the kubelet that the proxy makes in its place.
@@ -163,6 +166,7 @@ impl Reader {
             resolv_conf: source.resolv_conf.as_deref().unwrap_or(RESOLV_CONF).into(),
             probes: self.probes(source.probes.as_deref()),
             app_metrics: self.optional("app-metrics", given(source.app_metrics.as_deref())),
+            workload_api: self.workload_api(source),
         };
         if settings.dns.is_some_and(|dns| dns.ip().is_unspecified()) {
             self.invalid("dns", "give one address, for example 127.0.0.1:15053");
@@ -183,6 +187,21 @@ impl Reader {
             ));
         }
         settings
+    }
+
+    fn workload_api(&mut self, source: &SettingsSource) -> Option<WorkloadApiSettings> {
+        let users = self.or(
+            "workload-api-users",
+            source.workload_api_users.as_deref(),
+            Users::Own,
+        );
+        let path = given(source.workload_api.as_deref())?.into();
+        if source.resources.is_some() {
+            self.errors.push(SettingError::Conflict(
+                "--workload-api needs an authority that certifies keys: with --resources there is none, give the application the files",
+            ));
+        }
+        Some(WorkloadApiSettings { path, users })
     }
 
     fn probes(&mut self, text: Option<&str>) -> BTreeMap<String, Probe> {

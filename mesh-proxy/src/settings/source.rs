@@ -72,6 +72,11 @@ pub struct SettingsSource {
     /// Directory for the last snapshot
     #[arg(long, env = "MESH_STATE", value_name = "DIRECTORY")]
     pub state: Option<String>,
+    /// Unix socket by which a newer process takes over the open sockets of a running one, so that
+    /// no connection is refused meanwhile; off if nothing is to be taken over
+    /// [default: hand-over.sock in --state]
+    #[arg(long, env = "MESH_HAND_OVER", value_name = "PATH")]
+    pub hand_over: Option<String>,
     /// Explicit proxy (HTTP and SOCKS5) for the workload's calls: ip:port
     #[arg(long, env = "MESH_EXPLICIT", value_name = "IP:PORT")]
     pub explicit: Option<String>,
@@ -89,6 +94,9 @@ pub struct SettingsSource {
     /// Transparent proxy for captured incoming connections: ip:port
     #[arg(long, env = "MESH_INBOUND_TRANSPARENT", value_name = "IP:PORT")]
     pub inbound_transparent: Option<String>,
+    /// Connections to the workload by HTTP/2 CONNECT over mutual TLS, HBONE: ip:port (Istio: 15008)
+    #[arg(long, env = "MESH_HBONE", value_name = "IP:PORT")]
+    pub hbone: Option<String>,
     /// Address that a gateway listens on [default: 0.0.0.0]
     #[arg(long, env = "MESH_GATEWAY_LISTEN", value_name = "IP")]
     pub gateway_listen: Option<String>,
@@ -110,6 +118,14 @@ pub struct SettingsSource {
     /// Admin endpoint: path of a Unix socket
     #[arg(long, env = "MESH_ADMIN_SOCKET", value_name = "PATH")]
     pub admin_socket: Option<String>,
+    /// The workload's identity for the application itself, by the SPIFFE Workload API and Envoy's
+    /// SDS: path of a Unix socket
+    #[arg(long, env = "MESH_WORKLOAD_API", value_name = "PATH")]
+    pub workload_api: Option<String>,
+    /// Who may have it: own (the proxy's user), any, or numbers of users separated by commas
+    /// [default: own]
+    #[arg(long, env = "MESH_WORKLOAD_API_USERS", value_name = "USERS")]
+    pub workload_api_users: Option<String>,
     /// Metrics and readiness for scrapers: ip:port
     #[arg(long, env = "MESH_METRICS", value_name = "IP:PORT")]
     pub metrics: Option<String>,
@@ -153,6 +169,9 @@ pub struct SettingsSource {
     /// How long connections may finish at the end: 500ms, 5s, 1m [default: 5s]
     #[arg(long, env = "MESH_DRAIN", value_name = "DURATION")]
     pub drain: Option<String>,
+    /// How long connections may finish after a newer process has taken over [default: 10m]
+    #[arg(long, env = "MESH_REPLACED_DRAIN", value_name = "DURATION")]
+    pub replaced_drain: Option<String>,
     /// How long a request waits for configuration on demand [default: 5s]
     #[arg(long, env = "MESH_NEED_TIMEOUT", value_name = "DURATION")]
     pub need_timeout: Option<String>,

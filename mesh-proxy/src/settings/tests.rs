@@ -136,6 +136,23 @@ fn kinds_and_listeners_must_agree() {
             },
             false,
         ),
+        (
+            SettingsSource {
+                explicit: None,
+                hbone: Some("0.0.0.0:15008".into()),
+                ..valid()
+            },
+            false,
+        ),
+        (
+            SettingsSource {
+                kind: Some("gateway".into()),
+                explicit: None,
+                hbone: Some("0.0.0.0:15008".into()),
+                ..valid()
+            },
+            true,
+        ),
     ] {
         assert_eq!(
             Settings::try_from(source.clone()).is_err(),

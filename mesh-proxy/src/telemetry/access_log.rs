@@ -111,6 +111,10 @@ fn text(
         line.push(' ');
         unquoted(line, &field)?;
     }
+    if let Some(decision) = flow.decision {
+        line.push_str(" authz=");
+        quoted(line, &Field::Display(decision))?;
+    }
     line.push('\n');
     Ok(())
 }
@@ -175,6 +179,10 @@ fn json(
             Field::Text(text) => json_string(line, format_args!("{text}"))?,
             Field::Display(value) => json_string(line, format_args!("{value}"))?,
         }
+    }
+    if let Some(decision) = flow.decision {
+        line.push_str(",\"authz\":");
+        json_string(line, format_args!("{decision}"))?;
     }
     line.push_str("}\n");
     Ok(())

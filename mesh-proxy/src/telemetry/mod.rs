@@ -10,6 +10,7 @@ mod istio;
 mod log_writer;
 mod record;
 mod recorder;
+mod resilience;
 mod series;
 mod spans;
 mod stages;
@@ -26,6 +27,7 @@ pub use edges::{Edge, EdgePeer, ResponseClass};
 pub use log_writer::LogError;
 pub use record::{FlowRecord, RequestRecord, TcpRecord};
 pub use recorder::{Recorder, TcpCounters};
+pub use resilience::{RateResult, Resilience};
 pub use spans::SpanExporter;
 pub use stages::{
     Listener, ListenerLabel, OpenConnection, ReasonLabel, Stages, TlsLabel, TlsResult, TlsSide,

@@ -7,6 +7,8 @@ use mesh_proxy_core::Reason;
 use mesh_proxy_core::labels::{ConnectionLabels, RequestLabels};
 use mesh_proxy_core::trace::SpanContext;
 
+use crate::authz::Decision;
+
 /// One HTTP request, whole. Recorded when the response has ended or was cut.
 ///
 /// `labels.connection.security` is how the connection really was secured, on both sides; what
@@ -77,6 +79,8 @@ pub struct FlowRecord<'a> {
     pub server_name: &'a str,
     /// Name of the route; may be empty.
     pub route: &'a str,
+    /// What policies decided; absent if none had a say.
+    pub decision: Option<&'a Decision>,
 }
 
 impl FlowRecord<'_> {
@@ -97,6 +101,7 @@ impl FlowRecord<'_> {
             downstream_remote: None,
             server_name: "",
             route: "",
+            decision: None,
         }
     }
 }

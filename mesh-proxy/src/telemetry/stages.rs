@@ -10,6 +10,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::resilience::Resilience;
+use crate::authz::DecisionLabel;
+
 /// Counters of all stages. Cheap to clone; the clones share their numbers.
 #[derive(Clone)]
 pub struct Stages {
@@ -21,6 +24,8 @@ pub struct Stages {
     pub handshakes: Family<TlsLabel, Counter>,
     /// Requests and connections that the proxy refused, answered or gave up, by reason.
     pub reasons: Family<ReasonLabel, Counter>,
+    /// What policies decided, by policy and rule.
+    pub decisions: Family<DecisionLabel, Counter>,
     /// Connections opened to endpoints.
     pub connects: Counter,
     /// Requests sent on a connection that was open already.
@@ -55,6 +60,8 @@ pub struct Stages {
     pub spans_dropped: Counter,
     /// Records counted under anonymous labels, because there were too many label sets.
     pub series_overflow: Counter,
+    /// Limits, protection against overload, and health checks.
+    pub resilience: Resilience,
 }
 
 /// Label `listener`.
@@ -73,6 +80,8 @@ pub enum Listener {
     Outbound,
     /// Calls to the workload.
     Inbound,
+    /// Calls to the workload by HBONE.
+    Hbone,
     /// A gateway's port.
     Gateway,
 }
@@ -122,7 +131,7 @@ macro_rules! label_values {
 }
 
 label_values! {
-    Listener { Explicit => "explicit", Outbound => "outbound", Inbound => "inbound", Gateway => "gateway" }
+    Listener { Explicit => "explicit", Outbound => "outbound", Inbound => "inbound", Hbone => "hbone", Gateway => "gateway" }
     TlsSide { Server => "server", Client => "client", Origination => "origination" }
     TlsResult { Ok => "ok", Failed => "failed" }
 }
@@ -143,6 +152,7 @@ impl Stages {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let stages = Self::unregistered();
         stages.register_counters(registry);
+        stages.resilience.register(registry);
         let connected = &stages.control_connected;
         registry.register(
             "mesh_accept",
@@ -163,6 +173,11 @@ impl Stages {
             "mesh_reasons",
             "What the proxy refused, answered or gave up",
             stages.reasons.clone(),
+        );
+        registry.register(
+            "mesh_authz_decisions",
+            "What policies decided",
+            stages.decisions.clone(),
         );
         registry.register(
             "mesh_discovery_connected",
@@ -263,6 +278,7 @@ impl Stages {
             open: Family::default(),
             handshakes: Family::default(),
             reasons: Family::default(),
+            decisions: Family::default(),
             connects: Counter::default(),
             reused: Counter::default(),
             retries: Counter::default(),
@@ -280,6 +296,7 @@ impl Stages {
             spans_exported: Counter::default(),
             spans_dropped: Counter::default(),
             series_overflow: Counter::default(),
+            resilience: Resilience::default(),
         }
     }
 

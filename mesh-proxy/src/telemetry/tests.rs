@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use mesh_proxy_core::authz::PolicyRef;
 use mesh_proxy_core::labels::{
     ConnectionLabels, PeerLabels, PeerSource, Reporter, RequestLabels, RequestProtocol,
     SecurityPolicy, ServiceLabels,
@@ -10,6 +11,7 @@ use mesh_proxy_core::{Reason, ResponseFlags};
 use super::record::{FlowRecord, RequestRecord, TcpRecord};
 use super::series::MOST_SERIES;
 use super::*;
+use crate::authz::{Decision, Kind};
 use crate::settings::{LogFormat, LogSink};
 
 fn telemetry() -> Telemetry {
@@ -113,6 +115,42 @@ fn a_request_in_istios_text() {
             "outbound|9080|v2|reviews.default.svc.cluster.local ",
             "127.0.0.1:40000 127.0.0.1:15080 127.0.0.1:50000 - default\n",
         )
+    );
+}
+
+#[test]
+fn decisions_are_named() {
+    let labels = labels(Reporter::Destination, 403);
+    let by = |name: &str, rule| {
+        Some(PolicyRef {
+            name: name.into(),
+            rule,
+            origin: None,
+        })
+    };
+    let decision = Decision {
+        said: vec![
+            (Kind::Audit, by("default/a", 1)),
+            (Kind::Deny, by("prod/b\"c", 0)),
+            (Kind::ShadowDeny, None),
+        ],
+    };
+    let flow = FlowRecord {
+        decision: Some(&decision),
+        ..flow()
+    };
+    let record = request(&labels, flow);
+    let text = line(LogFormat::Text, &record);
+    let want = concat!(
+        " authz=\"audit ns[default]-policy[a]-rule[1], ",
+        "deny ns[prod]-policy[b\\\"c]-rule[0], shadow_deny\"\n"
+    );
+    assert!(text.ends_with(want), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&line(LogFormat::Json, &record)).unwrap();
+    let told = json["authz"].as_str().unwrap();
+    assert!(
+        told.starts_with("audit ns[default]-policy[a]-rule[1], deny "),
+        "{told}"
     );
 }
 

@@ -43,16 +43,28 @@ impl Default for LeafSpec<'_> {
 
 impl TestRoot {
     pub(crate) fn new() -> Self {
+        Self::named("rcgen self signed cert")
+    }
+
+    /// One whose certificate has this common name.
+    pub(crate) fn named(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key).unwrap();
         Self {
             der: certificate.der().clone(),
             pem: certificate.pem(),
             issuer: Issuer::new(params, key),
         }
+    }
+
+    pub(crate) fn issuer(&self) -> &Issuer<'static, KeyPair> {
+        &self.issuer
     }
 
     pub(crate) fn params(spec: &LeafSpec<'_>) -> CertificateParams {
@@ -87,6 +99,30 @@ impl TestRoot {
             .clone()
     }
 
+    /// A list of revoked certificates, these.
+    pub(crate) fn revoking(&self, leaves: &[&[u8]]) -> Vec<u8> {
+        let now = OffsetDateTime::now_utc();
+        let revoked = |der: &&[u8]| {
+            use x509_parser::prelude::FromDer as _;
+            let (_, leaf) = x509_parser::prelude::X509Certificate::from_der(der).unwrap();
+            rcgen::RevokedCertParams {
+                serial_number: rcgen::SerialNumber::from_slice(leaf.raw_serial()),
+                revocation_time: now,
+                reason_code: None,
+                invalidity_date: None,
+            }
+        };
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: now - time::Duration::hours(1),
+            next_update: now + time::Duration::hours(1),
+            crl_number: 1.into(),
+            issuing_distribution_point: None,
+            revoked_certs: leaves.iter().map(revoked).collect(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().der().to_vec()
+    }
+
     pub(crate) fn leaf(&self, spec: &LeafSpec<'_>) -> Arc<CertifiedKey> {
         let key = KeyPair::generate().unwrap();
         let der = self.sign(spec, &key);
@@ -99,6 +135,8 @@ impl TestRoot {
         Arc::new(Trust {
             roots: Arc::new(self.store()),
             domains: vec!["cluster.local".into()],
+            federated: std::collections::HashMap::new(),
+            revoked: crate::tls::Revoked::default(),
         })
     }
 

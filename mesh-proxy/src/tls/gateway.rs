@@ -14,10 +14,12 @@ use mesh_proxy_core::ir::{
     ClientAuth, Credential, Inside, ServerCertificate, TlsServer, TlsTermination, TlsVersion,
 };
 use rustls::crypto::CryptoProvider;
-use rustls::server::{NoClientAuth, ServerSessionMemoryCache};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::server::{ClientHello, NoClientAuth, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, ServerConfig, SupportedProtocolVersion};
 
+use super::mesh::TICKETS;
 use super::provider;
 use crate::identity::Identity;
 use material::Material;
@@ -86,13 +88,12 @@ struct Made {
 
 /// What a configuration is made of: it is made anew when this is another one.
 enum From {
-    Credential(Arc<Credential>),
+    Credential(Arc<Credential>, Vec<Arc<Credential>>),
     Files(Vec<Option<SystemTime>>),
     Mesh(Arc<Identity>),
 }
 
 const MOST_CONFIGS: usize = 4096;
-const SESSIONS: usize = 256;
 const HTTP_ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 static NEW: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
@@ -197,7 +198,7 @@ impl GatewayTls {
             .collect();
         self.lock().retain(|key, made| {
             let held = match &made.from {
-                From::Credential(credential) => format!("credential/{}", credential.name)
+                From::Credential(credential, _) => format!("credential/{}", credential.name)
                     .parse()
                     .is_ok_and(|name| snapshot.credential(&name).is_some()),
                 From::Files(_) | From::Mesh(_) => true,
@@ -232,7 +233,11 @@ impl From {
     ) -> Result<Self, GatewayTlsError> {
         Ok(match &termination.certificate {
             ServerCertificate::Credential(name) => match snapshot.credential(name) {
-                Some(credential) => Self::Credential(Arc::clone(credential)),
+                Some(credential) => {
+                    let more = termination.more_credentials.iter();
+                    let more = more.filter_map(|name| snapshot.credential(name)).cloned();
+                    Self::Credential(Arc::clone(credential), more.collect())
+                }
                 None => return Err(GatewayTlsError::NoCredential(name.clone())),
             },
             ServerCertificate::Files(files) => Self::Files(material::stamps(files)),
@@ -242,7 +247,14 @@ impl From {
 
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Credential(one), Self::Credential(other)) => Arc::ptr_eq(one, other),
+            (Self::Credential(one, more), Self::Credential(other, others)) => {
+                Arc::ptr_eq(one, other)
+                    && more.len() == others.len()
+                    && more
+                        .iter()
+                        .zip(others)
+                        .all(|(one, other)| Arc::ptr_eq(one, other))
+            }
             (Self::Files(one), Self::Files(other)) => one == other,
             (Self::Mesh(one), Self::Mesh(other)) => Arc::ptr_eq(one, other),
             _ => false,
@@ -261,12 +273,23 @@ fn make(key: &Key, from: &From) -> Result<ServerConfig, GatewayTlsError> {
             }
             return Ok(config);
         }
-        (From::Credential(credential), _) => Material::of_credential(credential)?,
+        (From::Credential(credential, _), _) => Material::of_credential(credential)?,
         (From::Files(_), ServerCertificate::Files(files)) => Material::of_files(files)?,
         (From::Files(_), _) => return Err(GatewayTlsError::Key),
     };
     let provider = Arc::new(limited(termination));
-    let certified = CertifiedKey::from_der(material.chain, material.key, &provider)?;
+    let mut certified = vec![Arc::new(CertifiedKey::from_der(
+        material.chain,
+        material.key,
+        &provider,
+    )?)];
+    if let From::Credential(_, more) = from {
+        for credential in more {
+            let more = Material::of_credential(credential)?;
+            let key = CertifiedKey::from_der(more.chain, more.key, &provider)?;
+            certified.push(Arc::new(key));
+        }
+    }
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions(termination))?;
     let builder = if termination.client == ClientAuth::None {
@@ -280,13 +303,30 @@ fn make(key: &Key, from: &From) -> Result<ServerConfig, GatewayTlsError> {
         )?;
         builder.with_client_cert_verifier(verifier)
     };
-    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+    let mut config = builder.with_cert_resolver(Arc::new(ByAlgorithm(certified)));
     if key.http {
         config.alpn_protocols = HTTP_ALPN.iter().map(|token| token.to_vec()).collect();
     }
-    config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
-    config.send_tls13_tickets = 1;
+    // The clients keep what is to be remembered of them. The key of their tickets is that of this
+    // configuration: other certificates, roots or lists of revoked ones end all sessions.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = Ticketer::new()?;
+    config.send_tls13_tickets = TICKETS;
     Ok(config)
+}
+
+/// The first certificate that the client can check the signatures of (Istio: credentialNames, one
+/// of RSA and one of ECDSA).
+#[derive(Debug)]
+struct ByAlgorithm(Vec<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for ByAlgorithm {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let schemes = hello.signature_schemes();
+        let fits = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(schemes).is_some();
+        // Whoever can use none fails with the first one, and is told why.
+        self.0.iter().find(fits).or(self.0.first()).cloned()
+    }
 }
 
 /// The proxy's algorithms with only those suites for TLS 1.2 that the server names.

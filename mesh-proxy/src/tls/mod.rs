@@ -12,6 +12,7 @@ mod handshake;
 mod leaf;
 mod mesh;
 mod origination;
+mod revoked;
 mod verify;
 
 use std::sync::Arc;
@@ -26,7 +27,8 @@ pub use gateway::{ClientCertificate, GatewayTls, GatewayTlsError, Serving};
 pub use handshake::{PeerInfo, TlsError, accept, connect};
 pub use leaf::{Leaf, LeafError};
 pub use mesh::{Alpn, Expect, MeshTls, Trust};
-pub use origination::{Origination, OriginationError, Originator};
+pub use origination::{ClientCredential, Origination, OriginationError, Originator};
+pub use revoked::Revoked;
 
 /// Why roots cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,10 @@
+use std::net::SocketAddr;
+mod federation;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{ClientConfig, HandshakeKind, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
@@ -223,33 +226,124 @@ async fn sessions_end_with_the_certificate() {
     };
     let (old, new) = (root.mesh(&spec), root.mesh(&spec));
     let kind = async |server: &MeshTls, client: &MeshTls| {
-        let (near, far) = tokio::io::duplex(64 * 1024);
-        let client = client.client(Alpn::Http1, &Expect::Mesh).unwrap();
-        let serve = async {
-            let (mut stream, _) = accept(near, server.server(), LONG).await.unwrap();
-            stream.write_all(b"x").await.unwrap();
-            stream.flush().await.unwrap();
-            stream
-        };
-        let call = async {
-            let (mut stream, _) = connect(far, client, SNI, LONG).await.unwrap();
-            stream.read_exact(&mut [0]).await.unwrap();
-            stream.get_ref().1.handshake_kind().unwrap()
-        };
-        tokio::join!(serve, call).1
+        handshake(server, client, &Expect::Mesh, None).await
     };
-    assert_eq!(kind(&old, &old).await, rustls::HandshakeKind::Full);
-    assert_eq!(kind(&old, &old).await, rustls::HandshakeKind::Resumed);
+    assert_eq!(kind(&old, &old).await, HandshakeKind::Full);
+    assert_eq!(kind(&old, &old).await, HandshakeKind::Resumed);
     assert_eq!(
         kind(&new, &old).await,
-        rustls::HandshakeKind::Full,
+        HandshakeKind::Full,
         "the server has a new certificate"
     );
     assert_eq!(
         kind(&old, &new).await,
-        rustls::HandshakeKind::Full,
+        HandshakeKind::Full,
         "the client has a new certificate"
     );
+}
+
+#[tokio::test]
+async fn sessions_are_kept_apart_by_endpoint_and_by_expectation() {
+    let root = TestRoot::new();
+    let reviews = spec_of(&[REVIEWS]);
+    // Two endpoints of one service.
+    let (one, two) = (root.mesh(&reviews), root.mesh(&reviews));
+    let client = root.mesh(&spec_of(&[RATINGS]));
+    let at = |port| Some(SocketAddr::from(([10, 0, 0, 1], port)));
+    let exactly = Expect::Identity(REVIEWS.parse().unwrap());
+    for (what, server, expect, endpoint, kind) in [
+        ("the first", &one, &exactly, at(1), HandshakeKind::Full),
+        (
+            "another endpoint",
+            &two,
+            &exactly,
+            at(2),
+            HandshakeKind::Full,
+        ),
+        (
+            "the first again",
+            &one,
+            &exactly,
+            at(1),
+            HandshakeKind::Resumed,
+        ),
+        (
+            "the second again",
+            &two,
+            &exactly,
+            at(2),
+            HandshakeKind::Resumed,
+        ),
+        (
+            "less is expected",
+            &one,
+            &Expect::Mesh,
+            at(1),
+            HandshakeKind::Full,
+        ),
+        (
+            "two tickets each",
+            &one,
+            &exactly,
+            at(1),
+            HandshakeKind::Resumed,
+        ),
+    ] {
+        let found = handshake(server, &client, expect, endpoint).await;
+        assert_eq!(found, kind, "{what}");
+    }
+    let other = Expect::Identity(RATINGS.parse().unwrap());
+    let config = client.client_to(Alpn::Http1, &other, at(1)).unwrap();
+    let refused = shake(one.server(), config, SNI).await;
+    assert!(refused.is_err(), "a session is no way around the check");
+}
+
+#[tokio::test]
+async fn a_session_does_not_outlive_the_peers_certificate() {
+    let root = TestRoot::new();
+    let server = root.mesh(&spec_of(&[REVIEWS]));
+    // In force for the handshake, and not when the session is resumed.
+    let client = root.mesh(&LeafSpec {
+        seconds: (-60, 2),
+        ..spec_of(&[RATINGS])
+    });
+    let end = crate::clock::wall() + Duration::from_secs(3);
+    let call = async || {
+        let config = client.client(Alpn::Http1, &Expect::Mesh).unwrap();
+        shake(server.server(), config, SNI).await
+    };
+    call().await.unwrap();
+    while crate::clock::wall() < end {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let (of_server, _) = call().await.unwrap_err();
+    assert!(
+        matches!(of_server, Some(TlsError::Expired)),
+        "{of_server:?}"
+    );
+}
+
+// A handshake as REVIEWS' server and a client see it: what kind it was.
+async fn handshake(
+    server: &MeshTls,
+    client: &MeshTls,
+    expect: &Expect,
+    endpoint: Option<SocketAddr>,
+) -> HandshakeKind {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let client = client.client_to(Alpn::Http1, expect, endpoint).unwrap();
+    let serve = async {
+        let (mut stream, _) = accept(near, server.server(), LONG).await.unwrap();
+        stream.write_all(b"x").await.unwrap();
+        stream.flush().await.unwrap();
+        stream
+    };
+    let call = async {
+        let (mut stream, _) = connect(far, client, SNI, LONG).await.unwrap();
+        stream.read_exact(&mut [0]).await.unwrap();
+        stream.get_ref().1.handshake_kind().unwrap()
+    };
+    tokio::join!(serve, call).1
 }
 
 #[test]

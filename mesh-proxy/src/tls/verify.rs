@@ -1,8 +1,10 @@
 //! Checks of certificates: the chain by rustls' own code, the names here, because rustls knows
 //! no URI names.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -26,6 +28,8 @@ pub(super) enum NameError {
     Other { found: String, expected: String },
     #[error("the peer is {found}, which is of another trust domain than {domains:?}")]
     Foreign { found: String, domains: Vec<String> },
+    #[error("the peer's certificate was revoked")]
+    Revoked,
     #[error("the server has none of the names {0:?}")]
     NoneOf(Vec<String>),
 }
@@ -54,6 +58,7 @@ pub(super) struct MeshServerVerifier {
 pub(super) struct MeshClientVerifier {
     trust: Arc<Trust>,
     chain: Arc<dyn ClientCertVerifier>,
+    federated: HashMap<String, Arc<dyn ClientCertVerifier>>,
 }
 
 /// Checks a server outside of the mesh.
@@ -62,6 +67,8 @@ pub(super) struct ForeignServerVerifier {
     pub(super) roots: Arc<RootCertStore>,
     pub(super) names: Names,
     pub(super) provider: Arc<CryptoProvider>,
+    /// Checks the chain where lists of revoked certificates are to be heeded.
+    pub(super) chain: Option<Arc<WebPkiServerVerifier>>,
 }
 
 fn refused(error: NameError) -> Error {
@@ -89,12 +96,34 @@ impl Expect {
 }
 
 impl Trust {
+    // The own roots never vouch for a federated domain, nor its roots for the own.
+    fn roots_for(&self, identity: &mesh_api::SpiffeId) -> &RootCertStore {
+        let domain = identity.trust_domain();
+        match self.federated.get(domain) {
+            Some(roots) if !self.is_own(domain) => roots,
+            _ => &self.roots,
+        }
+    }
+
+    fn is_own(&self, domain: &str) -> bool {
+        self.domains.iter().any(|own| own == domain)
+    }
+
+    fn check_revoked(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> Result<(), NameError> {
+        let chain = std::iter::once(end_entity).chain(intermediates);
+        match self.revoked.holds(chain.map(AsRef::as_ref)) {
+            true => Err(NameError::Revoked),
+            false => Ok(()),
+        }
+    }
+
     fn check_domain(&self, identity: &mesh_api::SpiffeId) -> Result<(), NameError> {
-        if self
-            .domains
-            .iter()
-            .any(|domain| domain == identity.trust_domain())
-        {
+        let domain = identity.trust_domain();
+        if self.is_own(domain) || self.federated.contains_key(domain) {
             Ok(())
         } else {
             Err(NameError::Foreign {
@@ -128,15 +157,13 @@ impl ServerCertVerifier for MeshServerVerifier {
     ) -> Result<ServerCertVerified, Error> {
         let algorithms = self.provider.signature_verification_algorithms.all;
         let parsed = ParsedCertificate::try_from(end_entity)?;
-        verify_server_cert_signed_by_trust_anchor(
-            &parsed,
-            &self.trust.roots,
-            intermediates,
-            now,
-            algorithms,
-        )?;
+        let identity = Leaf::parse(end_entity).and_then(|leaf| leaf.identity());
+        // One without an identity is refused below; what is wrong with its chain is said first.
+        let roots = identity.map_or(&*self.trust.roots, |id| self.trust.roots_for(&id));
+        verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms)?;
         self.expect
             .check(end_entity, &self.trust)
+            .and_then(|()| self.trust.check_revoked(end_entity, intermediates))
             .map_err(refused)?;
         Ok(ServerCertVerified::assertion())
     }
@@ -181,14 +208,27 @@ impl ServerCertVerifier for MeshServerVerifier {
 impl MeshClientVerifier {
     pub(super) fn new(
         trust: Arc<Trust>,
-        provider: Arc<CryptoProvider>,
+        provider: &Arc<CryptoProvider>,
     ) -> Result<Self, rustls::server::VerifierBuilderError> {
-        let roots = Arc::clone(&trust.roots);
         // No hints: a client of the mesh has one certificate, and they would cost bytes.
-        let chain = WebPkiClientVerifier::builder_with_provider(roots, provider)
-            .clear_root_hint_subjects()
-            .build()?;
-        Ok(Self { trust, chain })
+        let verifier = |roots: &Arc<RootCertStore>| {
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider))
+                .clear_root_hint_subjects()
+                .build()
+        };
+        let chain = verifier(&trust.roots)?;
+        let mut federated = HashMap::new();
+        for (domain, roots) in &trust.federated {
+            // Without a root nobody of that domain is taken.
+            if !roots.is_empty() && !trust.is_own(domain) {
+                federated.insert(domain.clone(), verifier(roots)?);
+            }
+        }
+        Ok(Self {
+            trust,
+            chain,
+            federated,
+        })
     }
 }
 
@@ -203,13 +243,19 @@ impl ClientCertVerifier for MeshClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self
-            .chain
-            .verify_client_cert(end_entity, intermediates, now)?;
         let identity = Leaf::parse(end_entity).and_then(|leaf| leaf.identity());
+        let federated = identity
+            .as_ref()
+            .ok()
+            .and_then(|identity| self.federated.get(identity.trust_domain()));
+        let verified =
+            federated
+                .unwrap_or(&self.chain)
+                .verify_client_cert(end_entity, intermediates, now)?;
         identity
             .map_err(NameError::from)
             .and_then(|identity| self.trust.check_domain(&identity))
+            .and_then(|()| self.trust.check_revoked(end_entity, intermediates))
             .map_err(refused)?;
         Ok(verified)
     }
@@ -279,13 +325,28 @@ impl ServerCertVerifier for ForeignServerVerifier {
         if !matches!(self.names, Names::Unchecked) {
             let algorithms = self.provider.signature_verification_algorithms.all;
             let parsed = ParsedCertificate::try_from(end_entity)?;
-            verify_server_cert_signed_by_trust_anchor(
-                &parsed,
-                &self.roots,
-                intermediates,
-                now,
-                algorithms,
-            )?;
+            match &self.chain {
+                None => verify_server_cert_signed_by_trust_anchor(
+                    &parsed,
+                    &self.roots,
+                    intermediates,
+                    now,
+                    algorithms,
+                )?,
+                Some(chain) => {
+                    let checked =
+                        chain.verify_server_cert(end_entity, intermediates, server_name, &[], now);
+                    // The name comes last, and which ones are right is decided below.
+                    match checked {
+                        Ok(_)
+                        | Err(Error::InvalidCertificate(
+                            CertificateError::NotValidForName
+                            | CertificateError::NotValidForNameContext { .. },
+                        )) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
             self.check_names(&parsed, end_entity, server_name)?;
         }
         Ok(ServerCertVerified::assertion())

@@ -1,35 +1,32 @@
 //! The application beside this proxy.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderValue, Response};
 use http_body::Body as _;
-use hyper::upgrade::OnUpgrade;
 use mesh_proxy_core::Reason;
+use mesh_proxy_core::balance::Want;
+use mesh_proxy_core::ir::Cluster;
 
 use super::pool::Pool;
 use super::send::{Failed, Origin, Sending};
-use super::{Delivery, Tracking};
+use super::{Allowed, Asked, Count, Delivery, DialError, Member, Target, Tracking, Upstreams};
 use crate::clock;
 use crate::http::headers::{Hop, X_MESH_UNPROCESSED};
+use crate::http::upgrade::OnUpgrade;
 use crate::http::{BodySource, Exchange, Incoming, ResponseBody, Version, respond};
 use crate::net::Dialer;
 use crate::worker::Worker;
 
-/// Time to connect to the application (Istio's inbound clusters: 10 s).
-pub const APP_CONNECT: Duration = Duration::from_secs(10);
+pub use mesh_proxy_core::plan::APP_CONNECT;
 
 /// A request for the application.
 pub struct AppCall {
-    /// Open connections to it.
-    pub pool: Rc<Pool>,
-    /// Where it is.
-    pub address: std::net::SocketAddr,
-    /// How it is called.
-    pub dialer: Dialer,
-    /// What it speaks.
+    /// How it gets there.
+    pub way: AppWay,
+    /// What the application speaks.
     pub version: Version,
     /// The request's head.
     pub parts: Parts,
@@ -41,14 +38,38 @@ pub struct AppCall {
     pub exchange: Box<Exchange>,
 }
 
+/// How requests get to the application.
+#[derive(Clone)]
+pub enum AppWay {
+    /// To its address.
+    Direct {
+        /// Open connections to it.
+        pool: Rc<Pool>,
+        /// The address.
+        address: std::net::SocketAddr,
+        /// How it is called.
+        dialer: Dialer,
+    },
+    /// To the one endpoint of a cluster, within its limits.
+    Target(Rc<Target>),
+}
+
+// A way that a request has leave to take.
+enum Leave {
+    Direct {
+        pool: Rc<Pool>,
+        address: std::net::SocketAddr,
+        dialer: Dialer,
+    },
+    Limited(Allowed, Rc<Member>),
+}
+
 /// Sends a request to the application. A connection that the application closed while it was
 /// idle costs a second try, not a failure. An application that cannot be reached is told to the
 /// caller's proxy as such: it may try another endpoint.
 pub async fn call_app(worker: &Rc<Worker>, call: AppCall) -> Response<ResponseBody> {
     let AppCall {
-        pool,
-        address,
-        dialer,
+        way,
         version,
         mut parts,
         incoming,
@@ -63,10 +84,15 @@ pub async fn call_app(worker: &Rc<Worker>, call: AppCall) -> Response<ResponseBo
     if let Some(body) = &body {
         exchange.set_body(body.clone());
     }
+    let leave = match Leave::take(worker, way) {
+        Ok(leave) => leave,
+        Err(reason) => return respond::fail(reason, "", exchange),
+    };
+    let (pool, origin) = leave.origin();
     let sending = Sending {
         worker,
-        pool: &pool,
-        origin: Origin::App(address, dialer),
+        pool,
+        origin,
         version: if client_upgrade.is_some() {
             Version::Http1
         } else {
@@ -78,14 +104,24 @@ pub async fn call_app(worker: &Rc<Worker>, call: AppCall) -> Response<ResponseBo
         hop: &hop,
     };
     let sent_at = clock::monotonic();
-    match sending.send().await {
+    let mut tracking = Tracking::none();
+    let sent = async {
+        if sending.version == Version::Http1 {
+            let turn = leave.turn().await.map_err(DialError::Limit);
+            tracking.hold(turn.map_err(Failed::Dial)?);
+        }
+        sending.send().await
+    };
+    let sent = sent.await;
+    tracking.hold(leave.into_count());
+    match sent {
         Ok(answer) => {
             exchange.upstream.service_time = Some(clock::monotonic().duration_since(sent_at));
             exchange.upstream.local = answer.lease.local;
             let delivery = Delivery {
                 exchange,
                 upgrade: client_upgrade,
-                tracking: Tracking::none(),
+                tracking,
                 deadline: None,
             };
             // Only this proxy may say that the application got nothing.
@@ -103,6 +139,8 @@ fn fail(
     mut exchange: Box<Exchange>,
 ) -> Response<ResponseBody> {
     match failed {
+        // Another endpoint would not be asked, either: there is enough to do.
+        Failed::Dial(DialError::Limit(reason)) => respond::fail(reason, "", exchange),
         Failed::Dial(error) => {
             exchange.upstream.failure = Some(error.to_string());
             let mut response = respond::fail(Reason::UpstreamConnectFailure, "", exchange);
@@ -118,5 +156,87 @@ fn fail(
             exchange.upstream.failure = Some(failed.error.to_string());
             respond::fail(failed.reason(), "", exchange)
         }
+    }
+}
+
+// === impl Leave ===
+
+impl Leave {
+    fn take(worker: &Worker, way: AppWay) -> Result<Self, Reason> {
+        Ok(match way {
+            AppWay::Direct {
+                pool,
+                address,
+                dialer,
+            } => Self::Direct {
+                pool,
+                address,
+                dialer,
+            },
+            AppWay::Target(target) => Self::Limited(target.admit()?, target.only(worker)?),
+        })
+    }
+
+    fn origin(&self) -> (&Rc<Pool>, Origin<'_>) {
+        match self {
+            Self::Direct {
+                pool,
+                address,
+                dialer,
+            } => (pool, Origin::App(*address, *dialer)),
+            Self::Limited(_, member) => (&member.pool, Origin::Endpoint(member, APP_CONNECT)),
+        }
+    }
+
+    // Waits until the request may have a connection of its own, as HTTP/1 needs it.
+    async fn turn(&self) -> Result<Option<Count>, Reason> {
+        match self {
+            Self::Direct { .. } => Ok(None),
+            Self::Limited(allowed, _) => allowed.turn().await,
+        }
+    }
+
+    fn into_count(self) -> Option<Count> {
+        match self {
+            Self::Direct { .. } => None,
+            Self::Limited(allowed, _) => allowed.into_count(),
+        }
+    }
+}
+
+// === impl Target ===
+
+impl Target {
+    /// The endpoint of a cluster that has one. It is never ejected: nobody says how it does.
+    ///
+    /// # Errors
+    /// If the configuration has changed meanwhile, and there is none.
+    pub fn only(self: &Rc<Self>, worker: &Worker) -> Result<Rc<Member>, Reason> {
+        let host = self.host();
+        let asked = Asked {
+            host: &host,
+            port: 0,
+            want: Want::default(),
+        };
+        let picked = self.pick(asked, &mut *worker.rng.borrow_mut(), clock::monotonic());
+        // Without an outcome the balancer hears that the request has ended, and no more.
+        picked
+            .map(|picked| picked.member)
+            .map_err(|_| Reason::NoHealthyEndpoint)
+    }
+}
+
+// === impl Upstreams ===
+
+impl Upstreams {
+    /// The same cluster as before, if it has not changed.
+    pub fn app_cluster(&self, cluster: Cluster) -> Arc<Cluster> {
+        let mut known = self.app_clusters.borrow_mut();
+        if let Some(known) = known.get(&cluster.id).filter(|known| ***known == cluster) {
+            return Arc::clone(known);
+        }
+        let cluster = Arc::new(cluster);
+        known.insert(cluster.id.clone(), Arc::clone(&cluster));
+        cluster
     }
 }

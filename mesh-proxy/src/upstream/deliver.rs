@@ -1,11 +1,11 @@
 //! A server's response on its way to the client.
 
 use http::{Response, response};
-use hyper::upgrade::OnUpgrade;
 use mesh_proxy_core::Reason;
 use tokio::time::Instant;
 
 use super::{Answer, Tracking};
+use crate::http::upgrade::OnUpgrade;
 use crate::http::{Exchange, ResponseBody, respond, upgrade, wire};
 use crate::worker::Worker;
 

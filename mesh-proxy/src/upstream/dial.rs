@@ -10,12 +10,15 @@ use std::time::{Duration, Instant};
 use bytes::Buf as _;
 use mesh_proxy_core::Reason;
 use mesh_proxy_core::ir::{EndpointAddress, Tunnel};
+use mesh_proxy_core::labels::PeerLabels;
 use mesh_proxy_core::plan::{self, TunnelAnswer};
 use mesh_proxy_core::resilience::Resource;
 use tokio::io::AsyncWriteExt as _;
 use tokio_rustls::client::TlsStream;
+use tokio_util::task::TaskTracker;
 
 use super::Member;
+use super::hbone::Tunnels;
 use super::resolve::Resolver;
 use crate::clock;
 use crate::net::{self, ConnectError, Dialer, Stream};
@@ -42,16 +45,28 @@ pub enum Secure {
         /// What to present and to trust. The protocol is set for each connection.
         origination: Box<Origination>,
     },
+    /// Through the endpoint's proxy, by HBONE.
+    Hbone {
+        /// Port of the proxy, at the endpoint's address.
+        port: u16,
+        /// Who the proxy must be.
+        expect: Expect,
+        /// How what goes through is secured.
+        inside: Box<Self>,
+    },
 }
 
 /// Opens connections for one worker.
 pub struct Connector {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     resolver: Resolver,
     dialer: Dialer,
     turn: Cell<usize>,
     // This proxy's own listeners for outgoing calls.
     own: RefCell<Vec<SocketAddr>>,
+    pub(super) tunnels: Tunnels,
+    // What a tunnel's proxy is told of this workload.
+    pub(super) own_labels: PeerLabels,
 }
 
 /// Why there is no connection.
@@ -86,29 +101,46 @@ pub enum DialError {
     /// The endpoint is to be a tunnel and is none.
     #[error("the endpoint gives no tunnel to {0}")]
     Tunnel(String),
+    /// The endpoint's proxy lets nothing through.
+    #[error("{proxy} opens no tunnel: {problem}")]
+    Hbone {
+        /// Address of the proxy.
+        proxy: SocketAddr,
+        /// What it answers, or what went wrong.
+        problem: String,
+    },
     /// No more is allowed.
     #[error("{0}")]
     Limit(Reason),
-    /// HTTP/2 could not begin.
-    #[error("HTTP with the endpoint: {0}")]
-    Http(#[from] hyper::Error),
+}
+
+// === impl Secure ===
+
+impl Secure {
+    /// Whether the mesh's mutual TLS is between the proxies.
+    pub fn is_mesh(&self) -> bool {
+        matches!(self, Self::Mesh { .. } | Self::Hbone { .. })
+    }
 }
 
 // === impl Connector ===
 
 impl Connector {
-    /// A connector with the sockets' options of the proxy's own connections.
-    pub fn new(shared: Arc<Shared>, resolver: Resolver) -> Self {
+    /// A connector with the sockets' options of the proxy's own connections. Connections that
+    /// tunnels share belong to `tasks`.
+    pub fn new(shared: Arc<Shared>, resolver: Resolver, tasks: TaskTracker) -> Self {
         let dialer = Dialer {
             mark: shared.settings.own_mark,
             source: None,
         };
         Self {
+            own_labels: shared.client.peer(),
             shared,
             resolver,
             dialer,
             turn: Cell::new(0),
             own: RefCell::default(),
+            tunnels: Tunnels::new(tasks),
         }
     }
 
@@ -141,7 +173,20 @@ impl Connector {
         (timeout, first): (Duration, &[u8]),
     ) -> Result<Stream, DialError> {
         let deadline = clock::monotonic() + timeout;
-        let mut stream = self.open(address, deadline).await?;
+        let (mut stream, secure) = match (secure, address) {
+            (
+                Secure::Hbone {
+                    port,
+                    expect,
+                    inside,
+                },
+                EndpointAddress::Ip(to),
+            ) => {
+                let proxy = SocketAddr::new(to.ip(), *port);
+                (self.tunnel(*to, proxy, expect, deadline).await?, &**inside)
+            }
+            _ => (self.open(address, deadline).await?, secure),
+        };
         if !first.is_empty() {
             let sent = stream.write_all(first).await;
             sent.map_err(|source| ConnectError::Failed {
@@ -149,16 +194,30 @@ impl Connector {
                 source,
             })?;
         }
+        self.secured(stream, secure, alpn, deadline).await
+    }
+
+    /// Does the handshakes.
+    pub(super) async fn secured(
+        &self,
+        stream: Stream,
+        secure: &Secure,
+        alpn: Alpn,
+        deadline: Instant,
+    ) -> Result<Stream, DialError> {
         let left = || deadline.saturating_duration_since(clock::monotonic());
         match secure {
-            Secure::Plain => Ok(stream),
+            // A tunnel through a tunnel is none that anybody asks for.
+            Secure::Plain | Secure::Hbone { .. } => Ok(stream),
             Secure::Mesh { sni, expect } => {
                 let identity = self
                     .shared
                     .identity
                     .current()
                     .ok_or(DialError::NoCertificate)?;
-                let config = identity.client(alpn, expect).map_err(DialError::Config)?;
+                let config = identity
+                    .client_to(alpn, expect, stream.peer_addr())
+                    .map_err(DialError::Config)?;
                 self.finish(
                     TlsSide::Client,
                     tls::connect(stream, config, sni, left()).await,
@@ -167,7 +226,12 @@ impl Connector {
             Secure::Files { sni, origination } => {
                 let mut origination = Origination::clone(origination);
                 origination.alpn = alpn;
-                let config = self.shared.originator.client(&origination)?;
+                let credential = origination.credential.as_ref().and_then(|credential| {
+                    let snapshot = self.shared.snapshot();
+                    snapshot.credential(&credential.name).cloned()
+                });
+                let originator = &self.shared.originator;
+                let config = originator.client_with(&origination, credential)?;
                 self.finish(
                     TlsSide::Origination,
                     tls::connect(stream, config, sni, left()).await,
@@ -226,7 +290,8 @@ impl Connector {
         Ok(stream)
     }
 
-    async fn to_member(
+    /// Opens a connection to an endpoint, whatever the limits of its cluster.
+    pub(super) async fn to_member(
         &self,
         member: &Member,
         alpn: Alpn,
@@ -234,9 +299,19 @@ impl Connector {
     ) -> Result<Stream, DialError> {
         let first = member.announcement.as_deref().unwrap_or_default();
         let (address, secure) = (&member.endpoint.address, &member.secure);
-        let stream = self
-            .dial_announcing(address, secure, alpn, (timeout, first))
-            .await?;
+        let stream = match (member.endpoint.source, address) {
+            (source @ Some(_), EndpointAddress::Ip(to)) => {
+                let dialer = Dialer {
+                    source,
+                    ..self.dialer
+                };
+                self.dial_from(*to, dialer, timeout).await?
+            }
+            _ => {
+                self.dial_announcing(address, secure, alpn, (timeout, first))
+                    .await?
+            }
+        };
         if let Some(probes) = &member.settings.tcp_keepalive {
             stream.probe(probes.time, probes.interval, probes.probes);
         }
@@ -257,7 +332,7 @@ impl Connector {
         Ok(net::connect(to, timeout, dialer).await?.into())
     }
 
-    fn finish(
+    pub(super) fn finish(
         &self,
         side: TlsSide,
         result: Result<(TlsStream<Stream>, PeerInfo), TlsError>,
@@ -314,7 +389,11 @@ impl Connector {
         }
     }
 
-    async fn connect(&self, ip: SocketAddr, timeout: Duration) -> Result<Stream, DialError> {
+    pub(super) async fn connect(
+        &self,
+        ip: SocketAddr,
+        timeout: Duration,
+    ) -> Result<Stream, DialError> {
         let is_own = |own: &SocketAddr| {
             own.port() == ip.port()
                 && (own.ip() == ip.ip() || own.ip().is_unspecified() && ip.ip().is_loopback())
@@ -361,8 +440,7 @@ impl DialError {
             Self::NoCertificate => Reason::NoCertificate,
             Self::Limit(reason) => *reason,
             Self::Loop(_) => Reason::LoopDetected,
-            Self::Tunnel(_) => Reason::UpstreamConnectFailure,
-            Self::Http(_) => Reason::UpstreamConnectFailure,
+            Self::Tunnel(_) | Self::Hbone { .. } => Reason::UpstreamConnectFailure,
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::limits::Gate;
 use super::{Pool, Secure};
-use crate::tls::{Alpn, Expect, Origination};
+use crate::tls::{Alpn, ClientCredential, Expect, Origination};
 
 /// An endpoint with the connections to it.
 pub struct Member {
@@ -118,20 +118,31 @@ impl Member {
 
 /// How connections to an endpoint are secured. `asked` is the host that the client asked for.
 pub(super) fn secure(cluster: &Cluster, endpoint: &Endpoint, asked: &Hostname) -> Secure {
-    match upstream_tls(cluster, endpoint) {
+    secured(upstream_tls(cluster, endpoint), cluster, asked)
+}
+
+fn secured(tls: UpstreamTls, cluster: &Cluster, asked: &Hostname) -> Secure {
+    match tls {
         UpstreamTls::Plain => Secure::Plain,
         UpstreamTls::Mesh { sni, peer } => Secure::Mesh {
             sni,
-            expect: match peer {
-                PeerName::Identity(identity) => Expect::Identity(identity),
-                PeerName::OneOf(names) => {
-                    Expect::AnyOf(names.iter().map(ToString::to_string).collect())
-                }
-                PeerName::Any => Expect::Mesh,
-            },
+            expect: expect(peer),
         },
         UpstreamTls::Simple(files) => from_files(&files, cluster, asked, false),
         UpstreamTls::Mutual(files) => from_files(&files, cluster, asked, true),
+        UpstreamTls::Hbone { port, peer, inside } => Secure::Hbone {
+            port,
+            expect: expect(peer),
+            inside: Box::new(secured(*inside, cluster, asked)),
+        },
+    }
+}
+
+fn expect(peer: PeerName) -> Expect {
+    match peer {
+        PeerName::Identity(identity) => Expect::Identity(identity),
+        PeerName::OneOf(names) => Expect::AnyOf(names.iter().map(ToString::to_string).collect()),
+        PeerName::Any => Expect::Mesh,
     }
 }
 
@@ -160,6 +171,11 @@ fn from_files(files: &TlsFiles, cluster: &Cluster, asked: &Hostname, mutual: boo
             client,
             insecure: files.insecure_skip_verify,
             alpn: Alpn::Tcp,
+            crl: path(&files.ca_crl),
+            credential: files.credential.clone().map(|name| ClientCredential {
+                name,
+                presented: mutual,
+            }),
         }),
     }
 }

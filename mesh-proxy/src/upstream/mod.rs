@@ -4,9 +4,12 @@ mod app;
 mod carry;
 mod deliver;
 mod dial;
+mod hbone;
+mod health;
 mod limits;
 mod member;
 mod pool;
+mod probe;
 mod resolve;
 mod send;
 mod target;
@@ -27,13 +30,16 @@ use crate::clock;
 use crate::shared::Shared;
 use resolve::Resolver;
 
-pub use app::{APP_CONNECT, AppCall, call_app};
+pub use app::{APP_CONNECT, AppCall, AppWay, call_app};
 pub use carry::{Carriage, LIMITS};
 pub use deliver::Delivery;
 pub use dial::{Connector, DialError, Secure};
+pub use hbone::{CONNECTION_WINDOW, MAX_HEAD as MAX_TUNNEL_HEAD, TUNNEL_WINDOW};
+pub use health::{HealthBoard, look_after};
 pub use limits::{Count, Limits};
 pub use member::{Client, Member};
 pub use pool::{Lease, MAX_IDLE, MAX_IDLE_UNREPEATABLE, Pool, SendError};
+pub use probe::HEALTH_CHECKER;
 pub use send::{Answer, Failed, Hop, Origin, Sending};
 pub use target::{Allowed, Asked, Pick, Target};
 pub use tracking::Tracking;
@@ -45,7 +51,9 @@ pub struct Upstreams {
     clusters: RefCell<HashMap<ClusterId, Rc<Target>>>,
     direct: RefCell<HashMap<EndpointAddress, Rc<Pool>>>,
     apps: RefCell<HashMap<SocketAddr, Rc<Pool>>>,
+    app_clusters: RefCell<HashMap<ClusterId, Arc<Cluster>>>,
     limits: Arc<Limits>,
+    health: Arc<HealthBoard>,
     ejections: Counter,
     tasks: TaskTracker,
 }
@@ -57,14 +65,17 @@ impl Upstreams {
     pub fn new(shared: Arc<Shared>, tasks: TaskTracker) -> Rc<Self> {
         let resolver = Resolver::new(tasks.clone());
         let limits = Arc::clone(&shared.limits);
+        let health = Arc::clone(&shared.health);
         let ejections = shared.telemetry.stages.ejections.clone();
         Rc::new(Self {
-            connector: Connector::new(shared, resolver.clone()),
+            connector: Connector::new(shared, resolver.clone(), tasks.clone()),
             resolver,
             clusters: RefCell::default(),
             direct: RefCell::default(),
             apps: RefCell::default(),
+            app_clusters: RefCell::default(),
             limits,
+            health,
             ejections,
             tasks,
         })
@@ -80,12 +91,23 @@ impl Upstreams {
     /// # Errors
     /// If all of its endpoints are known by name and no name can be resolved.
     pub async fn target(&self, cluster: &Arc<Cluster>) -> Result<Rc<Target>, DialError> {
+        let target = self.watched_target(cluster).await?;
+        target.touch_health(clock::monotonic());
+        Ok(target)
+    }
+
+    /// As [`Self::target`], for somebody who does not call it, but only looks after it.
+    pub(super) async fn watched_target(
+        &self,
+        cluster: &Arc<Cluster>,
+    ) -> Result<Rc<Target>, DialError> {
         let now = clock::monotonic();
         let known = self.clusters.borrow().get(&cluster.id).map(Rc::clone);
         let target = known.unwrap_or_else(|| {
             let target = Rc::new(Target::new(
                 cluster,
-                (self.tasks.clone(), &self.limits, &self.ejections),
+                self.tasks.clone(),
+                (&self.limits, &self.health, &self.ejections),
                 now,
             ));
             self.clusters
@@ -131,6 +153,7 @@ impl Upstreams {
     /// Closes idle connections and forgets servers that are no longer called.
     pub fn sweep(&self, now: Instant) {
         self.resolver.sweep(now);
+        self.connector.tunnels.sweep(now);
         // A pool in use by a request is kept whatever it holds.
         self.direct
             .borrow_mut()
@@ -141,5 +164,9 @@ impl Upstreams {
         self.clusters
             .borrow_mut()
             .retain(|_, target| target.sweep(now) || Rc::strong_count(target) > 1);
+        let used = self.clusters.borrow();
+        self.app_clusters
+            .borrow_mut()
+            .retain(|id, _| used.contains_key(id));
     }
 }

@@ -1,14 +1,12 @@
 //! Open HTTP connections to one server.
 
 use std::cell::RefCell;
-use std::io;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use mesh_proxy_core::Reason;
 use mesh_proxy_core::http2::{Config, ErrorCode, OpenError};
 use mesh_proxy_core::ir::PoolSettings;
@@ -16,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::http::{Incoming, RequestBody, TransportError, Version};
+use crate::http1::{self, MessageError};
 use crate::http2::{self, Opening, StreamError};
 use crate::net::Stream;
 
@@ -44,7 +43,7 @@ pub struct Pool {
 }
 
 struct Idle {
-    sender: http1::SendRequest<RequestBody>,
+    sender: http1::Handle,
     since: Instant,
     life: Life,
     local: Option<SocketAddr>,
@@ -80,7 +79,7 @@ pub struct Lease {
 }
 
 enum Sender {
-    Http1(http1::SendRequest<RequestBody>),
+    Http1(http1::Handle),
     Http2(http2::Handle),
 }
 
@@ -185,29 +184,14 @@ impl Pool {
     }
 
     /// Begins HTTP on a new connection.
-    ///
-    /// # Errors
-    /// If HTTP cannot begin.
-    pub async fn begin(self: &Rc<Self>, stream: Stream, version: Version) -> hyper::Result<Lease> {
+    pub fn begin(self: &Rc<Self>, stream: Stream, version: Version) -> Lease {
         let (local, remote) = (stream.local_addr(), stream.peer_addr());
         let life = Life {
             born: clock::monotonic(),
             requests: 1,
         };
         let sender = match version {
-            Version::Http1 => {
-                let (sender, connection) = http1::Builder::new()
-                    .preserve_header_case(true)
-                    .max_buf_size(MAX_BUFFER)
-                    .handshake(TokioIo::new(stream))
-                    .await?;
-                self.tasks.spawn_local(async move {
-                    if let Err(error) = connection.with_upgrades().await {
-                        tracing::trace!(%error, "upstream connection ended");
-                    }
-                });
-                Sender::Http1(sender)
-            }
+            Version::Http1 => Sender::Http1(http1::connect(stream, &self.tasks)),
             Version::Http2 => {
                 let sender = http2::connect(stream, self.opening_settings(), &self.tasks);
                 self.shared.borrow_mut().push(Shared {
@@ -220,14 +204,14 @@ impl Pool {
                 Sender::Http2(sender)
             }
         };
-        Ok(Lease {
+        Lease {
             pool: Rc::clone(self),
             sender,
             life,
             reused: false,
             local,
             remote,
-        })
+        }
     }
 
     fn opening_settings(&self) -> Opening {
@@ -282,7 +266,7 @@ impl Pool {
 
     fn put_back(
         &self,
-        sender: http1::SendRequest<RequestBody>,
+        sender: http1::Handle,
         life: Life,
         (local, remote): (Option<SocketAddr>, Option<SocketAddr>),
     ) {
@@ -313,9 +297,6 @@ impl Life {
 // The server did nothing with the request (RFC 9113 section 8.7).
 const REFUSED: StreamError = StreamError::Reset(ErrorCode::REFUSED_STREAM);
 
-// A response's head, and the start of its body.
-const MAX_BUFFER: usize = 256 * 1024;
-
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 const MAX_HEAD: u32 = 128 * 1024;
@@ -343,13 +324,13 @@ impl Lease {
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, SendError> {
         match &mut self.sender {
-            Sender::Http1(sender) => match sender.try_send_request(request).await {
-                Ok(response) => Ok(response.map(Incoming::Http1)),
-                Err(mut failed) => Err(SendError {
-                    unsent: failed.take_message().is_some(),
-                    error: failed.into_error().into(),
-                }),
-            },
+            Sender::Http1(sender) => {
+                let sent = sender.send(request).await;
+                sent.map_err(|(error, unsent)| SendError {
+                    error: error.into(),
+                    unsent,
+                })
+            }
             Sender::Http2(sender) => sender.send(request).await.map_err(|error| SendError {
                 unsent: matches!(error, StreamError::Unprocessed | REFUSED),
                 error: error.into(),
@@ -361,7 +342,7 @@ impl Lease {
     pub fn release(self) {
         let Self {
             pool,
-            sender: Sender::Http1(mut sender),
+            sender: Sender::Http1(sender),
             life,
             local,
             remote,
@@ -370,16 +351,10 @@ impl Lease {
         else {
             return;
         };
-        if sender.is_ready() {
+        // If the server answered before it had the whole request, the rest of it is sent on, and
+        // the connection then closed.
+        if sender.is_over() {
             pool.put_back(sender, life, (local, remote));
-        } else if !sender.is_closed() {
-            let tasks = pool.tasks.clone();
-            tasks.spawn_local(async move {
-                // Ready once the rest of the request is sent; an error once it is closed.
-                if sender.ready().await.is_ok() {
-                    pool.put_back(sender, life, (local, remote));
-                }
-            });
         }
     }
 }
@@ -392,12 +367,7 @@ impl SendError {
     pub fn is_stale(&self) -> bool {
         self.unsent
             || match &self.error {
-                TransportError::Http1(error) => {
-                    error.is_canceled()
-                        || error.is_closed()
-                        || error.is_incomplete_message()
-                        || is_broken(error)
-                }
+                TransportError::Http1(error) => is_broken(error),
                 TransportError::Http2(error) => *error == StreamError::Disconnected,
             }
     }
@@ -407,7 +377,7 @@ impl SendError {
         match &self.error {
             TransportError::Http2(StreamError::Reset(_)) => Reason::UpstreamReset,
             TransportError::Http2(StreamError::Broken(_)) => Reason::UpstreamProtocolError,
-            TransportError::Http1(error) if error.is_parse() => Reason::UpstreamProtocolError,
+            TransportError::Http1(MessageError::Malformed(_)) => Reason::UpstreamProtocolError,
             _ => Reason::UpstreamConnectionClosed,
         }
     }
@@ -418,18 +388,13 @@ impl SendError {
     }
 }
 
-fn is_broken(error: &hyper::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            return matches!(
-                io.kind(),
-                io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::BrokenPipe
-                    | io::ErrorKind::ConnectionAborted
-            );
-        }
-        source = inner.source();
+fn is_broken(error: &MessageError) -> bool {
+    match error {
+        MessageError::Closed | MessageError::Incomplete => true,
+        MessageError::Io(error) => matches!(
+            error.kind(),
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted
+        ),
+        MessageError::GivenUp | MessageError::Malformed(_) => false,
     }
-    false
 }

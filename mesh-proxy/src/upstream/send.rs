@@ -127,7 +127,7 @@ impl Sending<'_> {
         };
         self.worker.shared.telemetry.stages.connects.inc();
         let stream = self.dial().await?;
-        Ok(self.pool.begin(stream, self.version).await?)
+        Ok(self.pool.begin(stream, self.version))
     }
 
     async fn dial(&self) -> Result<Stream, DialError> {

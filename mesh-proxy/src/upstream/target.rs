@@ -16,10 +16,11 @@ use prometheus_client::metrics::counter::Counter;
 use rand::Rng;
 use tokio_util::task::TaskTracker;
 
+use super::health::Watched;
 use super::limits::Gate;
 use super::member::secure;
 use super::resolve::Resolver;
-use super::{Count, DialError, Limits, Member, Pool, Tracking};
+use super::{Count, DialError, HealthBoard, Limits, Member, Pool, Tracking};
 use crate::clock;
 
 // A cluster without requests and connections for so long is forgotten.
@@ -32,6 +33,7 @@ pub struct Target {
     state: RefCell<State>,
     tasks: TaskTracker,
     limits: Arc<Limits>,
+    health: Arc<HealthBoard>,
     ejections: Counter,
 }
 
@@ -44,6 +46,8 @@ struct State {
     gate: Option<Gate>,
     // What was last heard of ejections, and when to look again.
     ejections: (u64, Instant),
+    // What health checks say, and its version that is in the balancer.
+    checked: Option<(Arc<Watched>, u64)>,
     members: HashMap<Arc<str>, Rc<Member>>,
     addresses: Vec<(Hostname, Vec<IpAddr>)>,
     used: Instant,
@@ -86,7 +90,8 @@ pub struct Pick {
 impl Target {
     pub(super) fn new(
         cluster: &Arc<Cluster>,
-        (tasks, limits, ejections): (TaskTracker, &Arc<Limits>, &Counter),
+        tasks: TaskTracker,
+        (limits, health, ejections): (&Arc<Limits>, &Arc<HealthBoard>, &Counter),
         now: Instant,
     ) -> Self {
         let gate = Gate::of(limits, cluster);
@@ -95,6 +100,7 @@ impl Target {
         }
         let target = Self {
             limits: Arc::clone(limits),
+            health: Arc::clone(health),
             ejections: ejections.clone(),
             name: cluster.id.to_string().into(),
             has_names: Cell::new(false),
@@ -104,6 +110,7 @@ impl Target {
                 budget: Budget::new(now),
                 gate,
                 ejections: (u64::MAX, now),
+                checked: health.of(cluster, now).map(|watched| (watched, u64::MAX)),
                 members: HashMap::new(),
                 addresses: Vec::new(),
                 used: now,
@@ -117,6 +124,10 @@ impl Target {
     /// Name in Istio's form.
     pub fn name(&self) -> &Rc<str> {
         &self.name
+    }
+
+    pub(super) fn host(&self) -> Hostname {
+        self.state.borrow().cluster.id.host.clone()
     }
 
     pub(super) fn has_names(&self) -> bool {
@@ -141,6 +152,11 @@ impl Target {
         }
         state.gate = Gate::of(&self.limits, cluster);
         state.detect(now);
+        let checked = self.health.of(cluster, now);
+        if checked.is_none() && state.checked.is_some() {
+            state.balancer.mark_down(|_| false);
+        }
+        state.checked = checked.map(|watched| (watched, u64::MAX));
         let alive: Vec<Arc<str>> = state
             .balancer
             .cluster()
@@ -151,6 +167,27 @@ impl Target {
         if !cluster.is_passthrough() {
             state.members.retain(|uid, _| alive.contains(uid));
         }
+    }
+
+    /// Somebody calls it: its endpoints are checked, if the policy says so.
+    pub(super) fn touch_health(&self, now: Instant) {
+        if let Some((watched, _)) = &self.state.borrow().checked {
+            watched.touch(now);
+        }
+    }
+
+    /// The cluster with addresses in place of names.
+    pub(super) fn endpoints(&self) -> Arc<Cluster> {
+        Arc::clone(self.state.borrow().balancer.cluster())
+    }
+
+    /// One of its endpoints.
+    pub(super) fn watched_member(&self, uid: &str) -> Option<Rc<Member>> {
+        let mut state = self.state.borrow_mut();
+        let cluster = Arc::clone(state.balancer.cluster());
+        let endpoint = cluster.endpoints.iter().find(|one| &*one.uid == uid)?;
+        let asked = cluster.id.host.clone();
+        Some(state.member(Arc::clone(endpoint), &asked, &self.tasks))
     }
 
     /// Looks up the names among the endpoints; known answers cost no waiting.
@@ -188,6 +225,7 @@ impl Target {
             let now = clock::monotonic();
             state.balancer.update(resolved, now);
             state.detect(now);
+            state.forget_checks();
         }
         match failure {
             Some(failure) if state.balancer.cluster().endpoints.is_empty() => Err(failure),
@@ -258,6 +296,7 @@ impl Target {
             });
         }
         state.hear_of_ejections(now);
+        state.hear_of_checks();
         let picked = state.balancer.pick(now, rng, asked.want)?;
         let member = state.member(picked.endpoint, asked.host, &self.tasks);
         drop(state);
@@ -366,6 +405,25 @@ impl State {
             if ejected.version != version {
                 self.balancer.eject(|uid| ejected.uids.contains(uid));
             }
+        }
+    }
+
+    // The balancer has new endpoints, of which it does not know what checks say.
+    fn forget_checks(&mut self) {
+        if let Some((_, version)) = &mut self.checked {
+            *version = u64::MAX;
+        }
+    }
+
+    fn hear_of_checks(&mut self) {
+        let Some((watched, version)) = &mut self.checked else {
+            return;
+        };
+        let now = watched.version();
+        if now != *version {
+            *version = now;
+            let down = watched.down();
+            self.balancer.mark_down(|uid| down.contains(uid));
         }
     }
 

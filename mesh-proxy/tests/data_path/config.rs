@@ -10,7 +10,7 @@ use mesh_proxy_core::Snapshot;
 #[derive(Clone, Default)]
 pub struct Config {
     services: Vec<Service>,
-    inbound: Option<v1::Inbound>,
+    pub inbound: Option<v1::Inbound>,
     gateway: Option<v1::Gateway>,
     strict_outbound: bool,
     undeclared: Vec<String>,
@@ -38,6 +38,7 @@ struct Endpoint {
     port: u16,
     account: Option<String>,
     locality: String,
+    hbone: u16,
 }
 
 pub fn service(host: &str, port: u16, protocol: v1::Protocol) -> Service {
@@ -120,6 +121,7 @@ impl Service {
             port: address.port(),
             account: None,
             locality: String::new(),
+            hbone: 0,
         };
         self.endpoints.push(endpoint);
         self
@@ -133,6 +135,7 @@ impl Service {
             port,
             account: None,
             locality: String::new(),
+            hbone: 0,
         });
         self
     }
@@ -145,6 +148,19 @@ impl Service {
             port: address.port(),
             account,
             locality: String::new(),
+            hbone: 0,
+        });
+        self
+    }
+
+    /// An endpoint whose proxy takes connections by HBONE, as this service account.
+    pub fn hbone(mut self, address: SocketAddr, port: u16, account: &str) -> Self {
+        self.endpoints.push(Endpoint {
+            address: address.ip().to_string(),
+            port,
+            account: Some(account.to_owned()),
+            locality: String::new(),
+            hbone: address.port(),
         });
         self
     }
@@ -256,7 +272,7 @@ impl Service {
         let ports = vec![v1::BackingPort {
             service_port: self.port,
             target_port: endpoint.port.into(),
-            mutual_tls: endpoint.account.is_some(),
+            mutual_tls: endpoint.account.is_some() && endpoint.hbone == 0,
         }];
         let identity = endpoint
             .account
@@ -270,6 +286,7 @@ impl Service {
             identity,
             address: endpoint.address.clone(),
             locality: endpoint.locality.clone(),
+            hbone_port: endpoint.hbone.into(),
             weight: 1,
             health: v1::Health::Healthy.into(),
             backs: vec![v1::Backing {
@@ -344,6 +361,24 @@ impl Config {
             .expect("inbound() comes first")
             .policies
             .push(policy);
+        self
+    }
+
+    /// What the workload's proxy lets in.
+    pub fn admission(self, admission: v1::Admission) -> Self {
+        self.with_inbound(|inbound| inbound.admission = Some(admission))
+    }
+
+    /// Changes what the workload accepts.
+    pub fn with_inbound(mut self, change: impl FnOnce(&mut v1::Inbound)) -> Self {
+        change(self.inbound.as_mut().expect("inbound() comes first"));
+        self
+    }
+
+    /// What the gateway lets in.
+    pub fn gateway_admission(mut self, admission: v1::Admission) -> Self {
+        let gateway = self.gateway.as_mut().expect("gateway() comes first");
+        gateway.admission = Some(admission);
         self
     }
 

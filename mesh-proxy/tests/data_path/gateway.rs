@@ -44,7 +44,7 @@ fn offset(port: &Vacant) -> u16 {
     port.address.port() - 80
 }
 
-async fn listens(address: std::net::SocketAddr) -> Client {
+pub async fn listens(address: std::net::SocketAddr) -> Client {
     let connect = async {
         loop {
             match TcpStream::connect(address).await {

@@ -13,13 +13,18 @@
 )]
 
 mod abuse;
+mod admission;
+mod authz;
 mod balancing;
 mod chain;
 mod config;
 mod explicit;
 mod gateway;
 mod gateway_tls;
+mod hbone;
+mod health;
 mod http1;
+mod http1_wire;
 mod http2;
 mod http2_streams;
 mod limits;
@@ -29,5 +34,7 @@ mod proxy;
 mod resilience;
 mod routing;
 mod shutdown;
+mod sidecar;
+mod smuggling;
 mod tcp;
 mod tracing;

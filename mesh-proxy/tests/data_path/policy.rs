@@ -275,7 +275,7 @@ async fn an_absent_application_is_told_as_unprocessed() {
 }
 
 #[tokio::test]
-async fn declared_ports_refuse_http_1_0_as_istio_does() {
+async fn trap_69_declared_ports_refuse_http_1_0() {
     let app = App::echo("a").await;
     let server = server(
         &app,

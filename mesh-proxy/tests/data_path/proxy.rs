@@ -5,8 +5,10 @@ use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use mesh_proxy::admission::Admission;
 use mesh_proxy::control::{Adjuster, Store};
 use mesh_proxy::drain::{self, DrainSignal};
+use mesh_proxy::hand_over::Sockets;
 use mesh_proxy::identity::{Identity, IdentityHandle};
 use mesh_proxy::runtime::Listeners;
 use mesh_proxy::settings::{InboundBinding, Settings, SettingsSource, Tracing};
@@ -25,6 +27,7 @@ pub const PORT: u16 = 9080;
 pub struct Proxy {
     pub explicit: SocketAddr,
     pub inbound: Option<SocketAddr>,
+    hbone: SocketAddr,
     pub adjuster: Adjuster,
     pub drain: DrainSignal,
     pub telemetry: Telemetry,
@@ -114,12 +117,7 @@ impl Spec {
         });
         let mut telemetry = Telemetry::new(&settings.access_log).unwrap();
         let spans = telemetry.tracing(&settings);
-        let client = ClientInfo {
-            workload: settings.workload.clone(),
-            identity: None,
-            labels: settings.labels.clone(),
-            cluster: String::new(),
-        };
+        let client = client_of(&settings);
         let shared = Arc::new(Shared {
             store,
             identity,
@@ -128,14 +126,17 @@ impl Spec {
             drain,
             settings: Arc::new(settings),
             telemetry: telemetry.clone(),
+            sockets: Sockets::default(),
             limits: Arc::default(),
+            admission: Admission::default(),
+            health: Arc::default(),
             client: Arc::new(client),
         });
         let free: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let explicit = net::bind(free).unwrap();
         let mut listeners = Listeners::default();
         let explicit_address = explicit.local_addr().unwrap();
-        listeners.explicit = Some(explicit);
+        listeners.explicit.push(explicit);
         let inbound = self.app.map(|app| {
             let listener = net::bind(free).unwrap();
             let listen = listener.local_addr().unwrap();
@@ -149,6 +150,9 @@ impl Spec {
             ));
             listen
         });
+        let hbone = net::bind(free).unwrap();
+        let hbone_address = hbone.local_addr().unwrap();
+        listeners.hbone.push(hbone);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -164,11 +168,21 @@ impl Spec {
         Proxy {
             explicit: explicit_address,
             inbound,
+            hbone: hbone_address,
             adjuster,
             drain: signal,
             telemetry,
             thread: Some(thread),
         }
+    }
+}
+
+fn client_of(settings: &Settings) -> ClientInfo {
+    ClientInfo {
+        workload: settings.workload.clone(),
+        identity: None,
+        labels: settings.labels.clone(),
+        cluster: String::new(),
     }
 }
 
@@ -189,6 +203,11 @@ impl Proxy {
     /// Address of the inbound listener.
     pub fn served(&self) -> SocketAddr {
         self.inbound.unwrap()
+    }
+
+    /// Address of the listener for HBONE.
+    pub fn hbone(&self) -> SocketAddr {
+        self.hbone
     }
 
     /// Waits until the worker has ended by itself.

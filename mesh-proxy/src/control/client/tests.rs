@@ -116,6 +116,19 @@ async fn subscribes_applies_and_acknowledges() {
 }
 
 #[tokio::test]
+async fn every_stream_begins_with_what_the_identity_is() {
+    let mut plane = Plane::start();
+    let _running = start(&plane, Snapshot::empty());
+    let responses = plane.opened().await;
+    let report = plane.reported().await;
+    assert_eq!(report.trusted_roots.len(), 1);
+    assert_eq!(report.vouching_roots, report.trusted_roots);
+    drop(responses);
+    let _responses = plane.opened().await;
+    assert_eq!(plane.reported().await, report);
+}
+
+#[tokio::test]
 async fn fetches_on_demand_once() {
     let mut plane = Plane::start();
     let running = start(&plane, Snapshot::empty());

@@ -54,6 +54,9 @@ impl Span {
         if let Some(reason) = record.flow.reason {
             attributes.push(text("mesh.reason", reason.as_str()));
         }
+        if let Some(decision) = record.flow.decision {
+            attributes.push(text("mesh.authz", &decision.to_string()));
+        }
         if let Some(grpc) = grpc {
             attributes.push(number("rpc.grpc.status_code", i64::from(grpc)));
         }

@@ -17,6 +17,7 @@ fn snapshot(credential: Option<v1::Credential>, server: v1::TlsServer) -> Snapsh
             ..Default::default()
         }],
         policies: vec![],
+        ..Default::default()
     };
     let mut bodies = vec![(
         "gateway/self".to_owned(),
@@ -185,4 +186,117 @@ fn subjects_have_the_form_of_rfc_2253() {
     assert!(client.has_one_of(&["spiffe://a/ns/b/sa/c".to_owned()]));
     assert!(!client.has_one_of(&["b.example.com".to_owned()]));
     assert!(ClientCertificate::parse(b"nonsense").is_none());
+}
+
+/// Takes any certificate, if it is signed with in this way.
+#[derive(Debug)]
+struct Knows(rustls::SignatureScheme);
+
+impl rustls::client::danger::ServerCertVerifier for Knows {
+    fn verify_server_cert(
+        &self,
+        _: &rustls_pki_types::CertificateDer<'_>,
+        _: &[rustls_pki_types::CertificateDer<'_>],
+        _: &rustls_pki_types::ServerName<'_>,
+        _: &[u8],
+        _: rustls_pki_types::UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &rustls_pki_types::CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &rustls_pki_types::CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        vec![self.0]
+    }
+}
+
+/// The certificate that a client gets which knows this algorithm only.
+fn presented(config: &Arc<ServerConfig>, scheme: rustls::SignatureScheme) -> Vec<u8> {
+    let client = rustls::ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Knows(scheme)))
+        .with_no_client_auth();
+    let name = "a.example.com".try_into().unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(client), name).unwrap();
+    let mut server = rustls::ServerConnection::new(Arc::clone(config)).unwrap();
+    while client.is_handshaking() {
+        let mut wire = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut wire).unwrap();
+        }
+        server.read_tls(&mut wire.as_slice()).unwrap();
+        server.process_new_packets().unwrap();
+        let mut wire = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut wire).unwrap();
+        }
+        let mut rest = wire.as_slice();
+        while !rest.is_empty() {
+            client.read_tls(&mut rest).unwrap();
+            client.process_new_packets().unwrap();
+        }
+    }
+    client.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[test]
+fn of_two_certificates_clients_get_the_one_that_they_know() {
+    let root = TestRoot::new();
+    let first = credential(&root, None);
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let second = v1::Credential {
+        name: "other".into(),
+        certificate_chain: vec![root.sign(&LeafSpec::default(), &pair).to_vec()],
+        private_key: pair.serialize_der(),
+        ..first.clone()
+    };
+    let both = |server| {
+        let held = [first.clone(), second.clone()];
+        let upsert = held.into_iter().map(|credential| v1::Resource {
+            name: format!("credential/default/{}", credential.name),
+            version: "1".into(),
+            body: Some(v1::resource::Body::Credential(credential)),
+        });
+        let applied = snapshot(None, server).apply(&v1::DiscoveryResponse {
+            revision: 2,
+            upsert: upsert.collect(),
+            ..Default::default()
+        });
+        assert!(applied.rejected.is_empty(), "{:?}", applied.rejected);
+        applied.snapshot
+    };
+    let snapshot = both(server(|server| {
+        server.more_credentials = vec!["default/other".into()];
+    }));
+    let maker = GatewayTls::default();
+    let config = maker
+        .serving(&only(&snapshot), &snapshot, None)
+        .config
+        .unwrap();
+    let by = |scheme| presented(&config, scheme);
+    let ecdsa = rustls::SignatureScheme::ECDSA_NISTP256_SHA256;
+    assert_eq!(by(ecdsa), first.certificate_chain[0]);
+    assert_eq!(
+        by(rustls::SignatureScheme::ED25519),
+        second.certificate_chain[0]
+    );
 }

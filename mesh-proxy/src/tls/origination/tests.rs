@@ -8,7 +8,11 @@ use crate::testing::{LeafSpec, RATINGS, REVIEWS, TestRoot};
 use crate::tls::tests::shake;
 
 fn plain_server(root: &TestRoot, spec: &LeafSpec<'_>) -> Arc<ServerConfig> {
-    let resolver = rustls::sign::SingleCertAndKey::from(root.leaf(spec));
+    server_with(root.leaf(spec))
+}
+
+fn server_with(leaf: Arc<rustls::sign::CertifiedKey>) -> Arc<ServerConfig> {
+    let resolver = rustls::sign::SingleCertAndKey::from(leaf);
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -30,6 +34,8 @@ async fn originated_tls_checks_names() {
         client: None,
         insecure: false,
         alpn: Alpn::Http2,
+        crl: None,
+        credential: None,
     };
     let named = |names: &[&str]| Origination {
         names: names.iter().map(|name| (*name).to_owned()).collect(),
@@ -85,6 +91,8 @@ async fn originated_tls_follows_its_files() {
         client: None,
         insecure: false,
         alpn: Alpn::Tcp,
+        crl: None,
+        credential: None,
     };
     assert!(matches!(
         originator.client(&origination),
@@ -145,6 +153,8 @@ async fn mutual_origination_shows_its_certificate() {
         client: Some((path("leaf.pem"), path("key.pem"))),
         insecure: false,
         alpn: Alpn::Http1,
+        crl: None,
+        credential: None,
     };
     let server = root.mesh(&LeafSpec {
         uris: &[REVIEWS],
@@ -153,4 +163,117 @@ async fn mutual_origination_shows_its_certificate() {
     let client = Originator::default().client(&origination).unwrap();
     let (server_knows, _) = shake(server.server(), client, "reviews").await.unwrap();
     assert_eq!(server_knows.identity.unwrap().as_str(), RATINGS);
+}
+
+fn secret(root: &TestRoot, crls: Vec<Vec<u8>>, own: bool) -> Arc<Credential> {
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let leaf = root.sign(
+        &LeafSpec {
+            uris: &[RATINGS],
+            ..LeafSpec::default()
+        },
+        &pair,
+    );
+    Arc::new(Credential {
+        name: "default/partner".to_owned(),
+        certificate_chain: if own { vec![leaf.to_vec()] } else { vec![] },
+        private_key: if own { pair.serialize_der() } else { vec![] },
+        client_roots: vec![root.der.to_vec()],
+        client_crls: crls,
+    })
+}
+
+fn by_secret(presented: bool) -> Origination {
+    Origination {
+        names: vec![],
+        roots: None,
+        client: None,
+        insecure: false,
+        alpn: Alpn::Http1,
+        crl: None,
+        credential: Some(ClientCredential {
+            name: "credential/default/partner".parse().unwrap(),
+            presented,
+        }),
+    }
+}
+
+#[tokio::test]
+async fn a_secret_stands_in_for_files() {
+    let root = TestRoot::new();
+    let originator = Originator::default();
+    let (simple, mutual) = (by_secret(false), by_secret(true));
+    let missing = originator.client(&simple);
+    assert!(matches!(missing, Err(OriginationError::NoCredential(_))));
+    let roots_only = secret(&root, vec![], false);
+    let client = originator.client_with(&simple, Some(Arc::clone(&roots_only)));
+    let spec = LeafSpec {
+        dns: &["example.com"],
+        ..LeafSpec::default()
+    };
+    let shaken = shake(plain_server(&root, &spec), client.unwrap(), "example.com").await;
+    assert!(shaken.is_ok());
+    let nothing_to_show = originator.client_with(&mutual, Some(roots_only));
+    assert!(matches!(
+        nothing_to_show,
+        Err(OriginationError::NoCertificate(_))
+    ));
+    let both = secret(&root, vec![], true);
+    let client = originator
+        .client_with(&mutual, Some(Arc::clone(&both)))
+        .unwrap();
+    let again = originator.client_with(&mutual, Some(both)).unwrap();
+    assert!(Arc::ptr_eq(&client, &again));
+    let renewed = originator.client_with(&mutual, Some(secret(&root, vec![], true)));
+    assert!(!Arc::ptr_eq(&client, &renewed.unwrap()));
+    let mutual_server = LeafSpec {
+        uris: &[REVIEWS],
+        dns: &["example.com"],
+        ..LeafSpec::default()
+    };
+    let server = root.mesh(&mutual_server).server();
+    let (server_knows, _) = shake(server, client, "example.com").await.unwrap();
+    assert_eq!(server_knows.identity.unwrap().as_str(), RATINGS);
+}
+
+#[tokio::test]
+async fn revoked_servers_are_refused() {
+    let root = TestRoot::new();
+    let spec = LeafSpec {
+        dns: &["example.com"],
+        ..LeafSpec::default()
+    };
+    let leaf = root.leaf(&spec);
+    let server = server_with(Arc::clone(&leaf));
+    let leaf = leaf.cert[0].to_vec();
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let other = root.sign(&spec, &pair);
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("roots.pem"), &root.pem).unwrap();
+    for (revoked, asked, right) in [
+        (other.as_ref(), "example.com", true),
+        (leaf.as_slice(), "example.com", false),
+        (other.as_ref(), "example.org", false),
+    ] {
+        let list = root.revoking(&[revoked]);
+        let pem = pem::encode(&pem::Pem::new("X509 CRL", list.clone()));
+        std::fs::write(path("list.pem"), pem).unwrap();
+        let by_file = Origination {
+            roots: Some(path("roots.pem")),
+            crl: Some(path("list.pem")),
+            credential: None,
+            ..by_secret(false)
+        };
+        let originator = Originator::default();
+        let client = originator.client(&by_file).unwrap();
+        let shaken = shake(Arc::clone(&server), client, asked).await;
+        assert_eq!(shaken.is_ok(), right, "{asked}: {shaken:?}");
+        let held = secret(&root, vec![list], false);
+        let client = originator
+            .client_with(&by_secret(false), Some(held))
+            .unwrap();
+        let shaken = shake(Arc::clone(&server), client, asked).await;
+        assert_eq!(shaken.is_ok(), right, "{asked}: {shaken:?}");
+    }
 }
