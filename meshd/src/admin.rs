@@ -1,5 +1,6 @@
 //! The operator's HTTP interface.
 
+mod authority;
 mod listener;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use listener::AdminListener;
 
+use crate::identity::Desk;
 use crate::kubernetes::{ClusterError, ClusterHandle};
 use crate::logging::LogControl;
 use crate::metrics::{CONTENT_TYPE, Metrics};
@@ -38,6 +40,7 @@ pub(crate) struct Admin {
     pub(crate) look: Option<LookHandle>,
     pub(crate) cluster: Option<ClusterHandle>,
     pub(crate) log: Option<LogControl>,
+    pub(crate) authority: Option<Desk>,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -65,6 +68,7 @@ pub(crate) fn router(admin: &Arc<Admin>) -> Router {
         .route("/v1/wait", get(wait))
         .route("/debug/world", get(world))
         .route("/log", post(log))
+        .merge(authority::routes())
         .with_state(Arc::clone(admin))
 }
 
@@ -98,6 +102,10 @@ async fn index() -> &'static str {
      GET  /metrics                         OpenMetrics\n\
      GET  /healthz /readyz                 probes\n\
      GET  /debug/world                     everything in force\n\
+     GET  /v1/ca                           the authority, and who holds a rotation up\n\
+     POST /v1/ca/rotate, /v1/ca/abort      another root; back to the one before\n\
+     POST /v1/ca/forget?name=NAME          wait no longer for who will not come back\n\
+     POST /v1/ca/revoke?serial=HEX         put a certificate on the revocation list\n\
      POST /log?level=FILTER                what to log, for example debug or meshd=trace\n"
 }
 

@@ -1,5 +1,7 @@
 //! The composition root.
 
+mod serving;
+
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -10,21 +12,20 @@ use std::time::Duration;
 use mesh_ca::listen::{Access, BoundAddress, ListenAddress, ListenError, Listener};
 use mesh_ca::tls::{Incoming, IncomingOptions, ServerTls, TlsError};
 use mesh_ca::{Authority, AuthorityError, CertificateAuthority, FileError, JoinTokens, RenewError};
+use meshd_core::MeshSettings;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::Router;
 
-use crate::admin::{self, Admin, AdminListener};
+use crate::admin::{self, Admin};
 use crate::authority::ExternalAuthorityError;
 use crate::clock;
 use crate::discovery::{DiscoveryService, Shared};
 use crate::identity::{Identity, server_name};
-use crate::kubernetes::{
-    self, AuthorityStoreError, Cluster, ClusterError, ClusterHandle, WebhookError, webhook,
-};
+use crate::keys::{self, KeyKeeper};
+use crate::kubernetes::{self, AuthorityStoreError, Cluster, ClusterError, WebhookError, webhook};
 use crate::last_good::{LastGood, LastGoodError, Quarantine};
 use crate::logging::LogControl;
 use crate::metrics::{DiscoveryMetrics, Metrics, Sources};
@@ -34,6 +35,7 @@ use crate::registry::Registry;
 use crate::revision::{RevisionError, Revisions};
 use crate::settings::Settings;
 use crate::source::{LookHandle, Scanner, SourceError, Watcher};
+use serving::{serve_discovery, serve_http};
 
 /// How long open calls may take at the end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -101,6 +103,14 @@ pub enum BuildError {
     /// The admission webhooks cannot be served.
     #[error(transparent)]
     Webhook(#[from] WebhookError),
+    /// The file with mesh-wide settings cannot be used.
+    #[error("{path}: {reason}", path = path.display())]
+    MeshConfig {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A setting does not fit.
     #[error("{0}")]
     Setting(String),
@@ -166,6 +176,9 @@ impl App {
     /// # Errors
     /// A [`BuildError`] that names the file or address, and what to do.
     pub async fn build(mut settings: Settings) -> Result<Bound, BuildError> {
+        if let Some(path) = settings.mesh_config.clone() {
+            settings.mesh = mesh_config(&path, &settings.mesh)?;
+        }
         let cluster = match &settings.kubernetes {
             Some(kubernetes) => Some(Cluster::open(kubernetes, &mut settings.mesh).await?),
             None => None,
@@ -220,6 +233,15 @@ impl App {
             _lock: lock,
         })
     }
+}
+
+fn mesh_config(path: &Path, base: &MeshSettings) -> Result<MeshSettings, BuildError> {
+    let failed = |reason| BuildError::MeshConfig {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    kubernetes::mesh_config_of_file(&text, base).map_err(failed)
 }
 
 async fn bind_webhook(
@@ -324,7 +346,8 @@ impl Bound {
     /// If serving fails before.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
         let (config, published) = (self.config.clone(), self.published.clone());
-        let registry = Registry::new();
+        let desk = self.identity.desk();
+        let registry = Registry::new(desk.as_ref().map(|desk| Arc::clone(&desk.ledger)));
         let discovery_metrics = Arc::new(DiscoveryMetrics::new());
         let (mut chores, mut last_words) = (JoinSet::new(), JoinSet::new());
         let authority = self.authority().map(|(authority, _)| Arc::clone(authority));
@@ -369,11 +392,13 @@ impl Bound {
             chores.spawn(watcher.run(scanner, config.clone()));
         }
         chores.spawn(self.registrar.run(config.clone(), shutdown.clone()));
+        chores.spawn(KeyKeeper::new(config.clone(), published.clone()).run());
         let mut servers = JoinSet::new();
         for listener in self.discovery {
             let incoming = Incoming::new(listener, self.tls.clone(), IncomingOptions::default());
             let (router, cluster, stop) = (router.clone(), cluster.clone(), shutdown.clone());
-            servers.spawn(serve_discovery(incoming, router, cluster, stop));
+            let keys = keys::fetched(published.clone());
+            servers.spawn(serve_discovery(incoming, router, (cluster, keys), stop));
         }
         let admin = Arc::new(Admin {
             published,
@@ -382,6 +407,7 @@ impl Bound {
             look: self.look,
             cluster,
             log: self.log,
+            authority: desk,
             shutdown: shutdown.clone(),
         });
         serve_http(self.admin, &admin::router(&admin), &shutdown, &mut servers);
@@ -395,43 +421,6 @@ impl Bound {
             publishing.await?;
         }
         result
-    }
-}
-
-async fn serve_discovery(
-    incoming: Incoming,
-    router: Router,
-    cluster: Option<ClusterHandle>,
-    stop: CancellationToken,
-) -> Result<(), RunError> {
-    // Before everything is known, a proxy would be told that what is missing is gone.
-    if let Some(cluster) = cluster {
-        tokio::select! {
-            () = cluster.synced() => {}
-            () = stop.cancelled() => return Ok(()),
-        }
-    }
-    router
-        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
-        .await
-        .map_err(RunError::from)
-}
-
-fn serve_http(
-    listeners: Vec<Listener>,
-    router: &axum::Router,
-    shutdown: &CancellationToken,
-    servers: &mut JoinSet<Result<(), RunError>>,
-) {
-    for listener in listeners {
-        let (router, stop) = (router.clone(), shutdown.clone());
-        servers.spawn(async move {
-            let serving = axum::serve(AdminListener(listener), router);
-            serving
-                .with_graceful_shutdown(stop.cancelled_owned())
-                .await
-                .map_err(RunError::from)
-        });
     }
 }
 

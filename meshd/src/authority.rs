@@ -21,6 +21,7 @@ use tonic::{Code, Request, Status};
 
 use crate::clock;
 use crate::publish::{ConfigHandle, Message};
+use crate::trust::Trust;
 
 /// What the certificate of a server of the control plane says.
 const SERVER_NAME: &str = "meshd";
@@ -140,7 +141,9 @@ impl ExternalIdentity {
                     begun = clock::now();
                     if roots_changed
                         && config
-                            .send(Message::Roots(self.response.roots_der.clone()))
+                            .send(Message::Trust(Trust::in_roots(
+                                self.response.roots_der.clone(),
+                            )))
                             .await
                             .is_err()
                     {
@@ -179,7 +182,7 @@ impl ExternalIdentity {
     }
 }
 
-/// Tells the proxies of the roots of an authority in this process whenever they change. Runs
+/// Tells the proxies what an authority in this process says whenever that changes. Runs
 /// until dropped.
 pub(crate) async fn keep_roots_published(authority: Arc<Authority>, config: ConfigHandle) {
     let mut changes = authority.changes();
@@ -187,14 +190,14 @@ pub(crate) async fn keep_roots_published(authority: Arc<Authority>, config: Conf
     changes.mark_changed();
     let mut published = None;
     while changes.changed().await.is_ok() {
-        let roots = authority.roots_der();
-        if published.as_ref() == Some(&roots) {
+        let trust = Trust::of(&authority);
+        if published.as_ref() == Some(&trust) {
             continue;
         }
-        if config.send(Message::Roots(roots.to_vec())).await.is_err() {
+        if config.send(Message::Trust(trust.clone())).await.is_err() {
             return;
         }
-        published = Some(roots);
+        published = Some(trust);
     }
 }
 

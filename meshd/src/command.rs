@@ -99,6 +99,10 @@ pub struct RunArgs {
     /// What happens to destinations that nobody declared
     #[arg(long, default_value = "ALLOW_ANY", value_name = "POLICY")]
     pub outbound_policy: OutboundMode,
+    /// File with mesh-wide settings, YAML (Istio: MeshConfig), such as extensionProviders and
+    /// pathNormalization; it counts more than the options here
+    #[arg(long, value_name = "FILE")]
+    pub mesh_config: Option<PathBuf>,
     /// Do not give addresses to services that have none
     #[arg(long)]
     pub no_allocate_addresses: bool,
@@ -373,6 +377,7 @@ impl From<RunArgs> for Settings {
             },
             monitoring: args.monitoring,
             state_dir: defaults.state_dir,
+            mesh_config: args.mesh_config,
             mesh: MeshSettings {
                 cluster_name: args.kubernetes.cluster_name.clone(),
                 trust_domain: args.trust_domain,
@@ -384,6 +389,7 @@ impl From<RunArgs> for Settings {
                 allocate_addresses: !args.no_allocate_addresses,
                 declared_workloads_only: args.kubernetes.enabled,
                 ingress: IngressSettings::default(),
+                ..defaults.mesh
             },
             authority: match external {
                 Some(((address, roots), token)) => AuthoritySettings::External(ExternalAuthority {

@@ -1,18 +1,21 @@
 //! Who certifies, and the certificate of this server.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use mesh_api::SpiffeId;
+use mesh_ca::rotation::{Generations, Rotator};
 use mesh_ca::tls::ServerTls;
 use mesh_ca::{
-    Authority, AuthorityOptions, BearerAuthenticator, CertificateAuthority, JoinTokens, ServerName,
-    keep_forgetting, keep_renewed,
+    Authority, AuthorityOptions, BearerAuthenticator, CertificateAuthority, JoinTokens, Ledger,
+    ServerName, keep_forgetting, keep_renewed, keep_synced,
 };
 use tokio::task::JoinSet;
 
 use crate::app::BuildError;
 use crate::authority::{ExternalIdentity, keep_roots_published};
+use crate::clock;
 use crate::kubernetes::Cluster;
 use crate::kubernetes::ca::{self, AuthorityInCluster, Keeper};
 use crate::publish::ConfigHandle;
@@ -25,9 +28,20 @@ pub(crate) enum Identity {
         tokens: Arc<JoinTokens>,
         name: ServerName,
         renew_at: SystemTime,
+        ledger: Arc<Ledger>,
+        rotator: Option<Arc<Rotator>>,
         cluster: Option<Box<InCluster>>,
     },
     External(Box<ExternalIdentity>),
+}
+
+/// What the operator and the proxies have to do with the authority.
+#[derive(Debug, Clone)]
+pub(crate) struct Desk {
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) ledger: Arc<Ledger>,
+    // None: its keys are not in a directory.
+    pub(crate) rotator: Option<Arc<Rotator>>,
 }
 
 /// What an authority has in a cluster.
@@ -58,12 +72,20 @@ impl Identity {
                     max_ttl: *max_ttl,
                     ..AuthorityOptions::default()
                 };
+                let place = dir.clone().unwrap_or_else(|| settings.state_dir.join("ca"));
+                let ledger = Arc::new(Ledger::open(&place, clock::now())?);
+                let mut rotator = None;
                 let (authority, tokens, cluster) = match (cluster, dir) {
                     (Some(cluster), None) => in_cluster(cluster, options).await?,
-                    (cluster, dir) => {
-                        let dir = dir.clone().unwrap_or_else(|| settings.state_dir.join("ca"));
+                    (cluster, _) => {
+                        let dir = place;
                         let authority = Arc::new(Authority::open(&dir, &options)?);
                         let tokens = Arc::new(JoinTokens::open(&dir)?);
+                        // In a cluster other replicas have proxies that this one knows nothing of.
+                        if cluster.is_none() {
+                            let opened = open_rotator(&dir, &authority, &ledger).await?;
+                            rotator = Some(Arc::new(opened));
+                        }
                         let cluster = cluster.map(|cluster| {
                             let audiences = cluster.settings.token_audiences.clone();
                             Box::new(InCluster {
@@ -74,6 +96,7 @@ impl Identity {
                         (authority, tokens, cluster)
                     }
                 };
+                authority.record_in(&ledger);
                 let tls = ServerTls::new(&authority.roots_der())?;
                 let name = server_name(settings)?;
                 let renew_at = name.present(&authority, &tls)?;
@@ -83,6 +106,8 @@ impl Identity {
                         tokens,
                         name,
                         renew_at,
+                        ledger,
+                        rotator,
                         cluster,
                     },
                     tls,
@@ -105,6 +130,23 @@ impl Identity {
         }
     }
 
+    /// The authority, if it is in this process.
+    pub(crate) fn desk(&self) -> Option<Desk> {
+        match self {
+            Self::Own {
+                authority,
+                ledger,
+                rotator,
+                ..
+            } => Some(Desk {
+                authority: Arc::clone(authority),
+                ledger: Arc::clone(ledger),
+                rotator: rotator.clone(),
+            }),
+            Self::External(_) => None,
+        }
+    }
+
     /// Begins to renew the certificate, and gives the service if certificates are served here.
     pub(crate) fn serve(
         self,
@@ -118,6 +160,8 @@ impl Identity {
                 tokens,
                 name,
                 renew_at,
+                ledger,
+                rotator,
                 cluster,
             } => {
                 chores.spawn(keep_renewed(
@@ -128,7 +172,11 @@ impl Identity {
                 ));
                 chores.spawn(keep_forgetting(Arc::clone(&tokens)));
                 chores.spawn(keep_roots_published(Arc::clone(&authority), config.clone()));
-                let service = CertificateAuthority::new(authority, tokens);
+                if let Some(rotator) = rotator {
+                    chores.spawn(rotator.run());
+                }
+                chores.spawn(keep_synced(Arc::clone(&ledger)));
+                let service = CertificateAuthority::new(authority, tokens).with_ledger(ledger);
                 let Some(cluster) = cluster else {
                     return Some(service);
                 };
@@ -143,6 +191,17 @@ impl Identity {
             }
         }
     }
+}
+
+async fn open_rotator(
+    dir: &Path,
+    authority: &Arc<Authority>,
+    ledger: &Arc<Ledger>,
+) -> Result<Rotator, BuildError> {
+    let store = Arc::new(Generations::new(dir));
+    Rotator::open(Arc::clone(authority), Arc::clone(ledger), store)
+        .await
+        .map_err(|error| BuildError::Setting(error.to_string()))
 }
 
 type Opened = (Arc<Authority>, Arc<JoinTokens>, Option<Box<InCluster>>);

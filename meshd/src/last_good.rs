@@ -130,9 +130,9 @@ impl LastGood {
         serde_json::from_str(self.texts.get(&name)?).ok()
     }
 
-    /// An object is new or changed. Only Istio's can be refused, and need this.
+    /// An object is new or changed. Only Istio's and our own can be refused, and need this.
     pub(crate) fn object_changed(&mut self, key: &ObjectKey, object: &Value) {
-        if key.group.ends_with(".istio.io") {
+        if key.group.ends_with(".istio.io") || key.group == "mesh.dev" {
             let name = object_name(&key.kind, &key.namespace, &key.name);
             self.fresh.insert(name, object.to_string());
         }

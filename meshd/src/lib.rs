@@ -24,7 +24,9 @@ mod authority;
 mod clock;
 mod command;
 mod discovery;
+mod extension_providers;
 mod identity;
+mod keys;
 mod kubernetes;
 mod last_good;
 mod logging;
@@ -36,10 +38,13 @@ mod revision;
 mod settings;
 mod source;
 mod tokens;
+mod trust;
+mod trust_bundles;
 
 pub use app::{App, Bound, BuildError, RunError};
 pub use authority::{ExternalAuthority, ExternalAuthorityError};
 pub use command::{Command, CommandError, KubernetesArgs, OutboundMode, RunArgs, TokenArgs};
+pub use kubernetes::mesh_config_of_file as read_mesh_config;
 pub use kubernetes::{
     AuthoritySecretError, AuthorityStoreError, ClusterAccess, ClusterError, KubernetesSettings,
     WebhookError, crds, crds_yaml, install_missing_crds,

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mesh_api::v1::{Origin, Problem, Severity};
-use meshd_core::{MeshSettings, ObjectKey, ProblemLine, Store, World};
+use meshd_core::{KeySet, KeySource, MeshSettings, ObjectKey, ProblemLine, Store, World};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
 use crate::last_good::{LastGood, Quarantine};
 use crate::revision::Revisions;
+use crate::trust::Trust;
 
 /// A world that is in force, with its number.
 #[derive(Clone)]
@@ -75,14 +76,16 @@ pub(crate) enum Message {
     Loaded,
     /// What another replica says of objects in quarantine.
     Shared(Quarantine),
-    /// Mesh-wide settings, but for the roots.
+    /// Mesh-wide settings, but for what the authority says.
     Settings(Box<MeshSettings>),
     /// Something that stands in nobody's file is wrong, or not any more.
     Trouble {
         key: String,
         problem: Option<Box<Problem>>,
     },
-    Roots(Vec<Vec<u8>>),
+    /// Keys of token issuers, all of them.
+    Keys(BTreeMap<KeySource, KeySet>),
+    Trust(Trust),
     Stop,
 }
 
@@ -284,17 +287,20 @@ impl Publisher {
                     Message::Loaded => self.last_good.forget_absent_objects(),
                     Message::Shared(shared) => self.last_good.share(shared),
                     Message::Settings(settings) => {
-                        let roots_der = std::mem::take(&mut self.settings.roots_der);
+                        let trust = Trust::take(&mut self.settings);
+                        let key_sets = std::mem::take(&mut self.settings.key_sets);
                         self.settings = MeshSettings {
-                            roots_der,
+                            key_sets,
                             ..*settings
                         };
+                        trust.put(&mut self.settings);
                     }
                     Message::Trouble { key, problem } => match problem {
                         Some(problem) => drop(self.broken.insert(key, *problem)),
                         None => drop(self.broken.remove(&key)),
                     },
-                    Message::Roots(roots) => self.settings.roots_der = roots,
+                    Message::Keys(keys) => self.settings.key_sets = keys,
+                    Message::Trust(trust) => trust.put(&mut self.settings),
                     Message::Stop => return,
                 }
                 next = messages.try_recv().ok();

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mesh_api::v1::{ControlPlaneStatus, Node, ProxyList, ProxyStatus, Severity};
+use mesh_api::v1::{ControlPlaneStatus, IdentityReport, Node, ProxyList, ProxyStatus, Severity};
 use mesh_api::{SpiffeId, WorkloadName};
+use mesh_ca::{Fingerprint, Ledger, Report};
 use meshd_core::session::Session;
 use tokio::sync::watch;
 
@@ -25,6 +26,8 @@ pub(crate) struct Registry {
     // Counts changes, for those who wait for one.
     changed: Arc<watch::Sender<u64>>,
     entered: Arc<AtomicU64>,
+    // Whom the rotation of the root waits for; none if the authority is elsewhere.
+    ledger: Option<Arc<Ledger>>,
 }
 
 #[derive(Debug)]
@@ -56,11 +59,12 @@ pub(crate) struct Presence {
 
 impl Registry {
     /// Nobody yet.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(ledger: Option<Arc<Ledger>>) -> Self {
         Self {
             entries: Arc::default(),
             changed: Arc::new(watch::Sender::new(0)),
             entered: Arc::default(),
+            ledger,
         }
     }
 
@@ -227,6 +231,32 @@ impl Presence {
         self.number
     }
 
+    /// The proxy says what its mutual TLS is made of.
+    pub(crate) fn identity_reported(&self, report: &IdentityReport) {
+        let Some(ledger) = &self.registry.ledger else {
+            return;
+        };
+        let identity = lock(&self.live).identity.clone();
+        let prints = |prints: &[Vec<u8>]| {
+            let prints = prints.iter().map(Vec::as_slice);
+            prints.flat_map(Fingerprint::try_from).collect()
+        };
+        let report = Report {
+            trusted: prints(&report.trusted_roots),
+            vouching: prints(&report.vouching_roots),
+            serial: report.serial.clone(),
+            not_after: report.not_after,
+        };
+        ledger.reported(&self.workload.to_string(), &identity, report, self.number);
+    }
+
+    /// The proxy says that it goes and will not come back once its stream ends.
+    pub(crate) fn leaves(&self) {
+        if let Some(ledger) = &self.registry.ledger {
+            ledger.leaving(&self.workload.to_string(), self.number);
+        }
+    }
+
     /// Works on the session; tells those who wait if the proxy runs something newer after it.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Session) -> T) -> T {
         let mut live = lock(&self.live);
@@ -243,6 +273,9 @@ impl Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
+        if let Some(ledger) = &self.registry.ledger {
+            ledger.disconnected(&self.workload.to_string(), self.number);
+        }
         let status = Box::new(lock(&self.live).status(false));
         let mut entries = lock(&self.registry.entries);
         // A newer stream of the same workload may have taken the place.

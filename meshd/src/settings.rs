@@ -30,6 +30,9 @@ pub struct Settings {
     pub authority: AuthoritySettings,
     /// Further DNS names of this server, besides `meshd` and `localhost`.
     pub dns_names: Vec<String>,
+    /// File with mesh-wide settings, YAML (Istio: MeshConfig); it counts more than `mesh`, and is
+    /// read once.
+    pub mesh_config: Option<PathBuf>,
     /// The cluster that configuration is read from too, if there is one.
     pub kubernetes: Option<KubernetesSettings>,
 }
@@ -64,6 +67,7 @@ impl Settings {
             mesh: MeshSettings::default(),
             authority: AuthoritySettings::default(),
             dns_names: Vec::new(),
+            mesh_config: None,
             kubernetes: None,
         }
     }

@@ -14,7 +14,10 @@ mod metadata;
 mod node;
 mod object;
 mod peer_authentication;
+mod placement;
 mod pod;
+mod request_authentication;
+mod resilience_policy;
 mod secret;
 mod service;
 mod service_account;
@@ -70,11 +73,6 @@ const NOT_YET: &[(&str, Severity, &str)] = &[
         "ProxyConfig",
         Severity::Warning,
         "proxies keep their own settings",
-    ),
-    (
-        "RequestAuthentication",
-        Severity::Error,
-        "tokens are not validated; nothing may rely on it",
     ),
     (
         "Telemetry",
@@ -318,6 +316,12 @@ fn read_kind(
         Kind::AuthorizationPolicy => {
             Object::AuthorizationPolicy(Arc::new(authorization_policy::read(meta, &mut spec, r)))
         }
+        Kind::RequestAuthentication => Object::RequestAuthentication(Arc::new(
+            request_authentication::read(meta, &mut spec, r),
+        )),
+        Kind::ResiliencePolicy => {
+            Object::ResiliencePolicy(Arc::new(resilience_policy::read(meta, &mut spec, r)))
+        }
         Kind::Service => Object::Service(Arc::new(service::read(meta, &mut spec, r))),
         Kind::ServiceAccount
         | Kind::Namespace
@@ -347,10 +351,11 @@ fn recognise(kind: &str, api_version: &str) -> Recognised {
         return Recognised::Other;
     };
     let (group, versions): (&str, &[&str]) = match found {
+        Kind::ResiliencePolicy => ("mesh.dev", &["v1alpha1"]),
         Kind::EndpointSlice => ("discovery.k8s.io", &["v1"]),
         Kind::Ingress | Kind::IngressClass => ("networking.k8s.io", &["v1"]),
         native if native.is_native() => ("", &["v1"]),
-        Kind::PeerAuthentication | Kind::AuthorizationPolicy => {
+        Kind::PeerAuthentication | Kind::AuthorizationPolicy | Kind::RequestAuthentication => {
             ("security.istio.io", &["v1", "v1beta1"])
         }
         _ => ("networking.istio.io", &["v1", "v1beta1", "v1alpha3"]),
@@ -366,6 +371,7 @@ fn recognise(kind: &str, api_version: &str) -> Recognised {
     Recognised::Version(match group {
         "" => "v1",
         "security.istio.io" => "security.istio.io/v1",
+        "mesh.dev" => "mesh.dev/v1alpha1",
         "discovery.k8s.io" => "discovery.k8s.io/v1",
         "networking.k8s.io" => "networking.k8s.io/v1",
         _ => "networking.istio.io/v1",

@@ -27,6 +27,7 @@ mod selector;
 mod settings;
 mod template;
 mod values;
+mod workload_api;
 
 pub use apply::{InjectContext, InjectError, Injection, inject};
 pub use decide::{Decision, SkipReason, decide, decide_selected};

@@ -68,7 +68,7 @@ pub use object_key::ObjectKey;
 pub use problem::ProblemLine;
 pub use redact::without_secrets;
 pub use scope::{Scope, ScopeError};
-pub use settings::{IngressMode, IngressSettings, MeshSettings};
+pub use settings::{IngressMode, IngressSettings, KeySet, KeySource, MeshSettings, TrustBundle};
 pub use store::Store;
 pub use translate::translate;
 pub use world::{IngressView, ServiceView, WorkloadKind, WorkloadView, World};

@@ -5,7 +5,9 @@ mod content;
 mod gateway;
 mod ingress;
 mod policy;
+mod resilience;
 mod route;
+mod security;
 mod service;
 mod sidecar;
 mod workload;
@@ -25,18 +27,20 @@ pub(crate) use ingress::{
     Backend, BackendPort, Ingress, IngressClass, IngressPath, IngressRule, IngressTls, PathMatch,
 };
 pub(crate) use policy::{
-    AuthorizationPolicy, Balancing, ClientPolicy, DestinationRule, LocalitySetting,
-    PeerAuthentication, PolicyParts, PoolPolicy, SubsetSpec,
+    Balancing, ClientPolicy, DestinationRule, LocalitySetting, PeerAuthentication, PolicyParts,
+    PoolPolicy, SubsetSpec,
 };
+pub(crate) use resilience::{PolicyTarget, ResiliencePolicy, TargetKind, TargetRef};
 pub(crate) use route::{
     ClientFilter, Delegation, ForwardRule, HttpAction, HttpCase, HttpRule, Inherited, L4Case,
     L4Rule, Retries, Target, VirtualService,
 };
+pub(crate) use security::{AuthorizationPolicy, Placement, RequestAuthentication, TokenRule};
 pub(crate) use service::{
     Endpoint, EntryPort, KubernetesPort, KubernetesService, Near, ServiceEntry, TargetPort,
     WorkloadEntry,
 };
-pub(crate) use sidecar::{Egress, EgressHost, EgressNamespace, SidecarObject};
+pub(crate) use sidecar::{Egress, EgressHost, EgressNamespace, SidecarIngress, SidecarObject};
 pub(crate) use workload::{EndpointSlice, KubernetesNode, Pod, SliceEndpoint, SlicePort, locality};
 
 /// Kinds that the mesh reads.
@@ -50,6 +54,8 @@ pub(crate) enum Kind {
     Sidecar,
     PeerAuthentication,
     AuthorizationPolicy,
+    ResiliencePolicy,
+    RequestAuthentication,
     Service,
     ServiceAccount,
     Namespace,
@@ -89,6 +95,8 @@ pub(crate) enum Object {
     Sidecar(Arc<SidecarObject>),
     PeerAuthentication(Arc<PeerAuthentication>),
     AuthorizationPolicy(Arc<AuthorizationPolicy>),
+    ResiliencePolicy(Arc<ResiliencePolicy>),
+    RequestAuthentication(Arc<RequestAuthentication>),
     Service(Arc<KubernetesService>),
     Pod(Arc<Pod>),
     Node(Arc<KubernetesNode>),
@@ -112,7 +120,7 @@ pub(crate) enum ExportTo {
 // === impl Kind ===
 
 impl Kind {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::VirtualService,
         Self::DestinationRule,
         Self::Gateway,
@@ -121,6 +129,8 @@ impl Kind {
         Self::Sidecar,
         Self::PeerAuthentication,
         Self::AuthorizationPolicy,
+        Self::ResiliencePolicy,
+        Self::RequestAuthentication,
         Self::Service,
         Self::ServiceAccount,
         Self::Namespace,
@@ -142,6 +152,8 @@ impl Kind {
             Self::Sidecar => "Sidecar",
             Self::PeerAuthentication => "PeerAuthentication",
             Self::AuthorizationPolicy => "AuthorizationPolicy",
+            Self::ResiliencePolicy => "ResiliencePolicy",
+            Self::RequestAuthentication => "RequestAuthentication",
             Self::Service => "Service",
             Self::ServiceAccount => "ServiceAccount",
             Self::Namespace => "Namespace",
@@ -234,6 +246,8 @@ impl Object {
             Self::Sidecar(object) => &object.meta,
             Self::PeerAuthentication(object) => &object.meta,
             Self::AuthorizationPolicy(object) => &object.meta,
+            Self::ResiliencePolicy(object) => &object.meta,
+            Self::RequestAuthentication(object) => &object.meta,
             Self::Service(object) => &object.meta,
             Self::Pod(object) => &object.meta,
             Self::Node(object) => &object.meta,

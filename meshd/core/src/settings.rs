@@ -1,10 +1,13 @@
 //! Mesh-wide settings of the compiler.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use mesh_api::TrustDomain;
-use mesh_api::v1::OutboundPolicy;
+use mesh_api::v1::{ExternalAuthorizer, OutboundPolicy, PathNormalization};
 
 /// What holds for the whole mesh and is not in any object (Istio: `MeshConfig`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MeshSettings {
     /// Trust domain of the mesh (Istio: `trustDomain`).
     pub trust_domain: TrustDomain,
@@ -21,6 +24,13 @@ pub struct MeshSettings {
     pub outbound_policy: OutboundPolicy,
     /// Roots that proxies trust for their peers, DER.
     pub roots_der: Vec<Vec<u8>>,
+    /// Revocation lists of the authorities below those roots, DER.
+    pub crls_der: Vec<Vec<u8>>,
+    /// Changes whenever all proxies are to renew their certificates at once.
+    pub renew_certificates: String,
+    /// Other trust domains whose workloads are taken as peers (Istio: `caCertificates` with
+    /// `trustDomains`).
+    pub federated: Vec<TrustBundle>,
     /// Give services without an address one from 240.240.0.0/16.
     pub allocate_addresses: bool,
     /// Only proxies of workloads that an object declares get configuration. So it is on
@@ -29,6 +39,39 @@ pub struct MeshSettings {
     pub declared_workloads_only: bool,
     /// Which Ingresses are served, and by which gateways.
     pub ingress: IngressSettings,
+    /// Normal form of paths (Istio: `pathNormalization`).
+    pub path_normalization: PathNormalization,
+    /// Whom CUSTOM policies may name (Istio: `extensionProviders`). `host` is as written.
+    pub authorizers: Vec<ExternalAuthorizer>,
+    /// Keys of token issuers, as they were fetched last.
+    pub key_sets: BTreeMap<KeySource, KeySet>,
+}
+
+/// Where the keys of an issuer of tokens are.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeySource {
+    /// At this URI (Istio: `jwksUri`).
+    Uri(String),
+    /// Where the issuer's own description says (OpenID Connect Discovery 1.0, section 4).
+    Issuer(String),
+}
+
+/// Keys of an issuer of tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeySet {
+    /// JSON Web Key Set (RFC 7517); empty if it could never be had.
+    pub jwks: String,
+    /// Why it cannot be had now, in one line; empty if it can.
+    pub problem: String,
+}
+
+/// The roots of another trust domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustBundle {
+    /// Whose roots they are.
+    pub trust_domain: TrustDomain,
+    /// The roots, DER.
+    pub roots_der: Vec<Vec<u8>>,
 }
 
 /// Which Ingresses are served, and by which gateways (Istio: `ingressControllerMode`,
@@ -69,9 +112,26 @@ impl Default for MeshSettings {
             cluster_name: "Kubernetes".to_owned(),
             outbound_policy: OutboundPolicy::AllowAny,
             roots_der: Vec::new(),
+            crls_der: Vec::new(),
+            renew_certificates: String::new(),
+            federated: Vec::new(),
             allocate_addresses: true,
             declared_workloads_only: false,
             ingress: IngressSettings::default(),
+            path_normalization: PathNormalization::Base,
+            authorizers: Vec::new(),
+            key_sets: BTreeMap::new(),
+        }
+    }
+}
+
+// === impl KeySource ===
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uri(uri) => f.write_str(uri),
+            Self::Issuer(issuer) => write!(f, "the issuer {issuer}"),
         }
     }
 }

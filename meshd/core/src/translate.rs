@@ -9,7 +9,9 @@ mod imports;
 mod inbound;
 mod l4;
 mod name;
+mod resilience;
 mod service;
+mod sidecar;
 mod table;
 mod target;
 mod traffic;
@@ -20,7 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use mesh_api::v1::resource::Body;
-use mesh_api::v1::{Mesh, ProxyKind, Resource, RouteTable};
+use mesh_api::v1::{Mesh, PathNormalization, ProxyKind, Resource, RouteTable, TrustBundle};
 use mesh_api::{Hostname, ResourceName};
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -33,6 +35,7 @@ use crate::{MeshSettings, Scope, World};
 pub(crate) use compiled::Compiled;
 use compiled::ForClients;
 pub(crate) use gateway::{Merged, domains, merge};
+pub(crate) use resilience::{is, is_section};
 
 /// Istio's default conditions for a retry, also used without any VirtualService.
 pub(crate) const DEFAULT_RETRY_ON: [&str; 5] = [
@@ -79,7 +82,7 @@ pub(crate) fn translation(
     for root in roots {
         let body = match root {
             ResourceName::Inbound if scope.kind() == ProxyKind::Sidecar => {
-                Body::Inbound(view.inbound())
+                Body::Inbound(view.inbound(&mut hosts))
             }
             ResourceName::Gateway if scope.kind() == ProxyKind::Gateway => {
                 view.gateway_root(&mut hosts, &mut resources);
@@ -165,6 +168,21 @@ fn mesh(settings: &MeshSettings, sidecar: Option<&SidecarObject>) -> Mesh {
             .collect(),
         outbound_policy: outbound_policy.unwrap_or(settings.outbound_policy).into(),
         roots_der: settings.roots_der.clone(),
+        // The default goes without saying.
+        path_normalization: match settings.path_normalization {
+            PathNormalization::Base => PathNormalization::Unspecified.into(),
+            other => other.into(),
+        },
+        federated: settings
+            .federated
+            .iter()
+            .map(|bundle| TrustBundle {
+                trust_domain: bundle.trust_domain.as_str().to_owned(),
+                roots_der: bundle.roots_der.clone(),
+            })
+            .collect(),
+        crls_der: settings.crls_der.clone(),
+        renew_certificates: settings.renew_certificates.clone(),
     }
 }
 
@@ -259,6 +277,16 @@ impl<'w> View<'w> {
             };
             let name = ResourceName::Service(host.clone());
             resources.insert(name.clone(), self.common_service(id, record, &name));
+            for credential in self.client_credentials(id) {
+                let name = ResourceName::Credential {
+                    namespace: credential.namespace.clone(),
+                    name: credential.name.clone(),
+                };
+                // What a gateway serves with is the same Secret.
+                resources
+                    .entry(name.clone())
+                    .or_insert_with(|| resource(&name, Body::Credential(credential)));
+            }
             workloads.extend(record.backends.iter().copied());
             services.push(id);
         }

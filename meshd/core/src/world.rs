@@ -27,9 +27,10 @@ use mesh_api::v1::{BackingPort, Node, Origin, Problem, Resolution, Resource, Ser
 use mesh_api::{Hostname, SpiffeId, WorkloadName};
 
 use crate::model::{
-    AuthorizationPolicy, DestinationRule, ExportTo, GatewayObject, Near, Pod, SecretObject,
-    VirtualService,
+    AuthorizationPolicy, DestinationRule, ExportTo, GatewayObject, Near, Pod,
+    RequestAuthentication, ResiliencePolicy, SecretObject, VirtualService,
 };
+use crate::settings::KeySource;
 use crate::translate::Compiled;
 use crate::yaml::Labels;
 use crate::{MeshSettings, Scope, ScopeError};
@@ -93,6 +94,10 @@ pub(crate) struct Inner {
     pub(crate) namespaces: BTreeMap<String, Labels>,
     /// By namespace.
     pub(crate) authorization_policies: HashMap<String, Vec<Arc<AuthorizationPolicy>>>,
+    /// By namespace.
+    pub(crate) resilience_policies: HashMap<String, Vec<Arc<ResiliencePolicy>>>,
+    /// By namespace.
+    pub(crate) request_authentications: HashMap<String, Vec<Arc<RequestAuthentication>>>,
 }
 
 /// A service, wherever it was declared.
@@ -268,6 +273,13 @@ impl World {
             .workloads
             .iter()
             .map(|record| view::workload(&self.inner, record))
+    }
+
+    /// Where keys of RequestAuthentications are, that are not written in them.
+    pub fn key_sources(&self) -> BTreeSet<KeySource> {
+        let policies = self.inner.request_authentications.values().flatten();
+        let rules = policies.flat_map(|policy| &policy.rules);
+        rules.filter_map(|rule| rule.keys.clone()).collect()
     }
 
     /// All services, in order of age.

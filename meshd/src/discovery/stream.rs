@@ -201,10 +201,14 @@ impl Conversation {
             .with(|session| session.on_request(request))
             .map_err(|error| broken(&self.node, &error))?;
         self.asked |= !request.subscribe.is_empty();
-        if request.leaving
-            && let Some(stay) = &self.stay
-        {
-            stay.leave();
+        if let Some(report) = &request.identity {
+            self.presence.identity_reported(report);
+        }
+        if request.leaving {
+            self.presence.leaves();
+            if let Some(stay) = &self.stay {
+                stay.leave();
+            }
         }
         if let Some(ack) = &request.ack
             && let Some((_, published)) = self.measured.take_if(|(nonce, _)| *nonce == ack.nonce)

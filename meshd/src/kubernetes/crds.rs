@@ -1,7 +1,8 @@
 //! Definitions of Istio's kinds for clusters without Istio: those that this mesh reads, under the
-//! names, versions and columns that Istio's tools and manifests expect.
+//! names, versions and columns that Istio's tools and manifests expect; and of the mesh's own.
 
 mod places;
+mod resilience;
 mod schema;
 mod security;
 mod traffic;
@@ -36,6 +37,7 @@ struct Definition {
 
 const NETWORKING: &str = "networking.istio.io";
 const SECURITY: &str = "security.istio.io";
+const MESH: &str = "mesh.dev";
 /// How `kubectl get` shows lists.
 const TEXT: &str = "string";
 
@@ -119,9 +121,18 @@ static DEFINITIONS: &[Definition] = &[
         about: "Who may do what with workloads",
         spec: security::authorization_policy,
     },
+    Definition {
+        group: MESH,
+        kind: "ResiliencePolicy",
+        plural: "resiliencepolicies",
+        short: "rp",
+        columns: &[("Targets", TEXT, ".spec.targetRefs[*].name")],
+        about: "What proxies let in: rates and protection against overload; and how they look after endpoints",
+        spec: resilience::resilience_policy,
+    },
 ];
 
-/// The definitions of all kinds of Istio that this mesh reads.
+/// The definitions of all kinds of Istio that this mesh reads, and of its own.
 ///
 /// # Errors
 /// If a schema here is no schema of Kubernetes.
@@ -190,11 +201,11 @@ pub async fn install_missing_crds(client: &Client) -> Result<Vec<String>, Cluste
 
 impl Definition {
     fn manifest(&self) -> Value {
-        let names: &[&str] = match self.group {
-            NETWORKING => &["v1", "v1beta1", "v1alpha3"],
-            _ => &["v1", "v1beta1"],
-        };
-        let versions: Vec<Value> = names.iter().map(|name| self.version(name)).collect();
+        let versions: Vec<Value> = self
+            .versions()
+            .iter()
+            .map(|name| self.version(name))
+            .collect();
         let short: Vec<&str> = [self.short]
             .into_iter()
             .filter(|name| !name.is_empty())
@@ -204,7 +215,7 @@ impl Definition {
             "kind": "CustomResourceDefinition",
             "metadata": {
                 "name": format!("{}.{}", self.plural, self.group),
-                "labels": { "app.kubernetes.io/part-of": "mesh" },
+                "labels": self.labels(),
             },
             "spec": {
                 "group": self.group,
@@ -215,11 +226,40 @@ impl Definition {
                     "plural": self.plural,
                     "singular": self.kind.to_lowercase(),
                     "shortNames": short,
-                    "categories": ["istio-io", self.group.replace('.', "-")],
+                    "categories": self.categories(),
                 },
                 "versions": versions,
             },
         })
+    }
+
+    /// Names of its versions; the first one is stored.
+    fn versions(&self) -> &'static [&'static str] {
+        match self.group {
+            NETWORKING => &["v1", "v1beta1", "v1alpha3"],
+            MESH => &["v1alpha1"],
+            _ => &["v1", "v1beta1"],
+        }
+    }
+
+    /// Labels of the definition. Policies that attach to objects say so (Gateway API: GEP-713).
+    fn labels(&self) -> Value {
+        let mut labels = json!({ "app.kubernetes.io/part-of": "mesh" });
+        if self.group == MESH
+            && let Some(labels) = labels.as_object_mut()
+        {
+            let name = "gateway.networking.k8s.io/policy".to_owned();
+            labels.insert(name, "Inherited".into());
+        }
+        labels
+    }
+
+    fn categories(&self) -> Vec<String> {
+        let own = self.group.replace('.', "-");
+        match self.group {
+            MESH => vec![own],
+            _ => vec!["istio-io".to_owned(), own],
+        }
     }
 
     fn version(&self, name: &str) -> Value {
@@ -244,7 +284,7 @@ impl Definition {
         json!({
             "name": name,
             "served": true,
-            "storage": name == "v1",
+            "storage": self.versions().first() == Some(&name),
             "additionalPrinterColumns": columns,
             "schema": { "openAPIV3Schema": schema },
             "subresources": { "status": {} },
@@ -321,10 +361,10 @@ mod tests {
         for (definition, crd) in DEFINITIONS.iter().zip(all) {
             let stored: Vec<_> = crd.spec.versions.iter().filter(|v| v.storage).collect();
             assert_eq!(stored.len(), 1);
-            assert_eq!(stored[0].name, "v1");
+            assert_eq!(stored[0].name, definition.versions()[0]);
             check(
                 definition.kind,
-                &definition.version("v1")["schema"]["openAPIV3Schema"],
+                &definition.version(&stored[0].name)["schema"]["openAPIV3Schema"],
             );
         }
     }
@@ -346,7 +386,7 @@ mod tests {
             for name in spec["properties"].as_object().unwrap().keys() {
                 let mut store = meshd_core::Store::new();
                 store.set_object(&json!({
-                    "apiVersion": format!("{}/v1", definition.group),
+                    "apiVersion": format!("{}/{}", definition.group, definition.versions()[0]),
                     "kind": definition.kind,
                     "metadata": { "namespace": "shop", "name": "a" },
                     "spec": { name: {} },

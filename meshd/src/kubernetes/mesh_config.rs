@@ -14,7 +14,9 @@ use tokio::time::sleep;
 use super::backoff::Backoff;
 use super::{ClusterError, KubernetesSettings};
 use crate::clock;
+use crate::extension_providers;
 use crate::publish::Message;
+use crate::trust_bundles;
 
 /// The key that holds the settings, YAML (Istio: `mesh`).
 const KEY: &str = "mesh";
@@ -45,7 +47,7 @@ pub(crate) struct MeshConfig {
 }
 
 /// What a text says.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 struct Parsed {
     settings: MeshSettings,
     /// Fields that mean nothing here.
@@ -196,6 +198,21 @@ impl MeshConfig {
     }
 }
 
+/// The settings that a file says, as a ConfigMap would; what it does not say stays as in `base`.
+///
+/// # Errors
+/// If something in it cannot be used.
+pub fn of_file(text: &str, base: &MeshSettings) -> Result<MeshSettings, String> {
+    let Parsed { settings, unused } = parse(text, base)?;
+    if !unused.is_empty() {
+        tracing::info!(
+            "mesh configuration, not used by this mesh: {}",
+            unused.join(", ")
+        );
+    }
+    Ok(settings)
+}
+
 /// Reads the settings. What they do not say stays as in `base`.
 fn parse(text: &str, base: &MeshSettings) -> Result<Parsed, String> {
     let value: Value =
@@ -232,6 +249,13 @@ fn parse(text: &str, base: &MeshSettings) -> Result<Parsed, String> {
                 text_of(&name, &value)?.clone_into(&mut settings.ingress.selector);
             }
             "outboundTrafficPolicy" => settings.outbound_policy = outbound(&value)?,
+            "caCertificates" => settings.federated = trust_bundles::read(&value)?,
+            "pathNormalization" => {
+                settings.path_normalization = extension_providers::path_normalization(&value)?;
+            }
+            "extensionProviders" => {
+                settings.authorizers = extension_providers::read(&value, &mut unused)?;
+            }
             _ => unused.push(name),
         }
     }

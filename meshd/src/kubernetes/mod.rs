@@ -36,6 +36,7 @@ pub use ca::{AuthoritySecretError, AuthorityStoreError};
 pub use client::{ClusterAccess, ClusterError};
 pub use crds::{crds, crds_yaml, install_missing_crds};
 pub(crate) use leader::Leadership;
+pub use mesh_config::of_file as mesh_config_of_file;
 pub(crate) use metrics::ClusterMetrics;
 pub use webhook::WebhookError;
 

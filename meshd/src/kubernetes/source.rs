@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 use self::catch_up::{Ask, Asked};
-use self::kinds::{Role, Watched};
+use self::kinds::{Role, Watched, is_configuration};
 use self::prune::{Received, prune};
 use self::served::Discovery;
 use self::table::{Difference, Name, Table};
@@ -225,7 +225,10 @@ impl Source {
         match kind.role {
             Role::Definitions => {
                 followed.table.set(name.clone(), &version, Some(0));
-                if name.ends_with(".istio.io") {
+                if name
+                    .split_once('.')
+                    .is_some_and(|(_, group)| is_configuration(group))
+                {
                     self.hint.notify_one();
                 }
                 return Ok(());
@@ -244,7 +247,7 @@ impl Source {
         }
         let key = ObjectKey::of(&object);
         self.subjects.received(&key, &object);
-        let subject = kind.is_istio().then(|| Subject::of(&object));
+        let subject = kind.is_configuration().then(|| Subject::of(&object));
         let kept = prune(kind.kind, object);
         let fingerprint = kept.as_ref().map(|object| {
             let mut hasher = DefaultHasher::new();

@@ -7,9 +7,9 @@ use mesh_api::v1::{
     AuthorizationAction, AuthorizationOperation, AuthorizationRule, AuthorizationSource, Severity,
 };
 
-use super::metadata::match_labels;
-use crate::model::{AuthorizationPolicy, Meta};
-use crate::yaml::{Fields, Labels, Node, Report, Value, Word};
+use super::placement;
+use crate::model::{AuthorizationPolicy, Meta, Placement};
+use crate::yaml::{Fields, Node, Place, Report, Value, Word};
 
 /// Annotation of policies that only count what they would do.
 const DRY_RUN: &str = "istio.io/dry-run";
@@ -18,76 +18,125 @@ const DRY_RUN: &str = "istio.io/dry-run";
 pub(super) fn empty(meta: Meta) -> AuthorizationPolicy {
     AuthorizationPolicy {
         meta,
-        selector: Labels::new(),
+        placement: Placement::default(),
         action: AuthorizationAction::Allow,
         rules: Vec::new(),
         dry_run: false,
+        provider: String::new(),
     }
 }
 
 pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> AuthorizationPolicy {
     let place = spec.place();
-    if spec.has("selector") && (spec.has("targetRefs") || spec.has("targetRef")) {
-        r.error(place, "only one of targetRefs or selector can be set");
-    }
-    let selector = match_labels(spec, r);
-    for name in ["targetRef", "targetRefs"] {
-        spec.unsupported(name, Severity::Error, "select workloads with `selector`", r);
-    }
-    let action = action(spec, r);
-    spec.unsupported(
-        "provider",
-        Severity::Error,
-        "external authorization is not done",
-        r,
-    );
+    let placement = placement::read(spec, meta.namespace(), r);
+    let (action, named) = action(spec, r);
+    let provider = provider(spec, (action, &named), r);
     let nodes = spec.list("rules", r);
     let mut rules = Vec::new();
     for (index, node) in nodes.iter().enumerate() {
         rules.extend(rule(node, index, meta.namespace(), r));
     }
-    if action == AuthorizationAction::Deny && nodes.is_empty() {
-        r.warn(
-            place,
-            "DENY action without `rules` is meaningless as it will never be triggered, \
-             add an empty rule `{}` if you want it be triggered for every request",
+    if nodes.is_empty() && action != AuthorizationAction::Allow {
+        // DENY says nothing wrong then; CUSTOM and AUDIT are refused by Istio.
+        let message = format!(
+            "{named} action without `rules` is meaningless as it will never be triggered, \
+             add an empty rule `{{}}` if you want it be triggered for every request"
         );
+        if action == AuthorizationAction::Deny {
+            r.warn(place, message);
+        } else {
+            r.error(place, message);
+        }
     }
-    let dry_run = meta
-        .annotations
-        .get(DRY_RUN)
-        .is_some_and(|value| value == "true");
-    if dry_run {
-        r.warn(
-            place,
-            format!("annotation {DRY_RUN}: this policy is not enforced"),
-        );
-    }
+    let dry_run = dry_run(&meta, (action, &named), place, r);
     AuthorizationPolicy {
         meta,
-        selector,
+        placement,
         action,
         rules,
         dry_run,
+        provider,
     }
 }
 
-fn action(spec: &mut Fields<'_>, r: &mut Report) -> AuthorizationAction {
-    const ACTIONS: &[(&str, Option<AuthorizationAction>)] = &[
-        ("ALLOW", Some(AuthorizationAction::Allow)),
-        ("DENY", Some(AuthorizationAction::Deny)),
-        ("AUDIT", None),
-        ("CUSTOM", None),
-    ];
-    match spec.choice("action", ACTIONS, r) {
-        None => AuthorizationAction::Allow,
-        Some((Some(action), _)) => action,
-        Some((None, place)) => {
-            let message = "spec.action: AUDIT and CUSTOM are not supported yet; the policy would not do what it says";
-            r.push(Severity::Error, place, message.to_owned(), "unsupported");
-            AuthorizationAction::Allow
+/// Whether only what the policy would do is told (Istio: ALLOW and DENY only).
+fn dry_run(
+    meta: &Meta,
+    (action, named): (AuthorizationAction, &str),
+    place: Place,
+    r: &mut Report,
+) -> bool {
+    let Some(value) = meta.annotations.get(DRY_RUN) else {
+        return false;
+    };
+    let dry_run = match value.as_str() {
+        "true" | "TRUE" | "True" | "t" | "T" | "1" => true,
+        "false" | "FALSE" | "False" | "f" | "F" | "0" => false,
+        _ => {
+            let message = format!("annotation {DRY_RUN}: `{value}` is neither true nor false");
+            r.error(place, message);
+            false
         }
+    };
+    if !dry_run {
+        return false;
     }
+    if matches!(
+        action,
+        AuthorizationAction::Allow | AuthorizationAction::Deny
+    ) {
+        let message = format!(
+            "annotation {DRY_RUN}: this policy decides nothing; what it would do is in the logs and metrics"
+        );
+        r.push(Severity::Info, place, message, "dry-run");
+    } else {
+        let message =
+            format!("annotation {DRY_RUN} holds for ALLOW and DENY only, not for {named}");
+        r.error(place, message);
+    }
+    true
+}
+
+fn action(spec: &mut Fields<'_>, r: &mut Report) -> (AuthorizationAction, String) {
+    const ACTIONS: &[(&str, AuthorizationAction)] = &[
+        ("ALLOW", AuthorizationAction::Allow),
+        ("DENY", AuthorizationAction::Deny),
+        ("AUDIT", AuthorizationAction::Audit),
+        ("CUSTOM", AuthorizationAction::Custom),
+    ];
+    let action = spec
+        .choice("action", ACTIONS, r)
+        .map_or(AuthorizationAction::Allow, |(action, _)| action);
+    let mut names = ACTIONS.iter();
+    let named = names.find(|(_, known)| *known == action);
+    (action, named.map_or("", |(name, _)| name).to_owned())
+}
+
+/// `provider.name`.
+fn provider(
+    spec: &mut Fields<'_>,
+    (action, named): (AuthorizationAction, &str),
+    r: &mut Report,
+) -> String {
+    let place = spec.place();
+    let provider = spec.child("provider", r);
+    let custom = action == AuthorizationAction::Custom;
+    let Some(mut provider) = provider else {
+        if custom {
+            r.error(place, "`provider.name` must not be empty");
+        }
+        return String::new();
+    };
+    let place = provider.place();
+    let name = provider.text("name", r);
+    provider.close(r);
+    if !custom {
+        let message = format!("`provider` must not be with non CUSTOM action, found {named}");
+        r.error(place, message);
+    } else if name.is_empty() {
+        r.error(place, "`provider.name` must not be empty");
+    }
+    name
 }
 
 fn rule(node: &Node, index: usize, namespace: &str, r: &mut Report) -> Option<AuthorizationRule> {
@@ -169,24 +218,39 @@ fn read_source(
 ) -> AuthorizationSource {
     let place = fields.place();
     let mut list = |name, check: Check, r: &mut Report| checked(&mut fields, name, check, r);
-    let mut source = AuthorizationSource {
+    let accounts = |words: Vec<String>| -> Vec<String> {
+        let full = words.iter();
+        full.map(|word| values::account(word, namespace)).collect()
+    };
+    let source = AuthorizationSource {
         principals: values::principals(list("principals", values::check_pattern, r)),
         not_principals: values::principals(list("notPrincipals", values::check_pattern, r)),
+        request_principals: list("requestPrincipals", values::check_pattern, r),
+        not_request_principals: list("notRequestPrincipals", values::check_pattern, r),
         namespaces: list("namespaces", values::check_filled, r),
         not_namespaces: list("notNamespaces", values::check_filled, r),
         ip_blocks: list("ipBlocks", values::check_ip, r),
         not_ip_blocks: list("notIpBlocks", values::check_ip, r),
+        remote_ip_blocks: list("remoteIpBlocks", values::check_ip, r),
+        not_remote_ip_blocks: list("notRemoteIpBlocks", values::check_ip, r),
+        trust_domains: list("trustDomains", values::check_pattern, r),
+        not_trust_domains: list("notTrustDomains", values::check_pattern, r),
+        service_accounts: accounts(list("serviceAccounts", values::check_service_account, r)),
+        not_service_accounts: accounts(list(
+            "notServiceAccounts",
+            values::check_service_account,
+            r,
+        )),
     };
-    let accounts = list("serviceAccounts", values::check_service_account, r);
-    let not_accounts = list("notServiceAccounts", values::check_service_account, r);
     let by_name = [
         &source.principals,
         &source.not_principals,
         &source.namespaces,
         &source.not_namespaces,
     ];
+    let by_account = [&source.service_accounts, &source.not_service_accounts];
     if by_name.iter().any(|names| !names.is_empty())
-        && !(accounts.is_empty() && not_accounts.is_empty())
+        && by_account.iter().any(|names| !names.is_empty())
     {
         r.error(
             place,
@@ -195,42 +259,7 @@ fn read_source(
             ),
         );
     }
-    source.principals.extend(
-        accounts
-            .iter()
-            .map(|account| values::account_pattern(account, namespace)),
-    );
-    source.not_principals.extend(
-        not_accounts
-            .iter()
-            .map(|account| values::account_pattern(account, namespace)),
-    );
-    for name in ["requestPrincipals", "notRequestPrincipals"] {
-        fields.unsupported(
-            name,
-            Severity::Error,
-            "tokens are not validated; the rule would take callers it should not",
-            r,
-        );
-    }
-    for name in ["remoteIpBlocks", "notRemoteIpBlocks"] {
-        fields.unsupported(
-            name,
-            Severity::Error,
-            "the original client's address is not known; use ipBlocks for direct peers",
-            r,
-        );
-    }
-    for name in ["trustDomains", "notTrustDomains"] {
-        fields.unsupported(
-            name,
-            Severity::Error,
-            "write principals such as `<trust domain>/*`",
-            r,
-        );
-    }
-    let known = fields.has("requestPrincipals") || fields.has("notRequestPrincipals");
-    if source == AuthorizationSource::default() && !known && !r.failed() {
+    if source == AuthorizationSource::default() && !r.failed() {
         r.error(
             place,
             format!("`from.source` must not be empty, found at rule {index}"),

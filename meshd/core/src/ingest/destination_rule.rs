@@ -7,7 +7,7 @@ use mesh_api::v1::{ClientTls, ClientTlsMode, ProxyProtocol, Severity, Tunnel};
 
 use super::{connection_pool, load_balancer, metadata};
 use crate::model::{ClientPolicy, DestinationRule, ExportTo, Meta, PolicyParts, SubsetSpec};
-use crate::yaml::{Fields, Report};
+use crate::yaml::{Fields, Place, Report};
 
 pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Option<DestinationRule> {
     let host = spec.word("host", r);
@@ -174,6 +174,7 @@ fn tunnel(mut fields: Fields<'_>, r: &mut Report) -> Option<Tunnel> {
     Some(Tunnel {
         host: host.text,
         port: port.into(),
+        post: false,
     })
 }
 
@@ -230,21 +231,17 @@ fn tls(mut fields: Fields<'_>, r: &mut Report) -> Option<ClientTls> {
         private_key: fields.text("privateKey", r),
         ca_certificates: fields.text("caCertificates", r),
         insecure_skip_verify: fields.boolean("insecureSkipVerify", r).unwrap_or_default(),
+        // Whose namespace it is depends on the client.
+        credential: fields.text("credentialName", r),
+        ca_crl: fields.text("caCrl", r),
     };
-    fields.unsupported(
-        "credentialName",
-        Severity::Error,
-        "name files with clientCertificate, privateKey and caCertificates",
-        r,
-    );
-    fields.unsupported(
-        "caCrl",
-        Severity::Error,
-        "revoked certificates would be accepted",
-        r,
-    );
     fields.close(r);
     let own = !tls.client_certificate.is_empty() || !tls.private_key.is_empty();
+    let files = own || !tls.ca_certificates.is_empty() || !tls.ca_crl.is_empty();
+    if !tls.credential.is_empty() {
+        credential(&tls, mode, files, place, r);
+        return Some(tls);
+    }
     match mode {
         ClientTlsMode::IstioMutual
             if own || !tls.ca_certificates.is_empty() || tls.insecure_skip_verify =>
@@ -271,4 +268,24 @@ fn tls(mut fields: Fields<'_>, r: &mut Report) -> Option<ClientTls> {
         _ => {}
     }
     Some(tls)
+}
+
+/// Checks `credentialName` (Istio: validateTLS).
+fn credential(tls: &ClientTls, mode: ClientTlsMode, files: bool, place: Place, r: &mut Report) {
+    if files {
+        r.error(
+            place,
+            "cannot specify client certificates or CA certificate or CA CRL If credentialName is set",
+        );
+    }
+    if mode == ClientTlsMode::IstioMutual {
+        r.error(
+            place,
+            "cannot specify certificates with ISTIO_MUTUAL TLS settings: the mesh has its own",
+        );
+    }
+    if mesh_api::WorkloadName::new("x", &tls.credential).is_err() {
+        let text = format!("credentialName: `{}` names no Secret", tls.credential);
+        r.error(place, text);
+    }
 }

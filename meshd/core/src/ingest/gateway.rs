@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use mesh_api::Hostname;
 use mesh_api::v1::{Protocol, Severity};
 
-use crate::model::{GatewayObject, GatewayServer, Meta, ServerHost, ServerProtocol};
+use crate::model::{GatewayObject, GatewayServer, Meta, ServerHost, ServerProtocol, ServerTls};
 use crate::yaml::{Fields, Report, Word};
 
 pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> GatewayObject {
@@ -115,6 +115,16 @@ fn read_bind(word: &Word, r: &mut Report) -> Option<IpAddr> {
             None
         }
     }
+}
+
+/// `tls` of a port that ends TLS without a Secret (Istio: Sidecar.ingress.tls).
+pub(super) fn server_tls(tls: Fields<'_>, is_http: bool, r: &mut Report) -> Option<ServerTls> {
+    let protocol = if is_http {
+        ServerProtocol::Https
+    } else {
+        ServerProtocol::Tls
+    };
+    tls::read(tls, Some(protocol), r).server
 }
 
 fn read_port(

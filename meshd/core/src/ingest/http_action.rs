@@ -170,7 +170,7 @@ pub(super) fn targets(
     targets
 }
 
-fn destination_target(
+pub(super) fn destination_target(
     mut fields: Fields<'_>,
     weight: u32,
     headers: Option<HeaderEdits>,

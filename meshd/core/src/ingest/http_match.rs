@@ -12,6 +12,21 @@ use crate::yaml::{Fields, Place, Report, Value};
 const LONGEST_REGEX: usize = 1024;
 
 pub(super) fn read(case: &mut Fields<'_>, namespace: &str, r: &mut Report) -> HttpCase {
+    let wire = conditions(case, r);
+    case.unsupported(
+        "statPrefix",
+        Severity::Warning,
+        "metrics are not split by it",
+        r,
+    );
+    HttpCase {
+        wire,
+        filter: client_filter(case, namespace, r),
+    }
+}
+
+/// The parts that are decided for each request.
+pub(super) fn conditions(case: &mut Fields<'_>, r: &mut Report) -> HttpMatch {
     let origin = Some(r.at(case.place()));
     let mut wire = HttpMatch {
         name: case.text("name", r),
@@ -38,16 +53,7 @@ pub(super) fn read(case: &mut Fields<'_>, namespace: &str, r: &mut Report) -> Ht
     if wire.uri.as_ref().is_some_and(|uri| uri.kind == present) {
         wire.uri = None;
     }
-    case.unsupported(
-        "statPrefix",
-        Severity::Warning,
-        "metrics are not split by it",
-        r,
-    );
-    HttpCase {
-        wire,
-        filter: client_filter(case, namespace, r),
-    }
+    wire
 }
 
 /// The parts that are decided for each proxy, not for each request.
@@ -146,10 +152,14 @@ pub(super) fn check_regex(text: &str, what: &str, place: Place, r: &mut Report) 
     }
 }
 
+/// Begins what is no header but a claim of the request's token, which gateways verify (Istio: JWT
+/// claim based routing).
+const CLAIMS: &str = "@request.auth.claims";
+
 fn field_matches(case: &mut Fields<'_>, field: &'static str, r: &mut Report) -> Vec<FieldMatch> {
     let mut matches = Vec::new();
     for (key, node) in case.entries(field, r) {
-        let name = if field == "queryParams" {
+        let name = if field == "queryParams" || key.text.starts_with(CLAIMS) {
             key.text.clone()
         } else {
             key.text.to_ascii_lowercase()
@@ -181,11 +191,13 @@ fn field_matches(case: &mut Fields<'_>, field: &'static str, r: &mut Report) -> 
 }
 
 fn check_header_name(name: &str, field: &str, place: Place, r: &mut Report) {
-    if name.starts_with('@') {
-        let message = format!(
-            "{field}: routing by JWT claims (`{name}`) is not supported yet; the route would match without the claim"
-        );
-        r.push(Severity::Error, place, message, "unsupported");
+    if let Some(claim) = name.strip_prefix(CLAIMS) {
+        if !names_claim(claim) {
+            let message = format!(
+                "{field}: `{name}` names no claim; write `{CLAIMS}.sub` or `{CLAIMS}[name.with.dots]`"
+            );
+            r.error(place, message);
+        }
     } else if matches!(name, ":method" | ":authority" | ":scheme") {
         if field == "withoutHeaders" {
             r.error(place, format!("withoutHeaders: `{name}` is always there"));
@@ -195,6 +207,19 @@ fn check_header_name(name: &str, field: &str, place: Place, r: &mut Report) {
             place,
             format!("header name {name} is not a valid header name"),
         );
+    }
+}
+
+/// `.a.b` or `[a][b]`.
+fn names_claim(text: &str) -> bool {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let filled = |mut names: std::str::Split<'_, &str>| names.all(|name| !name.is_empty());
+    match (inner, text.strip_prefix('.')) {
+        (Some(inner), _) => filled(inner.split("][")),
+        (None, Some(rest)) => filled(rest.split(".")),
+        (None, None) => false,
     }
 }
 

@@ -57,14 +57,15 @@ fn keeps(pod: bool, path: &str, key: &str) -> bool {
     match path {
         "" => pod || key != "status",
         "metadata" => {
-            matches!(key, "name" | "namespace" | "labels")
-                || (!pod && key == "annotations")
+            matches!(key, "name" | "namespace" | "labels" | "annotations")
                 || (pod
                     && matches!(
                         key,
                         "generateName" | "ownerReferences" | "deletionTimestamp"
                     ))
         }
+        // Those of pods are many, and change.
+        "metadata.annotations" if pod => key == super::pod::REDIRECTION,
         "metadata.annotations" => {
             let domain = key.split_once('/').map_or("", |(domain, _)| domain);
             domain == "istio.io"

@@ -11,6 +11,8 @@ use crate::yaml::{Labels, Node, Value};
 
 /// Container of the proxy, in injected pods and in those of gateways.
 const PROXY: &str = "istio-proxy";
+/// Annotation of pods whose connections a ztunnel takes.
+pub(super) const REDIRECTION: &str = "ambient.istio.io/redirection";
 /// Variable of that container that says what kind of proxy it is.
 const KIND: &str = "MESH_KIND";
 /// Label that names the workload, before anything that can be derived.
@@ -20,6 +22,8 @@ const TEMPLATE_HASHES: [&str; 2] = ["pod-template-hash", "rollouts-pod-template-
 
 pub(super) fn read(mut meta: Meta, root: &Node) -> Pod {
     let labels = std::mem::take(&mut meta.labels);
+    let redirection = meta.annotations.get(REDIRECTION).map(String::as_str);
+    let redirected = redirection == Some("enabled");
     meta.annotations.clear();
     let containers = containers(root);
     let text = |path: &[&str]| {
@@ -47,6 +51,7 @@ pub(super) fn read(mut meta: Meta, root: &Node) -> Pod {
         finished: matches!(text(&["status", "phase"]).as_str(), "Succeeded" | "Failed"),
         ready: is_ready(root),
         terminating: is_set(&["metadata", "deletionTimestamp"]),
+        redirected,
         proxy: proxy_kind(&containers),
         labels: Arc::new(labels),
         meta,

@@ -11,7 +11,7 @@ use super::merge::merge;
 use super::options::Options;
 use super::settings::InjectSettings;
 use super::template::Input;
-use super::{PROXY_CONTAINER, container, owner};
+use super::{PROXY_CONTAINER, container, owner, workload_api};
 
 /// Where a pod is injected.
 #[derive(Clone, Copy, Debug)]
@@ -157,6 +157,9 @@ fn inject_pod(
     }
     for part in &parts {
         reapply(&mut changed, pod, part);
+    }
+    if options.workload_api {
+        workload_api::give(&mut changed);
     }
     warnings.extend(finish(&mut changed, &added, &options, settings).map_err(|error| vec![error])?);
     *pod = changed;

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::PROXY_CONTAINER;
 use super::environment::{Kind, ROOTS_DIR, STATE_DIR, TOKEN_DIR};
 use super::options::Options;
 use super::settings::InjectSettings;
+use super::{PROXY_CONTAINER, workload_api};
 
 /// User and group of the proxy (Istio's). Capture recognises the proxy's own traffic by them.
 pub(super) const USER: u64 = 1337;
@@ -32,6 +32,9 @@ pub(super) fn proxy(
         json!({"name": TOKEN_VOLUME, "mountPath": TOKEN_DIR, "readOnly": true}),
         json!({"name": STATE_VOLUME, "mountPath": STATE_DIR}),
     ];
+    if options.workload_api && kind == Kind::Sidecar {
+        mounts.push(json!({"name": workload_api::VOLUME, "mountPath": workload_api::DIRECTORY}));
+    }
     mounts.extend(options.mounts.iter().cloned());
     let mut container = json!({
         "name": PROXY_CONTAINER,
@@ -122,6 +125,9 @@ pub(super) fn volumes(options: &Options) -> Vec<Value> {
         }}]}}),
         json!({"name": STATE_VOLUME, "emptyDir": {}}),
     ];
+    if options.workload_api {
+        volumes.push(json!({"name": workload_api::VOLUME, "emptyDir": {}}));
+    }
     volumes.extend(options.volumes.iter().cloned());
     volumes
 }

@@ -6,6 +6,7 @@ use super::apply::InjectContext;
 use super::decide::label;
 use super::options::Options;
 use super::settings::InjectSettings;
+use super::workload_api;
 
 /// Directory of the roots that the control plane is trusted by.
 pub(super) const ROOTS_DIR: &str = "/var/run/secrets/mesh";
@@ -75,6 +76,14 @@ fn listeners(kind: Kind, options: &Options) -> Vec<Value> {
     if kind == Kind::Sidecar {
         all.push(text("MESH_OUTBOUND", "0.0.0.0:15001"));
         all.push(text("MESH_INBOUND_TRANSPARENT", "0.0.0.0:15006"));
+        if options.workload_api {
+            // Whoever reaches the socket is of this pod.
+            all.push(text("MESH_WORKLOAD_API", &workload_api::socket()));
+            all.push(text("MESH_WORKLOAD_API_USERS", "any"));
+        }
+        if options.config.hbone() {
+            all.push(text("MESH_HBONE", "0.0.0.0:15008"));
+        }
     }
     if kind == Kind::Gateway && options.config.gateway_proxy_protocol {
         all.push(text("MESH_GATEWAY_PROXY_PROTOCOL", "true"));

@@ -9,6 +9,7 @@ use super::settings::{InjectSettings, InterceptionMode, NativeSidecars};
 use super::values;
 
 const NATIVE: &str = "sidecar.istio.io/nativeSidecar";
+const WORKLOAD_API: &str = "mesh.dev/workload-api";
 /// Annotations of Istio that are about Envoy or about parts that are not there.
 const NO_EFFECT: [&str; 11] = [
     "istio.io/reroute-virtual-interfaces",
@@ -40,6 +41,8 @@ pub(super) struct Options {
     pub(super) readiness: [u32; 3],
     pub(super) rewrite_probes: bool,
     pub(super) merge_metrics: bool,
+    /// Applications get the workload's identity for themselves.
+    pub(super) workload_api: bool,
     pub(super) volumes: Vec<Value>,
     pub(super) mounts: Vec<Value>,
     pub(super) warnings: Vec<String>,
@@ -101,6 +104,7 @@ impl Options {
                     "prometheus.istio.io/merge-metrics",
                     settings.enable_prometheus_merge,
                 ),
+            workload_api: reader.flag(WORKLOAD_API, false),
             volumes: reader.named("sidecar.istio.io/userVolume"),
             mounts: reader.named("sidecar.istio.io/userVolumeMount"),
             config,

@@ -187,6 +187,11 @@ impl ProxyConfig {
         let found = self.metadata.iter().find(|(known, _)| known == key);
         found.map(|(_, value)| value.as_str())
     }
+
+    /// Whether the sidecar takes connections by HBONE (Istio: `ISTIO_META_ENABLE_HBONE`).
+    pub(super) fn hbone(&self) -> bool {
+        self.metadata("ISTIO_META_ENABLE_HBONE") == Some("true")
+    }
 }
 
 /// Reads `REDIRECT` or `NONE`.

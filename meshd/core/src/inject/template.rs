@@ -129,6 +129,9 @@ impl Input<'_> {
         };
         if kind == Kind::Sidecar {
             set("security.istio.io/tlsMode", "istio");
+            if self.options.config.hbone() {
+                set("networking.istio.io/tunnel", "http");
+            }
         }
         set("service.istio.io/canonical-name", &self.canonical_name());
         let version = ["app.kubernetes.io/version", "version"]

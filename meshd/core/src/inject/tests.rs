@@ -2,6 +2,7 @@ mod decisions;
 mod golden;
 mod properties;
 mod settings;
+mod workload_api;
 
 use serde_json::{Value, json};
 

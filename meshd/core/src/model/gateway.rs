@@ -65,8 +65,8 @@ pub(crate) struct ServerTls {
 pub(crate) enum CertificateSource {
     /// From nowhere: TLS is passed through, or is the mesh's own.
     None,
-    /// A Secret.
-    Credential(CredentialName),
+    /// A Secret, and further ones for clients that cannot use the first.
+    Credential(CredentialName, Vec<CredentialName>),
     /// Files of the gateway.
     Files(ServerTlsFiles),
 }
@@ -131,12 +131,14 @@ impl GatewayServer {
             .is_some_and(|tls| tls.mode != TlsServerMode::Passthrough)
     }
 
-    /// The Secret that it names.
-    pub(crate) fn credential(&self) -> Option<&CredentialName> {
-        match &self.tls.as_ref()?.certificate {
-            CertificateSource::Credential(name) => Some(name),
-            CertificateSource::None | CertificateSource::Files(_) => None,
-        }
+    /// The Secrets that it names, the first of which has the roots for clients.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = &CredentialName> {
+        let named = match self.tls.as_ref().map(|tls| &tls.certificate) {
+            Some(CertificateSource::Credential(first, more)) => Some((first, more)),
+            _ => None,
+        };
+        let named = named.into_iter();
+        named.flat_map(|(first, more)| std::iter::once(first).chain(more))
     }
 }
 

@@ -1,11 +1,10 @@
-//! DestinationRule, PeerAuthentication, AuthorizationPolicy.
+//! DestinationRule, PeerAuthentication.
 
 use std::collections::BTreeMap;
 
 use mesh_api::v1::{
-    AuthorizationAction, AuthorizationRule, ClientTls, ConnectionPool, ConsistentHash,
-    LoadBalancer, LocalityBalancing, MtlsMode, Origin, OutlierDetection, ProxyProtocol,
-    RetryBudget, Tunnel, Warmup,
+    ClientTls, ConnectionPool, ConsistentHash, LoadBalancer, LocalityBalancing, MtlsMode, Origin,
+    OutlierDetection, ProxyProtocol, RetryBudget, Tunnel, Warmup,
 };
 
 use super::{ExportTo, Meta};
@@ -100,14 +99,25 @@ pub(crate) struct PeerAuthentication {
     pub(crate) ports: BTreeMap<u16, (Option<MtlsMode>, Origin)>,
 }
 
-/// An AuthorizationPolicy.
-#[derive(Debug)]
-pub(crate) struct AuthorizationPolicy {
-    pub(crate) meta: Meta,
-    pub(crate) selector: Labels,
-    pub(crate) action: AuthorizationAction,
-    /// Principals stand as written, without `spiffe://`.
-    pub(crate) rules: Vec<AuthorizationRule>,
-    /// Annotation `istio.io/dry-run: "true"`: nothing is enforced.
-    pub(crate) dry_run: bool,
+// === impl DestinationRule ===
+
+impl DestinationRule {
+    /// Names of the Secrets that it names.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = &str> {
+        let subsets = self.subsets.iter();
+        let subsets = subsets.filter_map(|subset| subset.policy.as_ref());
+        let policies = self.policy.iter().chain(subsets);
+        policies.flat_map(ClientPolicy::credentials)
+    }
+}
+
+// === impl ClientPolicy ===
+
+impl ClientPolicy {
+    /// Names of the Secrets that it names.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = &str> {
+        let parts = std::iter::once(&self.parts).chain(self.ports.values());
+        let names = parts.filter_map(|parts| Some(parts.tls.as_ref()?.credential.as_str()));
+        names.filter(|name| !name.is_empty())
+    }
 }

@@ -1,8 +1,12 @@
-//! Sidecar: what the proxies of some workloads may ask for.
+//! Sidecar: what the proxies of some workloads may ask for, and which ports they serve.
 
-use mesh_api::v1::OutboundPolicy;
+use std::net::IpAddr;
 
-use super::Meta;
+use mesh_api::v1::{
+    AppEndpoint, ConnectionPool, EgressListener, InboundListener, Origin, OutboundPolicy, Protocol,
+};
+
+use super::{Meta, ServerTls, Target};
 use crate::yaml::Labels;
 
 /// A Sidecar.
@@ -11,10 +15,31 @@ pub(crate) struct SidecarObject {
     pub(crate) meta: Meta,
     /// Absent: all workloads of the namespace, or of the mesh in the root namespace.
     pub(crate) selector: Option<Labels>,
+    /// Ports that are served, in place of those of the Services; none: those of the Services.
+    pub(crate) ingress: Vec<SidecarIngress>,
+    /// Limits toward the application on ports that have none of their own.
+    pub(crate) inbound_pool: Option<ConnectionPool>,
     /// None: everything (Istio: `*/*`).
     pub(crate) egress: Vec<Egress>,
     /// Takes the place of the mesh's.
     pub(crate) outbound_policy: Option<OutboundPolicy>,
+    /// Where everything goes that nobody declared.
+    pub(crate) egress_proxy: Option<Target>,
+}
+
+/// One of `ingress`.
+#[derive(Debug)]
+pub(crate) struct SidecarIngress {
+    pub(crate) origin: Origin,
+    pub(crate) port: u16,
+    /// As declared, with TLS if TLS is declared.
+    pub(crate) protocol: Protocol,
+    /// The same once TLS is taken off.
+    pub(crate) inside: Protocol,
+    pub(crate) listener: Option<InboundListener>,
+    pub(crate) endpoint: Option<AppEndpoint>,
+    pub(crate) tls: Option<ServerTls>,
+    pub(crate) pool: Option<ConnectionPool>,
 }
 
 /// One of `egress`.
@@ -23,6 +48,11 @@ pub(crate) struct Egress {
     /// Absent: all ports that no other one names.
     pub(crate) port: Option<u16>,
     pub(crate) hosts: Vec<EgressHost>,
+    /// A listener of its own, without a service yet.
+    pub(crate) listener: Option<EgressListener>,
+    /// Address that captured connections are told by.
+    pub(crate) bind: Option<IpAddr>,
+    pub(crate) protocol: Protocol,
 }
 
 /// One of `egress[].hosts`.

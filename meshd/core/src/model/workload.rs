@@ -31,6 +31,8 @@ pub(crate) struct Pod {
     pub(crate) ready: bool,
     /// `deletionTimestamp` is set.
     pub(crate) terminating: bool,
+    /// A ztunnel takes its connections.
+    pub(crate) redirected: bool,
     /// What its proxy container is said to be; absent if nothing says so.
     pub(crate) proxy: Option<ProxyKind>,
 }

@@ -6,7 +6,6 @@ use mesh_api::v1::{Protocol, RouteTable, ServicePort};
 
 use super::View;
 use super::l4::default_tls;
-use super::table::undeclared;
 use crate::world::ServiceId;
 
 // === impl View ===
@@ -17,7 +16,8 @@ impl View<'_> {
     ///
     /// Says with it whether another workload could make it another table.
     pub(super) fn address(&self, address: SocketAddr) -> (RouteTable, bool) {
-        if let Some(table) = self.by_service_address(address) {
+        let bound = self.by_egress_address(address);
+        if let Some(table) = bound.or_else(|| self.by_service_address(address)) {
             return (table, false);
         }
         let table = self.by_workload_address(address);
@@ -69,7 +69,7 @@ impl View<'_> {
     /// Services without an address take the port wherever it goes: opaque ones all of it (the
     /// oldest wins), TLS by server name. What is HTTP is told apart by its Host.
     fn by_port(&self, port: u16) -> RouteTable {
-        let mut table = undeclared(port);
+        let mut table = self.undeclared(port);
         let services = self.world.services_without_address.get(&u32::from(port));
         for id in services
             .into_iter()

@@ -1,34 +1,130 @@
-//! Which AuthorizationPolicies hold for a workload.
+//! Which AuthorizationPolicies and RequestAuthentications hold for a workload.
 
-use mesh_api::v1::{AuthorizationAttribute, AuthorizationPolicy};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use mesh_api::Hostname;
+use mesh_api::v1::{
+    AuthorizationAction, AuthorizationAttribute, AuthorizationPolicy, ExternalAuthorizer, JwtRule,
+    RequestAuthentication,
+};
 
 use super::View;
 use crate::model;
-use crate::model::selects;
+use crate::model::{Placement, TokenRule};
 
 /// The local trust domain as Istio's policies may always call it.
 const LOCAL: &str = "cluster.local";
 
+/// What is asked of requests to a workload.
+pub(super) struct Security {
+    pub(super) policies: Vec<AuthorizationPolicy>,
+    pub(super) request_authentications: Vec<RequestAuthentication>,
+    pub(super) external_authorizers: Vec<ExternalAuthorizer>,
+}
+
 // === impl View ===
 
 impl View<'_> {
-    /// Policies of the workload's and the root namespace that select the workload, by name.
-    pub(super) fn authorization_policies(&self) -> Vec<AuthorizationPolicy> {
-        let root = self.world.settings.root_namespace.as_str();
-        let mut namespaces = vec![self.namespace()];
-        if root != self.namespace() {
-            namespaces.push(root);
-        }
-        let policies = namespaces
-            .into_iter()
-            .filter_map(|namespace| self.world.authorization_policies.get(namespace));
-        let mut policies: Vec<AuthorizationPolicy> = policies
-            .flatten()
-            .filter(|policy| !policy.dry_run && selects(&policy.selector, &self.labels))
+    /// Policies of the workload's and the root namespace that select the workload, by name, and
+    /// whom they ask. The hosts of those are added.
+    pub(super) fn security(&self, hosts: &mut BTreeSet<Hostname>) -> Security {
+        let mut policies: Vec<AuthorizationPolicy> = self
+            .selected(&self.world.authorization_policies, |policy| {
+                (&policy.placement, policy.meta.namespace())
+            })
             .map(|policy| self.authorization_policy(policy))
             .collect();
         policies.sort_by(|a, b| a.name.cmp(&b.name));
-        policies
+        let mut request_authentications: Vec<RequestAuthentication> = self
+            .selected(&self.world.request_authentications, |policy| {
+                (&policy.placement, policy.meta.namespace())
+            })
+            .map(|policy| RequestAuthentication {
+                name: policy.meta.full_name(),
+                rules: policy
+                    .rules
+                    .iter()
+                    .map(|rule| self.token_rule(rule))
+                    .collect(),
+                origin: Some(policy.meta.origin.clone()),
+            })
+            .collect();
+        request_authentications.sort_by(|a, b| a.name.cmp(&b.name));
+        let named: BTreeSet<&str> = policies
+            .iter()
+            .filter(|policy| policy.action() == AuthorizationAction::Custom)
+            .map(|policy| policy.authorizer.as_str())
+            .collect();
+        let external_authorizers = named
+            .into_iter()
+            .map(|name| self.external_authorizer(name, hosts))
+            .collect();
+        Security {
+            policies,
+            request_authentications,
+            external_authorizers,
+        }
+    }
+
+    fn selected<'a, T>(
+        &'a self,
+        all: &'a HashMap<String, Vec<Arc<T>>>,
+        placed: fn(&T) -> (&Placement, &str),
+    ) -> impl Iterator<Item = &'a T> {
+        let own = self.namespace();
+        let root = self.world.settings.root_namespace.as_str();
+        let namespaces = std::iter::once(own).chain((root != own).then_some(root));
+        let policies = namespaces.filter_map(|namespace| all.get(namespace));
+        policies.flatten().map(Arc::as_ref).filter(move |policy| {
+            let (placement, namespace) = placed(policy);
+            placement.holds(&self.labels, namespace == own)
+        })
+    }
+
+    fn token_rule(&self, rule: &TokenRule) -> JwtRule {
+        let mut wire = rule.wire.clone();
+        let Some(source) = &rule.keys else {
+            return wire;
+        };
+        match self.world.settings.key_sets.get(source) {
+            Some(keys) if !keys.jwks.is_empty() => wire.jwks.clone_from(&keys.jwks),
+            Some(keys) => wire.unavailable.clone_from(&keys.problem),
+            None => wire.unavailable = format!("the keys of {source} have not come yet"),
+        }
+        wire
+    }
+
+    /// The provider of a name. One that is not there or cannot be asked denies (Istio: the same).
+    fn external_authorizer(
+        &self,
+        name: &str,
+        hosts: &mut BTreeSet<Hostname>,
+    ) -> ExternalAuthorizer {
+        let mut known = self.world.settings.authorizers.iter();
+        let Some(found) = known.find(|known| known.name == name) else {
+            return ExternalAuthorizer {
+                name: name.to_owned(),
+                unusable: format!(
+                    "there is no extension provider `{name}` in the mesh configuration"
+                ),
+                ..ExternalAuthorizer::default()
+            };
+        };
+        let mut authorizer = found.clone();
+        // Istio: `[<namespace>/]<host>`, the namespace to choose among equal hosts.
+        let written = authorizer.host.rsplit('/').next().unwrap_or_default();
+        let host = written.parse::<Hostname>().ok();
+        let declared = host.filter(|host| self.world.services_by_host.contains_key(host));
+        if let Some(host) = declared {
+            host.as_str().clone_into(&mut authorizer.host);
+            hosts.insert(host);
+        } else {
+            authorizer.unusable =
+                format!("the service {written} of the extension provider `{name}` is not declared");
+            authorizer.host.clear();
+        }
+        authorizer
     }
 
     fn authorization_policy(&self, policy: &model::AuthorizationPolicy) -> AuthorizationPolicy {
@@ -50,6 +146,8 @@ impl View<'_> {
             action: policy.action.into(),
             rules,
             origin: Some(policy.meta.origin.clone()),
+            dry_run: policy.dry_run,
+            authorizer: policy.provider.clone(),
         }
     }
 

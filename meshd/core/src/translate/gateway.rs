@@ -12,6 +12,7 @@ use mesh_api::v1::{
 };
 use mesh_api::{Hostname, ResourceName};
 
+use super::authorization::Security;
 use super::http::{self, Place, catch_alls_last};
 use super::{View, resource};
 use crate::model::{GatewayServer, ServerHost, ServerProtocol, VirtualService};
@@ -19,6 +20,7 @@ use crate::names;
 
 pub(crate) use merge::{Merged, Placed, merge};
 use merge::{MergedListener, Speaks};
+pub(super) use tls::terminating;
 
 // === impl View ===
 
@@ -30,7 +32,7 @@ impl View<'_> {
         resources: &mut BTreeMap<ResourceName, Arc<Resource>>,
     ) {
         let merged = self.merged();
-        let gateway = self.gateway(&merged);
+        let gateway = self.gateway(&merged, self.security(hosts));
         hosts_of(&gateway, hosts);
         let root = ResourceName::Gateway;
         resources.insert(root.clone(), resource(&root, Body::Gateway(gateway)));
@@ -60,7 +62,7 @@ impl View<'_> {
         })
     }
 
-    fn gateway(&self, merged: &Merged<'_>) -> Gateway {
+    fn gateway(&self, merged: &Merged<'_>, security: Security) -> Gateway {
         Gateway {
             workload: self.scope.workload().to_string(),
             place: Some(self.place()),
@@ -78,7 +80,10 @@ impl View<'_> {
                     Some(wire)
                 })
                 .collect(),
-            policies: self.authorization_policies(),
+            policies: security.policies,
+            request_authentications: security.request_authentications,
+            external_authorizers: security.external_authorizers,
+            admission: self.admission(),
         }
     }
 

@@ -23,11 +23,20 @@ impl SidecarObject {
     /// Whether objects for a host are imported. An absent port is any.
     fn imports(&self, (namespace, host): (&str, &str), port: Option<u16>, own: &str) -> bool {
         self.egress.is_empty()
-            || self.listeners(port).any(|egress| {
-                let hosts = || egress.hosts.iter().filter(|found| found.covers(host));
-                hosts().any(|found| !found.excluded && found.is_of(namespace, own))
-                    && !hosts().any(|found| found.excluded && found.is_of(namespace, own))
-            })
+            || self
+                .listeners(port)
+                .any(|egress| egress.takes((namespace, host), own))
+    }
+}
+
+// === impl Egress ===
+
+impl Egress {
+    /// Whether objects for a host are imported by it.
+    pub(super) fn takes(&self, (namespace, host): (&str, &str), own: &str) -> bool {
+        let hosts = || self.hosts.iter().filter(|found| found.covers(host));
+        hosts().any(|found| !found.excluded && found.is_of(namespace, own))
+            && !hosts().any(|found| found.excluded && found.is_of(namespace, own))
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a sidecar accepts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use mesh_api::Hostname;
 use mesh_api::v1::{Inbound, InboundPort, Place, Protocol, ServicePort};
 
 use super::View;
@@ -11,7 +12,8 @@ use crate::world::Mtls;
 // === impl View ===
 
 impl View<'_> {
-    pub(super) fn inbound(&self) -> Inbound {
+    pub(super) fn inbound(&self, hosts: &mut BTreeSet<Hostname>) -> Inbound {
+        let security = self.security(hosts);
         let workload = self.scope.workload();
         let declared = self.world.workload(workload);
         let name = declared.map_or(workload.name(), |record| record.name.as_str());
@@ -19,7 +21,7 @@ impl View<'_> {
             .world
             .peer_authentications
             .effective(workload.namespace(), &self.labels);
-        let mut ports = self.service_ports(&mtls);
+        let mut ports = self.inbound_ports(&mtls);
         for number in mtls.ports.keys() {
             // A port with a mode of its own that no service has.
             let number = u32::from(*number);
@@ -42,9 +44,13 @@ impl View<'_> {
             ports: ports.into_values().collect(),
             default_mtls: mtls.mode.into(),
             mtls_origin: mtls.origin.clone(),
-            policies: self.authorization_policies(),
+            policies: security.policies,
+            request_authentications: security.request_authentications,
+            external_authorizers: security.external_authorizers,
             labels,
             place: Some(self.place()),
+            admission: self.admission(),
+            egress: self.egress_listeners(),
         }
     }
 
@@ -66,7 +72,7 @@ impl View<'_> {
 
     /// Ports of the services that the workload answers for, ready or not; of two on one port the
     /// oldest wins.
-    fn service_ports(&self, mtls: &Mtls) -> BTreeMap<u32, InboundPort> {
+    pub(super) fn service_ports(&self, mtls: &Mtls) -> BTreeMap<u32, InboundPort> {
         let mut ports: BTreeMap<u32, InboundPort> = BTreeMap::new();
         let Some(record) = self.world.workload(self.scope.workload()) else {
             return ports;
@@ -111,5 +117,6 @@ fn inbound_port(
         mtls_origin,
         service: service.to_owned(),
         service_port,
+        ..InboundPort::default()
     }
 }

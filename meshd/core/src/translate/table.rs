@@ -16,12 +16,14 @@ impl View<'_> {
     pub(super) fn routes(&self, host: &Hostname, port: u16) -> RouteTable {
         if let Some(id) = self.world.meant(host, self.namespace())
             && self.imports(id, Some(port))
-            && let Some(table) = self.of_service(id, port)
+            && let Some(table) = self
+                .of_service(id, port)
+                .or_else(|| self.by_egress_port(id, port))
         {
             return table;
         }
         self.of_virtual_service(host, port)
-            .unwrap_or_else(|| undeclared(port))
+            .unwrap_or_else(|| self.undeclared(port))
     }
 
     /// The table of a service's port, if it has the port.
@@ -85,15 +87,5 @@ impl View<'_> {
             http,
             ..RouteTable::default()
         })
-    }
-}
-
-/// The table that says that nobody declared the destination.
-pub(super) fn undeclared(port: u16) -> RouteTable {
-    RouteTable {
-        port: u32::from(port),
-        protocol: Protocol::Auto.into(),
-        undeclared: true,
-        ..RouteTable::default()
     }
 }

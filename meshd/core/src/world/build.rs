@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use mesh_api::Hostname;
 use mesh_api::v1::{BackingPort, MtlsMode, Problem, Resolution, Severity};
+use prost::Message as _;
 use sha2::{Digest, Sha256};
 
 use super::delegates::Delegates;
@@ -110,9 +111,31 @@ fn settings_digest(settings: &MeshSettings) -> Sha256 {
     part(settings.ingress.mode.name().as_bytes());
     part(settings.ingress.class.as_bytes());
     part(settings.ingress.gateway_label().as_bytes());
+    part(settings.path_normalization.as_str_name().as_bytes());
+    part(&settings.authorizers.len().to_be_bytes());
+    for authorizer in &settings.authorizers {
+        part(&authorizer.encode_to_vec());
+    }
+    part(&settings.key_sets.len().to_be_bytes());
+    for (source, keys) in &settings.key_sets {
+        part(source.to_string().as_bytes());
+        part(keys.jwks.as_bytes());
+        part(keys.problem.as_bytes());
+    }
     part(&settings.roots_der.len().to_be_bytes());
     for root in &settings.roots_der {
         part(root);
+    }
+    part(&settings.crls_der.len().to_be_bytes());
+    for list in &settings.crls_der {
+        part(list);
+    }
+    part(settings.renew_certificates.as_bytes());
+    for bundle in &settings.federated {
+        part(bundle.trust_domain.as_str().as_bytes());
+        for root in &bundle.roots_der {
+            part(root);
+        }
     }
     hash
 }
@@ -207,9 +230,21 @@ impl Inner {
             }
         }
         self.peer_authentications = levels;
+        for policy in &objects.resilience_policies {
+            let namespace = policy.meta.namespace().to_owned();
+            let policies = self.resilience_policies.entry(namespace).or_default();
+            policies.push(Arc::clone(policy));
+        }
         for policy in &objects.authorization_policies {
             let namespace = policy.meta.namespace().to_owned();
             self.authorization_policies
+                .entry(namespace)
+                .or_default()
+                .push(Arc::clone(policy));
+        }
+        for policy in &objects.request_authentications {
+            let namespace = policy.meta.namespace().to_owned();
+            self.request_authentications
                 .entry(namespace)
                 .or_default()
                 .push(Arc::clone(policy));

@@ -1,5 +1,7 @@
 //! What is wrong between objects. All of it leaves the objects in force.
 
+mod enforceable;
+mod entries;
 mod gateways;
 mod one;
 mod policies;
@@ -37,7 +39,9 @@ pub(super) fn run(
         problems,
     };
     routes::check(&mut found, objects);
+    entries::check(&mut found);
     policies::check(&mut found, objects);
+    enforceable::check(&mut found, objects);
     gateways::check(&mut found, objects);
     sidecars::check(&mut found, objects);
 }

@@ -27,7 +27,13 @@ pub(crate) enum CredentialState {
 pub(super) fn keep_named(inner: &mut Inner, objects: &Objects, problems: &mut Vec<Problem>) {
     let servers = objects.gateways.iter().flat_map(|gateway| &gateway.servers);
     let mut names: BTreeSet<String> = BTreeSet::new();
-    for name in servers.filter_map(GatewayServer::credential) {
+    for rule in &objects.destination_rules {
+        for name in rule.credentials() {
+            names.insert(format!("{name}{ROOTS_SUFFIX}"));
+            names.insert(name.to_owned());
+        }
+    }
+    for name in servers.flat_map(GatewayServer::credentials) {
         names.insert(format!("{}{ROOTS_SUFFIX}", name.name));
         names.insert(name.name.clone());
     }
@@ -75,6 +81,32 @@ impl Inner {
         let (namespace, name) = (secret.meta.namespace(), secret.meta.name());
         self.secrets
             .contains_key(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    /// What a client in this namespace has of a Secret: roots for a server, and a certificate of
+    /// its own if there is one. None: there is no such Secret, or nothing of use in it.
+    pub(crate) fn client_credential(&self, namespace: &str, name: &str) -> Option<Credential> {
+        let find = |name: &str| self.secrets.get(&(namespace.to_owned(), name.to_owned()));
+        let secret = find(name);
+        let companion = find(&format!("{name}{ROOTS_SUFFIX}"));
+        let roots = companion
+            .filter(|companion| !companion.client_roots.is_empty())
+            .or(secret)?;
+        let certificate = secret.and_then(|secret| secret.certificate.as_ref());
+        let credential = Credential {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            certificate_chain: certificate
+                .map(|certificate| certificate.chain.clone())
+                .unwrap_or_default(),
+            private_key: certificate
+                .map(|certificate| certificate.private_key.to_vec())
+                .unwrap_or_default(),
+            client_roots: roots.client_roots.clone(),
+            client_crls: roots.client_crls.clone(),
+        };
+        let of_use = certificate.is_some() || !credential.client_roots.is_empty();
+        of_use.then_some(credential)
     }
 
     /// What a gateway in this namespace serves with for a server that names a Secret (Istio: the

@@ -171,11 +171,14 @@ fn tls_server(tls: &IngressTls) -> GatewayServer {
         https_redirect: false,
         tls: Some(ServerTls {
             mode: TlsServerMode::Simple,
-            certificate: CertificateSource::Credential(CredentialName {
-                namespace: None,
-                name: tls.secret.clone(),
-                origin: tls.origin.clone(),
-            }),
+            certificate: CertificateSource::Credential(
+                CredentialName {
+                    namespace: None,
+                    name: tls.secret.clone(),
+                    origin: tls.origin.clone(),
+                },
+                Vec::new(),
+            ),
             subject_alt_names: Vec::new(),
             spki_hashes: Vec::new(),
             certificate_hashes: Vec::new(),

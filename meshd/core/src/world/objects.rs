@@ -9,7 +9,8 @@ use crate::ingest::Entry;
 use crate::model::{
     AuthorizationPolicy, DestinationRule, EndpointSlice, GatewayObject, Ingress, IngressClass,
     Kind, KubernetesNode, KubernetesService, Meta, Object, ObjectId, PeerAuthentication, Pod,
-    SecretObject, ServiceEntry, SidecarObject, VirtualService, WorkloadEntry,
+    RequestAuthentication, ResiliencePolicy, SecretObject, ServiceEntry, SidecarObject,
+    VirtualService, WorkloadEntry,
 };
 
 /// Objects by kind.
@@ -23,6 +24,8 @@ pub(super) struct Objects {
     pub(super) sidecars: Vec<Arc<SidecarObject>>,
     pub(super) peer_authentications: Vec<Arc<PeerAuthentication>>,
     pub(super) authorization_policies: Vec<Arc<AuthorizationPolicy>>,
+    pub(super) resilience_policies: Vec<Arc<ResiliencePolicy>>,
+    pub(super) request_authentications: Vec<Arc<RequestAuthentication>>,
     pub(super) services: Vec<Arc<KubernetesService>>,
     pub(super) pods: Vec<Arc<Pod>>,
     pub(super) nodes: Vec<Arc<KubernetesNode>>,
@@ -92,6 +95,12 @@ pub(super) fn collect(entries: &Entries<'_>, problems: &mut Vec<Problem>) -> Obj
             }
             Object::AuthorizationPolicy(object) => {
                 objects.authorization_policies.push(Arc::clone(object));
+            }
+            Object::RequestAuthentication(object) => {
+                objects.request_authentications.push(Arc::clone(object));
+            }
+            Object::ResiliencePolicy(object) => {
+                objects.resilience_policies.push(Arc::clone(object));
             }
             Object::Service(object) => objects.services.push(Arc::clone(object)),
             Object::Pod(object) => objects.pods.push(Arc::clone(object)),

@@ -15,6 +15,8 @@ pub(crate) struct EffectiveRule<'w> {
     pub(crate) policy: Option<&'w ClientPolicy>,
     /// Each name once.
     pub(crate) subsets: Vec<&'w SubsetSpec>,
+    /// It is for some workloads of its namespace only.
+    pub(crate) selected: bool,
 }
 
 // === impl Inner ===
@@ -183,6 +185,7 @@ fn merge<'w>(rules: &[&'w DestinationRule]) -> EffectiveRule<'w> {
     let mut merged = EffectiveRule {
         policy: first.policy.as_ref(),
         subsets: first.subsets.iter().collect(),
+        selected: first.selector.is_some(),
     };
     for rule in group.iter().skip(1) {
         if rule.selector != first.selector || !first.export_to.includes(&rule.export_to) {

@@ -85,6 +85,12 @@ impl<'n> Fields<'n> {
         found.filter(|node| node.value != Value::Null)
     }
 
+    /// The text of a field that is still to be read.
+    pub(crate) fn peek(&self, name: &str) -> Option<&'n str> {
+        let found = self.entries.iter().find(|(key, _)| key.name == name);
+        found.and_then(|(_, node)| node.text())
+    }
+
     /// Whether a field is there, even if null.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.entries

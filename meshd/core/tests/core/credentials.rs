@@ -350,3 +350,107 @@ fn roots_for_clients() {
     let simple = good(&format!("{}{}", base("SIMPLE"), with(&[])));
     assert_eq!(tls_servers(&simple)[0].mode(), TlsServerMode::Simple);
 }
+
+#[test]
+fn a_server_may_have_two_certificates() {
+    let tls = |names: &str| gateway_of_a(&format!("mode: SIMPLE, credentialNames: [{names}]"));
+    let base = [
+        WORKLOAD.to_owned(),
+        pair("edge", "cert"),
+        pair("edge", "other"),
+    ]
+    .concat();
+    let both = good(&format!("{base}{}", tls("cert, other")));
+    let server = &tls_servers(&both)[0];
+    assert_eq!(server.credential, "edge/cert");
+    assert_eq!(server.more_credentials, ["edge/other"]);
+    assert_eq!(credentials(&both, &ingress(&both)).len(), 2);
+    // Without the second one it still serves.
+    let one = good(&format!("{base}{}", tls("cert, missing")));
+    let server = &tls_servers(&one)[0];
+    assert_eq!(
+        (server.unusable.as_str(), server.more_credentials.len()),
+        ("", 0)
+    );
+    let told = about(&one, "IST0101");
+    assert!(
+        told[0].contains("Secret edge/missing not found"),
+        "{told:#?}"
+    );
+    assert!(told[0].contains("other certificate only"), "{told:#?}");
+    let many = problems(&world(&tls("a, b, c")));
+    assert!(
+        many.iter().any(|line| line.contains("at most 2 elements")),
+        "{many:#?}"
+    );
+}
+
+fn rule(mode: &str, selector: &str) -> String {
+    format!(
+        "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{ name: partner }}\nspec:\n  host: a\n{selector}  trafficPolicy: {{ tls: {{ mode: {mode}, credentialName: partner, sni: partner.example.com }} }}\n"
+    )
+}
+
+#[test]
+fn clients_get_secrets_of_their_own_namespace() {
+    let selector = "  workloadSelector: { matchLabels: { app: b } }\n";
+    let all = |text: String| {
+        good(
+            &[
+                WORKLOAD.to_owned(),
+                pair("default", "partner"),
+                pair("edge", "partner"),
+                text,
+            ]
+            .concat(),
+        )
+    };
+    let found = |world: &meshd_core::World, scope: &Scope| {
+        let root = "routes/a.default.svc.cluster.local:80";
+        let held = resources(world, scope, &[root]);
+        let service = crate::mesh::service(world, scope, root, "a.default.svc.cluster.local");
+        let tls = crate::mesh::policy(&service, "", 80).tls.unwrap();
+        let secrets = held
+            .keys()
+            .filter(|name| matches!(name, ResourceName::Credential { .. }));
+        (
+            tls.credential,
+            secrets.map(ToString::to_string).collect::<Vec<_>>(),
+        )
+    };
+    let nothing = (String::new(), Vec::<String>::new());
+    let of = |namespace: &str| {
+        let name = format!("{namespace}/partner");
+        (name.clone(), vec![format!("credential/{name}")])
+    };
+    // By a rule for them, sidecars get it; others do not have such a rule.
+    let chosen = all(rule("MUTUAL", selector));
+    assert_eq!(
+        found(&chosen, &sidecar(&chosen, "default/b-1", &[])),
+        of("default")
+    );
+    assert_eq!(
+        found(&chosen, &sidecar(&chosen, "default/a-1", &[])),
+        nothing
+    );
+    // Without a selector it is for gateways, each in its own namespace.
+    let simple = all(rule("SIMPLE", ""));
+    assert_eq!(found(&simple, &ingress(&simple)), of("edge"));
+    assert_eq!(
+        found(&simple, &sidecar(&simple, "default/b-1", &[])),
+        nothing
+    );
+    // A sidecar that is to show a certificate and gets none must not call without.
+    let mutual = all(rule("MUTUAL", ""));
+    let (credential, secrets) = found(&mutual, &sidecar(&mutual, "default/b-1", &[]));
+    assert_eq!((credential.as_str(), secrets.len()), ("default/partner", 0));
+    let missing = good(&rule("SIMPLE", ""));
+    assert!(about(&missing, "IST0101")[0].contains("credentialName partner: Secret not found"));
+    let both = rule("SIMPLE", "").replace("sni:", "caCertificates: /a.pem, sni:");
+    let told = problems(&world(&both));
+    assert!(
+        told.iter()
+            .any(|line| line.contains("If credentialName is set")),
+        "{told:#?}"
+    );
+}

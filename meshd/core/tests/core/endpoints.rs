@@ -367,7 +367,7 @@ fn a_service_entry_selects_ready_pods() {
 }
 
 #[test]
-fn pods_of_a_headless_service_are_called_by_address() {
+fn trap_40_pods_of_a_headless_service_are_called_by_address() {
     let ready = json!({ "ready": true });
     let both = json!({ "status": { "podIPs": [{ "ip": "10.0.0.2" }, { "ip": "fd00::2" }] } });
     let found = world(&[
@@ -406,7 +406,7 @@ fn pods_of_a_headless_service_are_called_by_address() {
 }
 
 #[test]
-fn an_external_name_is_another_name() {
+fn trap_39_an_external_name_is_another_name() {
     let found = world(&[json!({
         "apiVersion": "v1", "kind": "Service", "metadata": { "namespace": "default", "name": "x" },
         "spec": { "type": "ExternalName", "externalName": "db.example.com", "ports": [{ "name": "tcp", "port": 5432 }] },

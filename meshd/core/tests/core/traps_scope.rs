@@ -163,18 +163,6 @@ fn sidecars_that_cannot_be_enforced_are_refused() {
             "{ egress: [{ hosts: [] }] }",
             "must contain at least one host",
         ),
-        (
-            "{ ingress: [{ port: { number: 80 }, defaultEndpoint: '127.0.0.1:8080' }] }",
-            "`ingress` is not supported yet",
-        ),
-        (
-            "{ egress: [{ bind: 127.0.0.1, hosts: ['*/*'] }] }",
-            "`bind` is not supported yet",
-        ),
-        (
-            "{ outboundTrafficPolicy: { egressProxy: { host: x } } }",
-            "`egressProxy` is not supported yet",
-        ),
     ] {
         let found = problems(&world(&scope("wrong", "default", spec)));
         assert!(

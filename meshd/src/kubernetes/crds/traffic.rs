@@ -136,7 +136,7 @@ fn http_route() -> Schema {
     ])
 }
 
-fn http_match() -> Schema {
+pub(super) fn http_match() -> Schema {
     object([
         ("name", text()),
         ("uri", string_match()),

@@ -103,7 +103,7 @@ static BUILT_IN: &[Kind] = &[
     ),
 ];
 
-/// Istio's kinds. Those that the mesh does not do are watched too, so that they are named as
+/// Istio's kinds, and the mesh's own. Those that the mesh does not do are watched too, so that they are named as
 /// problems and not silently without effect.
 static ISTIO: &[Kind] = &[
     networking("VirtualService", "virtualservices"),
@@ -139,7 +139,19 @@ static ISTIO: &[Kind] = &[
         plural: "trafficextensions",
         role: Role::Needed,
     },
+    Kind {
+        group: "mesh.dev",
+        versions: &["v1alpha1"],
+        kind: "ResiliencePolicy",
+        plural: "resiliencepolicies",
+        role: Role::Needed,
+    },
 ];
+
+/// Whether objects of an API group are configuration of the mesh.
+pub(crate) fn is_configuration(group: &str) -> bool {
+    group.ends_with(".istio.io") || group == "mesh.dev"
+}
 
 static SECRET: Kind = builtin("", "Secret", "secrets", Role::Useful);
 static QUARANTINE: Kind = builtin("", "ConfigMap", "configmaps", Role::Quarantine);
@@ -151,14 +163,14 @@ const SECRET_TYPES: [&str; 2] = ["kubernetes.io/tls", "Opaque"];
 // === impl Kind ===
 
 impl Kind {
-    /// Whether it is one of Istio's, whose status we write.
-    pub(crate) fn is_istio(&self) -> bool {
-        self.group.ends_with(".istio.io")
+    /// Whether it is one of Istio's or our own, whose status we write.
+    pub(crate) fn is_configuration(&self) -> bool {
+        is_configuration(self.group)
     }
 
     /// Whether an API server may not have it.
     pub(crate) fn may_be_missing(&self) -> bool {
-        self.is_istio()
+        self.is_configuration()
     }
 
     /// All that may be missing.

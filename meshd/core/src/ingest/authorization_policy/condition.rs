@@ -29,15 +29,14 @@ pub(super) fn read(
             ),
         );
     }
-    let (attribute, header) = attribute(&key, r)?;
-    let account = key.text == "source.serviceAccount";
+    let (attribute, names) = attribute(&key, r)?;
     let check: fn(&Word, &str, &mut Report) = match attribute {
-        AuthorizationAttribute::SourceIp | AuthorizationAttribute::DestinationIp => {
-            values::check_ip
-        }
+        AuthorizationAttribute::SourceIp
+        | AuthorizationAttribute::RemoteIp
+        | AuthorizationAttribute::DestinationIp => values::check_ip,
         AuthorizationAttribute::DestinationPort => values::check_port,
         AuthorizationAttribute::SourceNamespace => values::check_filled,
-        _ if account => values::check_service_account,
+        AuthorizationAttribute::SourceServiceAccount => values::check_service_account,
         _ => values::check_pattern,
     };
     given
@@ -47,61 +46,96 @@ pub(super) fn read(
     let texts = |words: Vec<Word>| -> Vec<String> {
         let texts = words.into_iter().map(|word| word.text);
         match attribute {
-            AuthorizationAttribute::SourcePrincipal if account => texts
-                .map(|text| values::account_pattern(&text, namespace))
+            AuthorizationAttribute::SourceServiceAccount => texts
+                .map(|text| values::account(&text, namespace))
                 .collect(),
             AuthorizationAttribute::SourcePrincipal => values::principals(texts.collect()),
             _ => texts.collect(),
         }
     };
-    Some(AuthorizationCondition {
+    let mut condition = AuthorizationCondition {
         attribute: attribute.into(),
-        header,
         values: texts(given),
         not_values: texts(given_not),
-    })
+        ..AuthorizationCondition::default()
+    };
+    match attribute {
+        AuthorizationAttribute::RequestHeader => condition.header = names.concat(),
+        _ => condition.claim = names,
+    }
+    Some(condition)
 }
 
-fn attribute(key: &Word, r: &mut Report) -> Option<(AuthorizationAttribute, String)> {
-    let plain = |attribute| Some((attribute, String::new()));
+/// What a key means, and the names in its brackets.
+fn attribute(key: &Word, r: &mut Report) -> Option<(AuthorizationAttribute, Vec<String>)> {
+    const PLAIN: &[(&str, AuthorizationAttribute)] = &[
+        ("source.ip", AuthorizationAttribute::SourceIp),
+        ("remote.ip", AuthorizationAttribute::RemoteIp),
+        ("source.namespace", AuthorizationAttribute::SourceNamespace),
+        ("source.principal", AuthorizationAttribute::SourcePrincipal),
+        (
+            "source.serviceAccount",
+            AuthorizationAttribute::SourceServiceAccount,
+        ),
+        (
+            "source.trustDomain",
+            AuthorizationAttribute::SourceTrustDomain,
+        ),
+        (
+            "request.auth.principal",
+            AuthorizationAttribute::RequestPrincipal,
+        ),
+        (
+            "request.auth.audiences",
+            AuthorizationAttribute::RequestAudiences,
+        ),
+        (
+            "request.auth.presenter",
+            AuthorizationAttribute::RequestPresenter,
+        ),
+        ("destination.ip", AuthorizationAttribute::DestinationIp),
+        ("destination.port", AuthorizationAttribute::DestinationPort),
+        ("connection.sni", AuthorizationAttribute::ConnectionSni),
+    ];
     let text = key.text.as_str();
-    match text {
-        "source.ip" => return plain(AuthorizationAttribute::SourceIp),
-        "source.namespace" => return plain(AuthorizationAttribute::SourceNamespace),
-        "source.principal" | "source.serviceAccount" => {
-            return plain(AuthorizationAttribute::SourcePrincipal);
-        }
-        "destination.ip" => return plain(AuthorizationAttribute::DestinationIp),
-        "destination.port" => return plain(AuthorizationAttribute::DestinationPort),
-        "connection.sni" => return plain(AuthorizationAttribute::ConnectionSni),
-        _ => {}
+    if let Some((_, attribute)) = PLAIN.iter().find(|(name, _)| *name == text) {
+        return Some((*attribute, Vec::new()));
     }
-    if let Some(rest) = text.strip_prefix("request.headers") {
-        let name = rest
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .filter(|name| !name.is_empty());
-        if name.is_none() {
-            r.error(
-                key.place,
-                format!("bad key ({text}): should have format a[b]"),
-            );
+    let named = [
+        ("request.headers", AuthorizationAttribute::RequestHeader),
+        ("request.auth.claims", AuthorizationAttribute::RequestClaim),
+    ];
+    for (prefix, attribute) in named {
+        let Some(rest) = text.strip_prefix(prefix) else {
+            continue;
+        };
+        let mut names = brackets(rest);
+        if attribute == AuthorizationAttribute::RequestHeader {
+            names = names
+                .filter(|names| names.len() == 1)
+                .map(|names| names.iter().map(|name| name.to_ascii_lowercase()).collect());
         }
-        return Some((
-            AuthorizationAttribute::RequestHeader,
-            name?.to_ascii_lowercase(),
-        ));
+        if names.is_none() {
+            let form = "should have format a[b]";
+            r.error(key.place, format!("bad key ({text}): {form}"));
+        }
+        return Some((attribute, names?));
     }
-    let known = ["remote.ip", "source.trustDomain"].contains(&text)
-        || text.starts_with("request.auth.")
-        || text.starts_with("experimental.envoy.filters.");
-    if known {
+    if text.starts_with("experimental.envoy.filters.") {
         let message = format!(
-            "`when` with key {text} is not supported yet; the rule would take requests it should not"
+            "`when` with key {text}: it is about what a filter of Envoy tells, and no such filter runs here; the condition would never hold"
         );
         r.push(Severity::Error, key.place, message, "unsupported");
     } else {
         r.error(key.place, format!("unknown attribute: {text}"));
     }
     None
+}
+
+/// The names in `[a][b]`; none if it has another form.
+fn brackets(text: &str) -> Option<Vec<String>> {
+    let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+    let names: Vec<String> = inner.split("][").map(str::to_owned).collect();
+    let good = |name: &String| !name.is_empty() && !name.contains(['[', ']']);
+    names.iter().all(good).then_some(names)
 }

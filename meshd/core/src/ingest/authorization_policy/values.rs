@@ -110,10 +110,12 @@ pub(super) fn check_service_account(word: &Word, name: &str, r: &mut Report) {
     }
 }
 
-/// `namespace/account` or `account` as a pattern of principals, in any trust domain.
-pub(super) fn account_pattern(account: &str, namespace: &str) -> String {
-    let (namespace, account) = account.split_once('/').unwrap_or((namespace, account));
-    format!("*/ns/{namespace}/sa/{account}")
+/// `account` as `namespace/account`.
+pub(super) fn account(account: &str, namespace: &str) -> String {
+    if account.contains('/') {
+        return account.to_owned();
+    }
+    format!("{namespace}/{account}")
 }
 
 /// Principals stand without the scheme.

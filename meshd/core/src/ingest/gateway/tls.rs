@@ -47,6 +47,7 @@ enum Mode {
 /// Fields that name a certificate.
 struct Certificates {
     credential: Option<Word>,
+    more: Vec<Word>,
     server: String,
     key: String,
     roots: String,
@@ -283,16 +284,15 @@ impl Certificates {
                     "only one of credential_name, credential_names, server_certificate/private_key, tls_certificates should be specified",
                 );
             }
-            if let Some(second) = names.get(1) {
-                r.push(
-                    Severity::Warning,
-                    second.place,
-                    format!("a server has one certificate; {} is used", first.text),
-                    "unsupported",
+            if let Some(third) = names.get(2) {
+                r.error(
+                    third.place,
+                    "credential_names should have at most 2 elements",
                 );
             }
             credential = Some(first.clone());
         }
+        let more = names.into_iter().skip(1).collect();
         tls.unsupported(
             "caCertCredentialName",
             Severity::Error,
@@ -307,6 +307,7 @@ impl Certificates {
         );
         Self {
             credential,
+            more,
             server: tls.text("serverCertificate", r),
             key: tls.text("privateKey", r),
             roots: tls.text("caCertificates", r),
@@ -365,7 +366,10 @@ impl Certificates {
                     "CRL is not supported with credentialName. CRL has to be specified in the credential",
                 );
             }
-            return credential_name(&word, r).map(CertificateSource::Credential);
+            let more = self.more.iter();
+            let more = more.filter_map(|word| credential_name(word, r)).collect();
+            let first = credential_name(&word, r)?;
+            return Some(CertificateSource::Credential(first, more));
         }
         let kind = if mode == TlsServerMode::Simple {
             "SIMPLE TLS"

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const REVIEWS: &str = "
+pub(super) const REVIEWS: &str = "
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: reviews-v1, namespace: shop, labels: {app: reviews, version: v1}}

@@ -62,3 +62,18 @@ fn refuses_what_makes_no_sense() {
         assert!(error.contains(want), "{text}: {error}");
     }
 }
+
+#[test]
+fn hbone_is_for_those_that_ask_for_it() {
+    let with = |config: &str| {
+        let annotations = json!({ "proxy.istio.io/config": config });
+        injected(pod(json!({}), annotations), &settings()).0
+    };
+    let asked = with("proxyMetadata: {ISTIO_META_ENABLE_HBONE: 'true'}");
+    assert_eq!(value(&asked, "MESH_HBONE"), Some("0.0.0.0:15008"));
+    let label = "/metadata/labels/networking.istio.io~1tunnel";
+    assert_eq!(asked.pointer(label), Some(&json!("http")));
+    let usual = with("concurrency: 1");
+    assert_eq!(value(&usual, "MESH_HBONE"), None);
+    assert_eq!(usual.pointer(label), None);
+}

@@ -3,12 +3,31 @@
 use std::collections::BTreeSet;
 
 use mesh_api::Hostname;
-use mesh_api::v1::{Credential, Protocol, TcpRoute, TlsServer, TlsServerMode};
+use mesh_api::v1::{Credential, Origin, Protocol, TcpRoute, TlsServer, TlsServerMode};
 
 use super::super::View;
 use super::merge::Placed;
 use super::{Hosts, domains, permitted};
-use crate::model::{CertificateSource, L4Case, L4Rule, ServerProtocol, ServerTls};
+use crate::model::{CertificateSource, CredentialName, L4Case, L4Rule, ServerProtocol, ServerTls};
+
+/// What `tls` says of a server, but for a certificate from a Secret.
+pub(in crate::translate) fn terminating(tls: &ServerTls, origin: Origin) -> TlsServer {
+    TlsServer {
+        mode: tls.mode.into(),
+        files: match &tls.certificate {
+            CertificateSource::Files(files) => Some(files.clone()),
+            CertificateSource::None | CertificateSource::Credential(..) => None,
+        },
+        subject_alt_names: tls.subject_alt_names.clone(),
+        spki_hashes: tls.spki_hashes.clone(),
+        certificate_hashes: tls.certificate_hashes.clone(),
+        min_version: tls.min_version.into(),
+        max_version: tls.max_version.into(),
+        cipher_suites: tls.cipher_suites.clone(),
+        origin: Some(origin),
+        ..TlsServer::default()
+    }
+}
 
 // === impl View ===
 
@@ -54,26 +73,22 @@ impl View<'_> {
     }
 
     fn terminating(&self, placed: Placed<'_>, tls: &ServerTls) -> TlsServer {
-        let mut server = TlsServer {
-            mode: tls.mode.into(),
-            subject_alt_names: tls.subject_alt_names.clone(),
-            spki_hashes: tls.spki_hashes.clone(),
-            certificate_hashes: tls.certificate_hashes.clone(),
-            min_version: tls.min_version.into(),
-            max_version: tls.max_version.into(),
-            cipher_suites: tls.cipher_suites.clone(),
-            origin: Some(placed.server.origin.clone()),
-            ..TlsServer::default()
-        };
+        let mut server = terminating(tls, placed.server.origin.clone());
         match &tls.certificate {
-            CertificateSource::None => {}
-            CertificateSource::Files(files) => server.files = Some(files.clone()),
-            CertificateSource::Credential(name) => {
+            CertificateSource::None | CertificateSource::Files(_) => {}
+            CertificateSource::Credential(name, more) => {
                 let state = self
                     .world
                     .credential(self.namespace(), name, tls.checks_clients());
                 server.credential = format!("{}/{}", self.namespace(), name.name);
                 server.unusable = state.into_parts().1.unwrap_or_default();
+                // Without the others it can still serve most clients.
+                let usable = |name: &&CredentialName| {
+                    let state = self.world.credential(self.namespace(), name, false);
+                    state.into_parts().0.is_some()
+                };
+                let full = |name: &CredentialName| format!("{}/{}", self.namespace(), name.name);
+                server.more_credentials = more.iter().filter(usable).map(full).collect();
             }
         }
         server
@@ -84,14 +99,13 @@ impl View<'_> {
     pub(super) fn credentials(&self, placed: &[Placed<'_>]) -> Vec<Credential> {
         let mut credentials: Vec<Credential> = Vec::new();
         for server in placed.iter().map(|placed| placed.server) {
-            let Some(name) = server.credential().filter(|_| server.terminates()) else {
-                continue;
-            };
-            if credentials.iter().any(|held| held.name == name.name) {
-                continue;
+            for name in server.credentials().filter(|_| server.terminates()) {
+                if credentials.iter().any(|held| held.name == name.name) {
+                    continue;
+                }
+                let state = self.world.credential(self.namespace(), name, false);
+                credentials.extend(state.into_parts().0);
             }
-            let state = self.world.credential(self.namespace(), name, false);
-            credentials.extend(state.into_parts().0);
         }
         credentials
     }

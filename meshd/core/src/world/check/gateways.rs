@@ -9,7 +9,7 @@ use mesh_api::v1::{Origin, Problem, ProxyKind, Severity};
 use super::super::objects::Objects;
 use super::Findings;
 use crate::ingest::{INVALID_CREDENTIAL, MESH};
-use crate::model::{GatewayObject, GatewayServer, ServerTls, selects};
+use crate::model::{CredentialName, GatewayObject, GatewayServer, ServerTls, selects};
 use crate::translate::{Merged, domains, merge};
 use crate::yaml::Labels;
 
@@ -159,38 +159,41 @@ fn credentials(found: &mut Findings<'_>, objects: &Objects, group: &Group<'_>) {
     let mut users: BTreeMap<&str, (&Arc<GatewayObject>, &Origin)> = BTreeMap::new();
     for gateway in group.gateways(objects) {
         for server in gateway.servers.iter().filter(|server| server.terminates()) {
-            let Some(named) = server.credential() else {
-                continue;
-            };
-            match users.get(named.name.as_str()) {
-                Some((other, _)) if !Arc::ptr_eq(other, gateway) => {
-                    let message = format!(
-                        "the certificate {} is that of Gateway {} too: clients with HTTP/2 that use one connection for the hosts of both are asked to connect again",
-                        named.name,
-                        other.meta.full_name()
-                    );
-                    found.problems.push(Problem {
-                        severity: Severity::Info.into(),
-                        origin: Some(named.origin.clone()),
-                        message,
-                        code: "IST0138".to_owned(),
-                    });
+            for (place, named) in server.credentials().enumerate() {
+                match users.get(named.name.as_str()) {
+                    Some((other, _)) if !Arc::ptr_eq(other, gateway) => {
+                        let message = format!(
+                            "the certificate {} is that of Gateway {} too: clients with HTTP/2 that use one connection for the hosts of both are asked to connect again",
+                            named.name,
+                            other.meta.full_name()
+                        );
+                        found.problems.push(Problem {
+                            severity: Severity::Info.into(),
+                            origin: Some(named.origin.clone()),
+                            message,
+                            code: "IST0138".to_owned(),
+                        });
+                    }
+                    Some(_) => {}
+                    None => {
+                        users.insert(&named.name, (gateway, &named.origin));
+                    }
                 }
-                Some(_) => {}
-                None => {
-                    users.insert(&named.name, (gateway, &named.origin));
+                if let Some(problem) = credential(found, (server, named, place == 0), group) {
+                    found.problems.push(problem);
                 }
-            }
-            if let Some(problem) = credential(found, server, group) {
-                found.problems.push(problem);
             }
         }
     }
 }
 
-fn credential(found: &Findings<'_>, server: &GatewayServer, group: &Group<'_>) -> Option<Problem> {
-    let named = server.credential()?;
-    let checks_clients = server.tls.as_ref().is_some_and(ServerTls::checks_clients);
+fn credential(
+    found: &Findings<'_>,
+    (server, named, is_first): (&GatewayServer, &CredentialName, bool),
+    group: &Group<'_>,
+) -> Option<Problem> {
+    let tls = server.tls.as_ref().filter(|_| is_first);
+    let checks_clients = tls.is_some_and(ServerTls::checks_clients);
     let why = match &group.workload {
         Some(workload) => {
             let namespace = workload.namespace();
@@ -224,8 +227,13 @@ fn credential(found: &Findings<'_>, server: &GatewayServer, group: &Group<'_>) -
         severity: Severity::Warning.into(),
         origin: Some(named.origin.clone()),
         message: format!(
-            "credentialName {}: {why}; this server refuses TLS handshakes until it is there",
-            named.name
+            "credentialName {}: {why}; this server {} until it is there",
+            named.name,
+            if is_first {
+                "refuses TLS handshakes"
+            } else {
+                "serves with its other certificate only"
+            }
         ),
         code: code.to_owned(),
     })

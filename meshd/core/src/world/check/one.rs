@@ -82,7 +82,9 @@ fn around(inner: &Inner, object: &Object) -> Option<Objects> {
         }
         Object::DestinationRule(new) => objects.destination_rules.push(Arc::clone(new)),
         Object::PeerAuthentication(new) => objects.peer_authentications.push(Arc::clone(new)),
+        Object::ResiliencePolicy(new) => objects.resilience_policies.push(Arc::clone(new)),
         Object::AuthorizationPolicy(new) => objects.authorization_policies.push(Arc::clone(new)),
+        Object::RequestAuthentication(new) => objects.request_authentications.push(Arc::clone(new)),
         _ => return None,
     }
     Some(objects)
@@ -140,7 +142,7 @@ fn workloads<'a>(inner: &'a Inner, namespace: &str) -> Selection<'a> {
 fn unseen(inner: &Inner, new: &GatewayObject) -> BTreeSet<String> {
     let names = |gateway: &GatewayObject| -> BTreeSet<String> {
         let servers = gateway.servers.iter();
-        let named = servers.filter_map(GatewayServer::credential);
+        let named = servers.flat_map(GatewayServer::credentials);
         named.map(|named| named.name.clone()).collect()
     };
     let known: BTreeSet<String> = inner.gateways.iter().flat_map(|old| names(old)).collect();

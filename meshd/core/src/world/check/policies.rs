@@ -1,10 +1,12 @@
 //! Policies that hold for no workload (IST0127).
 
-use mesh_api::v1::Origin;
+use mesh_api::v1::{Origin, Resolution};
 
 use super::super::objects::Objects;
 use super::Findings;
-use crate::model::{Meta, selects};
+use crate::model::{Meta, PolicyTarget, ResiliencePolicy, TargetKind, TargetRef, selects};
+use crate::translate::{is, is_section};
+use crate::world::ServiceRecord;
 use crate::yaml::Labels;
 
 pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
@@ -12,9 +14,25 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
         selector(found, &policy.meta, &policy.selector);
     }
     for policy in &objects.authorization_policies {
-        selector(found, &policy.meta, &policy.selector);
+        selector(found, &policy.meta, &policy.placement.selector);
+    }
+    for policy in &objects.request_authentications {
+        selector(found, &policy.meta, &policy.placement.selector);
+    }
+    for policy in &objects.resilience_policies {
+        match &policy.target {
+            PolicyTarget::Workloads(labels) => selector(found, &policy.meta, labels),
+            PolicyTarget::Objects(targets) => {
+                for target in targets {
+                    referenced(found, policy, target);
+                }
+            }
+        }
     }
     for rule in &objects.destination_rules {
+        for name in rule.credentials() {
+            secret(found, &rule.meta, rule.selector.is_some(), name);
+        }
         if let Some(labels) = &rule.selector {
             selector(found, &rule.meta, labels);
         }
@@ -48,5 +66,74 @@ fn selector(found: &mut Findings<'_>, meta: &Meta, labels: &Labels) {
                 text.join(",")
             ),
         );
+    }
+}
+
+/// An object that a policy is for is there, has the section that it names, and can do what the
+/// policy wants.
+fn referenced(found: &mut Findings<'_>, policy: &ResiliencePolicy, target: &TargetRef) {
+    let namespace = policy.meta.namespace();
+    let what = format!("{} {namespace}/{}", target.kind.name(), target.name);
+    let world = found.world;
+    if target.kind == TargetKind::Gateway {
+        let named = |meta: &Meta| (meta.namespace(), meta.name()) == (namespace, &*target.name);
+        if !world.gateways.iter().any(|gateway| named(&gateway.meta)) {
+            found.warn(
+                &target.origin,
+                "IST0101",
+                format!("targetRefs: {what} is not there"),
+            );
+        }
+        return;
+    }
+    let services = world.services.iter();
+    let named: Vec<&ServiceRecord> = services
+        .filter(|service| is(service, target, namespace))
+        .collect();
+    if named.is_empty() {
+        found.warn(
+            &target.origin,
+            "IST0101",
+            format!("targetRefs: {what} is not there"),
+        );
+        return;
+    }
+    let mut ports = named
+        .iter()
+        .flat_map(|service| service.ports.iter().map(move |port| (service, port.number)));
+    if !ports.any(|(service, port)| is_section(service, port, target)) {
+        let section = target.section.as_deref().unwrap_or_default();
+        let text = format!("targetRefs: {what} has no port `{section}`");
+        found.warn(&target.origin, "IST0101", text);
+    }
+    let unchecked = |service: &&ServiceRecord| {
+        service.headless
+            || matches!(
+                service.resolution,
+                Resolution::None | Resolution::DynamicDns
+            )
+    };
+    if policy.health_check.is_some() && named.iter().all(unchecked) {
+        let text = format!(
+            "healthCheck has no effect on {what}: its clients choose the endpoint themselves"
+        );
+        found.warn(&target.origin, "IST0167", text);
+    }
+}
+
+/// The Secret of a client is in the client's namespace: that of the rule, if it has a selector;
+/// else that of any gateway.
+fn secret(found: &mut Findings<'_>, meta: &Meta, selected: bool, name: &str) {
+    let here = (meta.namespace().to_owned(), name.to_owned());
+    let mut secrets = found.world.secrets.keys();
+    let there = if selected {
+        found.world.secrets.contains_key(&here)
+    } else {
+        secrets.any(|(_, known)| known == name)
+    };
+    if !there {
+        let origin: Origin = meta.origin.clone();
+        let text = format!("credentialName {name}: Secret not found; connections are refused");
+        found.warn(&origin, "IST0101", text);
     }
 }
