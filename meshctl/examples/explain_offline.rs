@@ -43,6 +43,7 @@ fn main() -> anyhow::Result<()> {
         method: http::Method::GET,
         url: url.parse()?,
         headers: Vec::new(),
+        claims: Vec::new(),
     };
     println!("{}", explain_saved(&Model::new(world), &question)?);
     Ok(())

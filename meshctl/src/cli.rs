@@ -10,6 +10,7 @@ use crate::netns;
 use crate::state::Capture;
 
 mod ask;
+mod ca;
 mod inject;
 mod install;
 mod selection;
@@ -21,6 +22,7 @@ pub use ask::{
     AnalyzeArgs, BugReportArgs, ConfigArgs, DashboardArgs, ExecArgs, ExplainArgs, Page, StatusArgs,
     WaitArgs,
 };
+pub use ca::{CaCommand, CaRevokeArgs, CaRotateArgs, CaStatusArgs};
 pub use inject::{InjectArgs, InjectForm};
 pub use install::{
     GatewayArg, InstallArgs, PlaceArg, TagAction, TagArgs, UninstallArgs, UpgradeArgs, ValuesArg,
@@ -104,14 +106,14 @@ pub enum Command {
         #[command(subcommand)]
         command: mesh_proxy::Command,
     },
-    /// Run the certificate authority alone (mesh-ca).
+    /// Show and rotate the certificate authority of a mesh, or run one alone (mesh-ca).
     Ca {
         /// What to log: error, warn, info, debug, or a filter such as mesh_ca=debug
         #[arg(long, default_value = "info", value_name = "FILTER")]
         log: String,
-        /// What the authority is to do.
+        /// What to do with it.
         #[command(subcommand)]
-        command: mesh_ca::Command,
+        command: CaCommand,
     },
     /// Parts of meshctl that it starts itself.
     #[command(hide = true)]

@@ -99,6 +99,10 @@ pub struct ExplainArgs {
     /// Header; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = parse_header)]
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// Claim of the request's token, as if the token had been verified: `sub=me`, or JSON as in
+    /// `groups=["a","b"]`; may be given more than once
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = parse_claim)]
+    pub claims: Vec<(String, serde_json::Value)>,
     /// Where to, as the client writes it
     pub url: http::Uri,
     /// Which mesh.
@@ -221,4 +225,15 @@ pub struct BugReportArgs {
     /// Which mesh.
     #[command(flatten)]
     pub mesh: MeshArg,
+}
+
+// Texts need no quotes; what is JSON is taken as such.
+fn parse_claim(text: &str) -> Result<(String, serde_json::Value), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => {
+            let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+            Ok((name.to_owned(), value))
+        }
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
 }

@@ -17,6 +17,7 @@ pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
         method: args.method,
         url: args.url,
         headers: args.headers,
+        claims: args.claims,
     };
     let explanation = if args.config.is_empty() {
         let target = MeshTarget::resolve(&args.mesh.selection()).await?;

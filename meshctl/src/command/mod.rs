@@ -2,6 +2,7 @@
 
 mod analyze;
 mod bug_report;
+mod ca;
 mod completions;
 mod config;
 mod dashboard;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nix::sys::signal::Signal;
 
-use crate::cli::{Cli, Command, Internal, Sample};
+use crate::cli::{CaCommand, Cli, Command, Internal, Sample};
 use crate::output::complain;
 use crate::{call, netns, process};
 
@@ -68,7 +69,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             command.execute()?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Ca { log, command } => parts::ca(&log, command),
+        Command::Ca { log, command } => match command {
+            CaCommand::Status(args) => block_on(ca::status(&args)),
+            CaCommand::Rotate(args) => block_on(ca::rotate(&args)),
+            CaCommand::Revoke(args) => block_on(ca::revoke(&args)),
+            CaCommand::Own(command) => parts::ca(&log, command),
+        },
         Command::Internal(args) => internal(args.part),
     }
 }

@@ -111,6 +111,8 @@ fn write_policies(f: &mut fmt::Formatter<'_>, policies: &[AuthorizationPolicy]) 
         let action = match policy.action() {
             AuthorizationAction::Allow => "ALLOW",
             AuthorizationAction::Deny => "DENY",
+            AuthorizationAction::Audit => "AUDIT",
+            AuthorizationAction::Custom => "CUSTOM",
             AuthorizationAction::Unspecified => "?",
         };
         let rules = crate::output::count(

@@ -22,6 +22,8 @@ pub struct Question {
     pub url: http::Uri,
     /// Header.
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// Claims of its token, as if it had been verified.
+    pub claims: Vec<(String, serde_json::Value)>,
 }
 
 /// The whole answer; the form of `-o json`.
@@ -109,6 +111,7 @@ impl Question {
                 .map_or("/", |path| path.as_str())
                 .to_owned(),
             headers,
+            claims: (!self.claims.is_empty()).then(|| self.claims.iter().cloned().collect()),
             ..ExplainRequest::default()
         })
     }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use mesh_proxy_core::explain::{
-    DestinationReport, ExplainReport, InboundReport, OutboundReport, PolicyReport, RouteReport,
-    TlsReport, TriedMatch,
+    AdmissionReport, DestinationReport, ExplainReport, InboundReport, OutboundReport, PolicyReport,
+    RouteReport, TlsReport, TriedMatch,
 };
 use mesh_proxy_core::ir::Origin;
 
@@ -92,7 +92,7 @@ fn write_outbound(f: &mut fmt::Formatter<'_>, outbound: &OutboundReport) -> fmt:
     for edit in &outbound.edits {
         write!(f, "\n  edit           {edit}")?;
     }
-    Ok(())
+    write_admission(f, &outbound.admission)
 }
 
 /// The server of a gateway that takes the connection.
@@ -229,6 +229,8 @@ fn write_destination(
         let tls = match (endpoint.tls.as_str(), &endpoint.identity) {
             ("mesh", Some(identity)) => format!("mutual TLS with {identity}"),
             ("mesh", None) => "mutual TLS".to_owned(),
+            ("hbone", Some(identity)) => format!("HBONE with {identity}"),
+            ("hbone", None) => "HBONE".to_owned(),
             ("plain", _) => "plain text".to_owned(),
             (other, _) => format!("TLS {other}"),
         };
@@ -349,6 +351,42 @@ fn write_callees(f: &mut fmt::Formatter<'_>, group: &[&Callee]) -> fmt::Result {
     if report.policies.is_empty() && verdict.allowed {
         write!(f, ": no AuthorizationPolicy selects it")?;
     }
+    for asked in &report.asked {
+        write!(
+            f,
+            "\n  first          {} is asked, for {} rule {} ({})",
+            asked.authorizer,
+            asked.policy,
+            asked.rule,
+            place(asked.origin.as_ref())
+        )?;
+    }
+    if let Some(audit) = &verdict.audit {
+        write!(f, "\n  audit          {audit}")?;
+    }
+    if let Some(shadow) = &verdict.shadow {
+        let word = if shadow.allowed { "allowed" } else { "denied" };
+        write!(f, "\n  tried out      {word}")?;
+        if let (Some(policy), Some(rule)) = (&shadow.policy, shadow.rule) {
+            write!(f, " by {policy} rule {rule}")?;
+        }
+    }
+    write_admission(f, &report.admission)
+}
+
+/// Limits on what is let in.
+fn write_admission(f: &mut fmt::Formatter<'_>, limits: &[AdmissionReport]) -> fmt::Result {
+    for limit in limits {
+        let mark = if limit.applies { "" } else { ", not for this" };
+        write!(
+            f,
+            "\n  limit          {} {}: {}{mark} ({})",
+            limit.policy,
+            limit.name,
+            limit.text,
+            place(limit.origin.as_ref())
+        )?;
+    }
     Ok(())
 }
 
@@ -360,8 +398,9 @@ fn write_policy(f: &mut fmt::Formatter<'_>, policy: &PolicyReport) -> fmt::Resul
     };
     write!(
         f,
-        "\n  policy         {} {} {mark} ({})",
+        "\n  policy         {}{} {} {mark} ({})",
         policy.action,
+        if policy.dry_run { ", tried out," } else { "" },
         policy.name,
         place(policy.origin.as_ref())
     )?;

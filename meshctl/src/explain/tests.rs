@@ -33,6 +33,7 @@ fn ask(model: &Model, from: &str, url: &str, headers: &[(&'static str, &'static 
         from: from.to_owned(),
         method: http::Method::GET,
         url: url.parse().unwrap(),
+        claims: Vec::new(),
         headers: headers
             .iter()
             .map(|(name, value)| {
@@ -161,6 +162,7 @@ fn refuses_questions_that_make_no_sense() {
             method: http::Method::GET,
             url: url.parse().unwrap(),
             headers: vec![],
+            claims: Vec::new(),
         };
         explain_saved(&model, &question).unwrap_err().to_string()
     };

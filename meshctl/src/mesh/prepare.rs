@@ -215,6 +215,13 @@ impl Prepared {
             path: world,
             source,
         })?;
+        let mesh_config = state.mesh_config();
+        let written = std::fs::write(&mesh_config, &self.plan.mesh.mesh_config);
+        written.map_err(|source| PrepareError::File {
+            what: "write",
+            path: mesh_config,
+            source,
+        })?;
         link_self(&state.bin().join("meshctl"))
     }
 

@@ -60,6 +60,9 @@ pub(super) fn control_plane(plan: &MeshPlan) -> Program {
         .with("--outbound-policy", policy)
         .with("--config", state.world())
         .flag("--print-ready");
+    if !plan.mesh.mesh_config.is_empty() {
+        args = args.with("--mesh-config", state.mesh_config());
+    }
     for path in &plan.config {
         args = args.with("--config", path);
     }
@@ -142,6 +145,9 @@ pub(super) fn proxy(
             .with("--own-mark", OWN_MARK),
         (WorkloadKind::Sidecar, false) => explicit_sidecar(args, record),
     };
+    if record.kind == WorkloadKind::Sidecar {
+        args = args.with("--workload-api", files.dir.join(WORKLOAD_API));
+    }
     Program {
         name: record.name.clone(),
         role: match record.kind {
@@ -171,6 +177,10 @@ fn explicit_sidecar(mut args: Args, record: &WorkloadRecord) -> Args {
         args.with("--inbound", bindings.join(","))
     }
 }
+
+/// The socket in a proxy's directory where its workload gets its identity for itself. Not longer
+/// than the admin endpoint's: that one is checked.
+const WORKLOAD_API: &str = "svid.sock";
 
 /// All ports of a gateway move by the same distance, which the mesh file's check ensures.
 fn explicit_gateway(args: Args, record: &WorkloadRecord) -> Args {
@@ -265,6 +275,11 @@ pub fn workload_env(
             env.insert(key.to_owned(), None);
             env.insert(key.to_ascii_uppercase(), None);
         }
+    }
+    if let Some(dir) = record.admin.parent() {
+        // What SPIFFE's libraries look for.
+        let socket = unix(&dir.join(WORKLOAD_API));
+        env.insert("SPIFFE_ENDPOINT_SOCKET".to_owned(), Some(socket));
     }
     env.insert("PATH".to_owned(), Some(path_with(&state.bin())));
     env.into_iter()
@@ -368,6 +383,11 @@ mod tests {
                 .map(|value| value.to_string_lossy().into_owned())
         };
         assert_eq!(get("PORT").as_deref(), Some("20000"));
+        let socket = get("SPIFFE_ENDPOINT_SOCKET").unwrap();
+        assert!(
+            socket.starts_with("unix:///s/") && socket.ends_with("/svid.sock"),
+            "{socket}"
+        );
         assert_eq!(get("PORT_HTTP_WEB").as_deref(), Some("20000"));
         assert_eq!(get("HOST").as_deref(), Some("127.0.0.1"));
         assert_eq!(

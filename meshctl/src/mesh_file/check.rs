@@ -7,6 +7,7 @@ use std::path::Path;
 
 use mesh_api::v1::OutboundPolicy;
 use mesh_api::{SpiffeId, TrustDomain, WorkloadName};
+use meshd_core::MeshSettings;
 use serde_saphyr::{Location, Spanned};
 
 use super::names::{bad_name, is_label_key, is_label_value, is_port_name, parse_listen};
@@ -61,6 +62,7 @@ pub(super) fn check(path: &Path, file: RawFile) -> Result<MeshFile, Vec<Mistake>
     }
     let raw = file.spec;
     let outbound_policy = checker.outbound_policy(raw.outbound_traffic_policy);
+    let mesh_config = checker.mesh_config(raw.mesh_config);
     if let Some(domain) = &raw.trust_domain {
         match domain.value.parse() {
             Ok(parsed) => checker.trust_domain = parsed,
@@ -101,6 +103,7 @@ pub(super) fn check(path: &Path, file: RawFile) -> Result<MeshFile, Vec<Mistake>
             name: name.value,
             trust_domain: checker.trust_domain,
             outbound_policy,
+            mesh_config,
             workloads,
             gateways,
         })
@@ -129,6 +132,24 @@ impl Checker<'_> {
             column: 1,
             message,
         });
+    }
+
+    /// What stands elsewhere in the file does not stand here.
+    fn mesh_config(&mut self, raw: Option<Spanned<serde_json::Value>>) -> String {
+        let Some(raw) = raw else {
+            return String::new();
+        };
+        for name in ["trustDomain", "outboundTrafficPolicy"] {
+            if raw.value.get(name).is_some() {
+                let message = format!("spec.meshConfig.{name}: write it as spec.{name}");
+                self.mistake(raw.referenced, message);
+            }
+        }
+        let text = raw.value.to_string();
+        if let Err(why) = meshd::read_mesh_config(&text, &MeshSettings::default()) {
+            self.mistake(raw.referenced, format!("spec.meshConfig.{why}"));
+        }
+        text
     }
 
     fn outbound_policy(&mut self, raw: Option<RawOutboundPolicy>) -> OutboundPolicy {

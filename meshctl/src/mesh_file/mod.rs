@@ -25,6 +25,8 @@ pub struct MeshFile {
     pub trust_domain: TrustDomain,
     /// What happens to destinations that nobody declared (Istio: `outboundTrafficPolicy.mode`).
     pub outbound_policy: OutboundPolicy,
+    /// Further settings of the mesh, JSON (Istio: MeshConfig); empty for none.
+    pub mesh_config: String,
     /// Workloads, each with a sidecar, in the order of the file.
     pub workloads: Vec<Workload>,
     /// Ingress gateways, in the order of the file.

@@ -33,6 +33,8 @@ pub(super) struct RawMesh {
     pub(super) trust_domain: Option<Spanned<String>>,
     /// `ALLOW_ANY` or `REGISTRY_ONLY`.
     pub(super) outbound_traffic_policy: Option<RawOutboundPolicy>,
+    /// Further settings of the mesh, in Istio's form.
+    pub(super) mesh_config: Option<Spanned<serde_json::Value>>,
     /// For workloads that name none.
     pub(super) namespace: Option<Spanned<String>>,
     #[serde(default)]

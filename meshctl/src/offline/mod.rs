@@ -62,11 +62,13 @@ pub fn with_manifests(mut configuration: Configuration) -> Configuration {
 
 /// The settings of the control plane of a mesh file.
 pub fn settings(mesh: &MeshFile) -> MeshSettings {
-    MeshSettings {
+    let settings = MeshSettings {
         trust_domain: mesh.trust_domain.clone(),
         outbound_policy: mesh.outbound_policy,
         ..MeshSettings::default()
-    }
+    };
+    // It was checked with the file.
+    meshd::read_mesh_config(&mesh.mesh_config, &settings).unwrap_or(settings)
 }
 
 /// The derived objects, with addresses that no process has.

@@ -152,6 +152,11 @@ impl StateDir {
         self.root.join("world")
     }
 
+    /// Settings of the mesh from MESH.yaml, read by the control plane.
+    pub fn mesh_config(&self) -> PathBuf {
+        self.root.join("mesh-config.json")
+    }
+
     /// Output of applications and of the control plane.
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")

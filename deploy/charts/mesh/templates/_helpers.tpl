@@ -183,7 +183,7 @@ clientConfig:
   caBundle: {{ . }}
 {{- end }}
 rules:
-- apiGroups: ["networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io"]
+- apiGroups: ["networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io", "mesh.dev"]
   apiVersions: ["*"]
   operations: ["CREATE", "UPDATE"]
   resources: ["*"]

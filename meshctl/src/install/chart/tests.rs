@@ -198,8 +198,7 @@ fn the_charts_and_the_program_have_one_version() {
 /// `MESH_GENERATE=1 cargo test -p meshctl current` writes them.
 #[test]
 fn the_crds_are_current() {
-    let head =
-        "# Istio's kinds, as far as the mesh reads them: what `meshd crds` prints. Do not edit.\n";
+    let head = "# Istio's kinds, as far as the mesh reads them, and its own: what `meshd crds` prints. Do not edit.\n";
     let text = format!("{head}{}", meshd::crds_yaml().unwrap());
     for file in [
         "deploy/charts/mesh/crds/istio.yaml",
