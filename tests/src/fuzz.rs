@@ -5,6 +5,7 @@ mod configuration;
 mod connection;
 mod control;
 mod dns;
+mod http1;
 mod http2;
 mod identity;
 
@@ -15,6 +16,7 @@ pub use configuration::{mesh_file, yaml};
 pub use connection::{client_hello, detect, path, peer_labels, proxy_header, socks, wire};
 pub use control::{decode_plan, discovery_request, discovery_response};
 pub use dns::dns;
+pub use http1::{http1_request, http1_response};
 pub use http2::{hpack, http2_client, http2_server};
 pub use identity::{certificate, csr, join_token, resource_name, spiffe_id};
 
@@ -22,7 +24,7 @@ pub use identity::{certificate, csr, join_token, resource_name, spiffe_id};
 pub type Target = fn(&[u8]);
 
 /// All targets by name; a folder of this name under `tests/fuzz/corpus` holds inputs for each.
-pub const TARGETS: [(&str, Target); 21] = [
+pub const TARGETS: [(&str, Target); 23] = [
     ("detect", detect),
     ("client_hello", client_hello),
     ("proxy_header", proxy_header),
@@ -41,6 +43,8 @@ pub const TARGETS: [(&str, Target); 21] = [
     ("certificate", certificate),
     ("mesh_file", mesh_file),
     ("dns", dns),
+    ("http1_request", http1_request),
+    ("http1_response", http1_response),
     ("http2_server", http2_server),
     ("http2_client", http2_client),
     ("hpack", hpack),

@@ -126,11 +126,12 @@ fn outbound(snapshot: &Snapshot, host: &Hostname, port: u16, parts: &Parts) {
 fn inbound(snapshot: &Snapshot, port: u16, parts: &Parts) {
     let identity = client();
     let mut normal = parts.clone();
-    plan::normalise_path(&mut normal);
+    plan::normalise_path(snapshot, &mut normal);
     for identity in [None, identity.as_ref()] {
         let caller = Caller {
             identity,
             source: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
             destination: SocketAddr::from(([127, 0, 0, 1], port)),
             sni: None,
         };

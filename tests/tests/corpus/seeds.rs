@@ -12,6 +12,7 @@ use mesh_proxy_core::labels::PeerLabels;
 use meshd_core::{MeshSettings, Store, translate};
 use prost::Message;
 
+mod http1;
 mod http2;
 mod proxy_header;
 
@@ -46,6 +47,8 @@ pub(crate) fn write(corpus: &Path) {
         ("path", lines(include_str!("lines/path.txt"))),
         ("socks", socks()),
         ("proxy_header", proxy_header::seeds()),
+        ("http1_request", http1::requests()),
+        ("http1_response", http1::responses()),
         ("http2_server", http2::server()),
         ("http2_client", http2::client()),
         ("hpack", http2::hpack()),

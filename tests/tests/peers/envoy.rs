@@ -4,6 +4,7 @@
 mod config;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -53,6 +54,28 @@ fn curl(arguments: &[&str]) -> Command {
 fn inbound(mesh: &LaptopMesh, name: &str, port: u16) -> SocketAddr {
     let ip = mesh.workload(name).unwrap()["address"].as_str().unwrap();
     SocketAddr::new(ip.parse().unwrap(), port)
+}
+
+/// An Envoy that calls a workload with the identity it gets from a socket, and its port.
+pub(crate) async fn envoy_as_client(
+    mesh: &LaptopMesh,
+    name: &str,
+    number: u16,
+    socket: &Path,
+) -> (Daemon, u16) {
+    let directory = Daemon::directory();
+    let port = free_port();
+    let client = Client {
+        listen: port,
+        wire: Wire::Http1,
+        to: inbound(mesh, name, number),
+        server_name: format!("outbound_.{number}_._.{name}.default.svc.cluster.local"),
+        server: format!("spiffe://cluster.local/ns/default/sa/{name}"),
+        // Not used: the socket gives another.
+        leaf: Leaf::issue(mesh, "nobody", directory.path()),
+    };
+    let config = client.config_with_secrets(socket);
+    (envoy(&config, directory, port).await, port)
 }
 
 /// Who may call what: Istio's caller, known by its certificate only.

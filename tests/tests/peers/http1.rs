@@ -337,14 +337,14 @@ async fn an_unknown_upgrade_is_passed_over() {
             .await;
         assert_eq!(printed, "hello\n2001\nsmall\n2000\n", "{upgrade}");
     }
-    // curl asks for HTTP/2 in its own way.
+    // But that of curl to HTTP/2 is taken.
     let printed = site
         .get(
             &["--http2", "-w", "%{http_code} %{http_version}"],
             "/small.txt",
         )
         .await;
-    assert_eq!(printed, "small\n200 1.1");
+    assert_eq!(printed, "small\n200 2");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,13 +3,16 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
+use std::time::Instant;
 
 use mesh_tests::LaptopMesh;
+use mesh_tests::laptop::free_address;
 
 use crate::door::Door;
 use crate::nginx::{Nginx, large};
 use crate::place::{complaints, mesh, workload};
-use crate::programs::{Daemon, free_port, must, program};
+use crate::programs::{Daemon, LIMIT, PAUSE, free_port, must, program};
+use crate::proxy::Proxy;
 
 struct Site {
     mesh: LaptopMesh,
@@ -158,8 +161,7 @@ async fn versions_are_translated() {
         curl(&["--http2-prior-knowledge"], &site.door).await,
         "index\n200 2"
     );
-    // The upgrade is passed over (RFC 9113 section 3.1).
-    assert_eq!(curl(&["--http2"], &site.door).await, "index\n200 1.1");
+    assert_eq!(curl(&["--http2"], &site.door).await, "index\n200 2");
     // A client of HTTP/2 and a server that speaks HTTP/1 only.
     let nginx = Nginx::start().await;
     let mesh = mesh(&workload("files", "http", 8080, nginx.port), "").await;
@@ -167,4 +169,77 @@ async fn versions_are_translated() {
     let said = load(&mesh, &door, &["-n200", "-c2", "-m16"], "/hello").await;
     assert!(said.contains("status codes: 200 2xx"), "{said}");
     drop(site.mesh);
+}
+
+// RFC 7540 section 3.2, as older clients ask for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_may_go_over_to_it() {
+    for port in ["http2", "any"] {
+        let site = Site::start(port, &[]).await;
+        let said = site
+            .nghttp(
+                &["-u", "-H", "host: files:8080"],
+                &["/index.html", "/index.html?2", "/none"],
+            )
+            .await;
+        assert!(said.contains("HTTP/1.1 101 Switching Protocols"), "{said}");
+        assert_eq!(said.matches(":status: 200").count(), 2, "{said}");
+        assert_eq!(said.matches(":status: 404").count(), 1, "{said}");
+        let head = site
+            .nghttp(&["-u", "-H", ":method: HEAD"], &["/index.html"])
+            .await;
+        assert_eq!(head.matches(":status: 200").count(), 1, "{head}");
+    }
+}
+
+const ENTRY: &str = "\
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: entry}
+spec:
+  selector: {app: entry}
+  servers: [{port: {number: 8080, name: http2, protocol: HTTP2}, hosts: ['*']}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: entry}
+spec:
+  hosts: ['*']
+  gateways: [entry]
+  http: [{route: [{destination: {host: files, port: {number: 8080}}}]}]
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draining_gateway_says_goodbye_and_loses_no_request() {
+    let nginx = Nginx::http2(1000).await;
+    let mesh = mesh(&workload("files", "http2", 8080, nginx.port), ENTRY).await;
+    let ip = free_address().unwrap().ip().to_string();
+    let more = ["--kind", "gateway", "--gateway-listen", &ip];
+    let gateway = Proxy::start(&mesh, "entry", "entry", &more);
+    mesh.settle().await.unwrap();
+    // Answers that take a while are under way when the gateway begins to drain.
+    let mut command = Command::new(program("nghttp"));
+    command.args(["-v", "-t", "30"]);
+    command.args((0..20).map(|n| format!("http://{ip}:8080/slow?{n}")));
+    let running = tokio::spawn(must(command));
+    let metrics = async || gateway.admin("GET", "/metrics").await;
+    let deadline = Instant::now() + LIMIT;
+    while !metrics()
+        .await
+        .contains("mesh_accept_open{listener=\"gateway\"} 1")
+    {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(PAUSE).await;
+    }
+    gateway.admin("POST", "/drain").await;
+    let said = running.await.unwrap();
+    assert_eq!(said.matches(":status: 200").count(), 20, "{said}");
+    assert!(said.contains("recv GOAWAY frame"), "{said}");
+    // Who comes meanwhile is served, too.
+    let mut command = Command::new(program("nghttp"));
+    command
+        .args(["-v", "-n", "-t", "30"])
+        .arg(format!("http://{ip}:8080/hello"));
+    let late = must(command).await;
+    assert!(late.contains(":status: 200"), "{late}");
 }

@@ -14,7 +14,7 @@ use crate::place::{mesh, workload};
 use crate::programs::{LIMIT, free_port, must, program};
 use crate::proxy::Proxy;
 use crate::tls::s_server_at;
-use crate::{grpc, websocket};
+use crate::{grpc, hbone, websocket};
 
 /// A port of the workload and of its sidecar, and the application's.
 struct Port {
@@ -28,7 +28,7 @@ fn client(mesh: &LaptopMesh) -> Proxy {
     Proxy::start(mesh, "six-client", "six-client", &more)
 }
 
-fn server(mesh: &LaptopMesh, name: &str, app: &str, ports: &[Port]) -> Proxy {
+fn server(mesh: &LaptopMesh, name: &str, app: &str, ports: &[Port], hbone: &str) -> Proxy {
     let inbound: Vec<String> = ports
         .iter()
         .map(|port| format!("{0}=[::1]:{0}={1}", port.number, port.app))
@@ -39,6 +39,8 @@ fn server(mesh: &LaptopMesh, name: &str, app: &str, ports: &[Port]) -> Proxy {
         "--register",
         "--inbound",
         &inbound.join(","),
+        "--hbone",
+        hbone,
     ];
     Proxy::start(mesh, name, app, &more)
 }
@@ -148,12 +150,14 @@ async fn everything_on_the_loopback_address_of_ipv6() {
     };
     let (_chat, chat) = websocket::server(Ipv6Addr::LOCALHOST.into()).await;
     let (_calls, calls) = grpc::server_at("a", Ipv6Addr::LOCALHOST.into()).await;
+    let two = Nginx::on(Ipv6Addr::LOCALHOST.into(), " http2", "").await;
     let ports = [
         port("http", app(nginx.port)),
         port("tls", app(bank)),
         port("any", greeting),
         port("http-chat", app(chat)),
         port("grpc", app(calls)),
+        port("http2", app(two.port)),
     ];
     let entry = free_port();
     let mesh = mesh(
@@ -170,12 +174,13 @@ async fn everything_on_the_loopback_address_of_ipv6() {
         "::1",
     ];
     let _gateway = Proxy::start(&mesh, "entry", "entry", &more);
-    let _server = server(&mesh, "six-1", "six", &ports);
+    let hbone = format!("[::1]:{}", free_port());
+    let _server = server(&mesh, "six-1", "six", &ports, &hbone);
     let client = client(&mesh);
     mesh.settle().await.unwrap();
     let proxy = client.explicit.unwrap();
     assert!(proxy.is_ipv6());
-    let [http, tls, any, chat, calls] = ports.map(|port| port.number);
+    let [http, tls, any, chat, calls, two] = ports.map(|port| port.number);
 
     let through_gateway = format!("http://[::1]:{entry}/hello");
     assert_eq!(curl(vec![through_gateway]).await, "hello\n");
@@ -185,6 +190,14 @@ async fn everything_on_the_loopback_address_of_ipv6() {
     let door = Door::through(proxy, "six", calls).await;
     assert_eq!(grpc::call(&door, &["kinds"]).await, grpc::all_kinds());
     greeted(proxy, any, &greeter).await;
+    let door = Door::through(proxy, "six", two).await;
+    let mut command = Command::new(program("h2load"));
+    command.args(["-t1", "-n200", "-c2", "-m16", "-H", ":authority: six"]);
+    command.arg(door.url("/hello"));
+    let said = must(command).await;
+    assert!(said.contains("status codes: 200 2xx"), "{said}");
+    let said = hbone::hello(&mesh, &hbone, &format!("[::1]:{http}")).await;
+    assert!(said.ends_with("hello\n"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,7 +212,7 @@ async fn one_service_has_endpoints_of_both_families() {
     }];
     // `web` of the mesh file listens on an address of IPv4.
     let mesh = mesh(&workload("web", "http", number, four.port), "").await;
-    let _server = server(&mesh, "web-six", "web", &ports);
+    let _server = server(&mesh, "web-six", "web", &ports, "[::1]:0");
     let client = client(&mesh);
     mesh.settle().await.unwrap();
     for proxy in [client.explicit.unwrap(), mesh.explicit("client").unwrap()] {

@@ -12,20 +12,25 @@
     reason = "a test says what went wrong by failing"
 )]
 
+mod authz;
 mod certificates;
 mod door;
 mod envoy;
 mod explicit;
 mod grpc;
+mod hbone;
 mod http1;
 mod http2;
 mod ipv6;
+mod istio_ca;
 mod nginx;
 mod place;
+mod policy;
 mod programs;
 mod proxy;
 mod proxy_protocol;
 mod server_first;
+mod spiffe;
 mod tcp;
 mod tls;
 mod websocket;

@@ -29,6 +29,7 @@ const LOCATIONS: &str = r#"
     location = /chunked { echo one; echo two; }
     location = /closed { chunked_transfer_encoding off; echo one; echo two; }
     location = /trailer { add_header Trailer X-Sum; add_trailer X-Sum four; echo one; }
+    location = /slow { echo_sleep 1; echo slow; }
     location = /late { echo_flush; echo one; echo_flush; echo_sleep 0.2; echo two; }
 "#;
 

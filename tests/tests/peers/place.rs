@@ -14,6 +14,21 @@ pub(crate) async fn mesh(workloads: &str, config: &str) -> LaptopMesh {
     mesh_with_gateways(workloads, "", config).await
 }
 
+/// As [`mesh`], with nothing but the workload `client`, whose certificates live so long.
+pub(crate) async fn mesh_with_certificates(life: &str) -> LaptopMesh {
+    let text = "\
+apiVersion: mesh.dev/v1alpha1
+kind: Mesh
+metadata: {name: peers}
+spec:
+  workloads:
+  - {name: client, serviceAccount: client, labels: {app: client}}
+";
+    let mut command = Command::new(meshctl());
+    command.env("MESH_CERTIFICATE_TTL", life);
+    LaptopMesh::launch(command, text, &[]).unwrap()
+}
+
 /// As [`mesh`], with gateways.
 pub(crate) async fn mesh_with_gateways(
     workloads: &str,

@@ -7,14 +7,14 @@ use std::time::Duration;
 use mesh_ca::{JoinClaims, JoinTokens};
 use mesh_tests::{LaptopMesh, Running};
 
-use crate::programs::LIMIT;
+use crate::programs::{LIMIT, must, program};
 
 /// A proxy of a running mesh. Dropping it ends it.
 pub(crate) struct Proxy {
     /// Its listener for calls of its workload, if it has one.
     pub(crate) explicit: Option<SocketAddr>,
     _running: Running,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 // === impl Proxy ===
@@ -60,7 +60,20 @@ impl Proxy {
         Self {
             explicit: told["explicit"].as_str().map(|at| at.parse().unwrap()),
             _running: running,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// What the admin endpoint answers.
+    pub(crate) async fn admin(&self, method: &str, path: &str) -> String {
+        let socket = self.directory.path().join("admin.sock");
+        let mut command = std::process::Command::new(program("curl"));
+        command
+            .env_clear()
+            .args(["-q", "-sSf", "--max-time", "30", "-X", method])
+            .arg("--unix-socket")
+            .arg(socket)
+            .arg(format!("http://admin{path}"));
+        must(command).await
     }
 }

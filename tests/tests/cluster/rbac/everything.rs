@@ -79,6 +79,8 @@ const OF_THE_MESH: &str = r#"
 {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: one}, spec: {mtls: {mode: PERMISSIVE}}}
 ---
 {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: one}, spec: {action: DENY, selector: {matchLabels: {app: nobody}}}}
+---
+{apiVersion: mesh.dev/v1alpha1, kind: ResiliencePolicy, metadata: {name: one}, spec: {selector: {matchLabels: {app: nobody}}, rateLimits: [{requests: 1}]}}
 "#;
 /// An address of nobody (RFC 5737).
 const ADDRESS: &str = "192.0.2.80";

@@ -1,6 +1,7 @@
 //! Envoy's configuration, as istiod writes it for a sidecar.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -149,6 +150,51 @@ fn bootstrap(listen: u16, listener_filters: &Value, chain: &Value, cluster: &Val
 // === impl Client, Server ===
 
 impl Client {
+    /// The same with certificate and roots from a socket, by SDS.
+    pub(super) fn config_with_secrets(&self, socket: &Path) -> Value {
+        let mut config = self.config();
+        let source = |name: &str| {
+            json!({"name": name, "sds_config": {
+                "resource_api_version": "V3",
+                "api_config_source": {
+                    "api_type": "GRPC", "transport_api_version": "V3",
+                    "grpc_services": [{"envoy_grpc": {"cluster_name": "secrets"}}],
+                },
+            }})
+        };
+        let clusters = &mut config["static_resources"]["clusters"];
+        let tls = &mut clusters[0]["transport_socket"]["typed_config"]["common_tls_context"];
+        let names = tls["validation_context"]["match_typed_subject_alt_names"].take();
+        let fields = tls.as_object_mut().unwrap();
+        fields.remove("tls_certificates");
+        fields.remove("validation_context");
+        fields.insert(
+            "tls_certificate_sds_secret_configs".into(),
+            json!([source("default")]),
+        );
+        fields.insert(
+            "combined_validation_context".into(),
+            json!({
+                "default_validation_context": {"match_typed_subject_alt_names": names},
+                "validation_context_sds_secret_config": source("ROOTCA"),
+            }),
+        );
+        clusters.as_array_mut().unwrap().push(json!({
+            "name": "secrets",
+            "type": "STATIC",
+            "load_assignment": {"cluster_name": "secrets", "endpoints": [{"lb_endpoints": [{
+                "endpoint": {"address": {"pipe": {"path": socket}}},
+            }]}]},
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": kind("upstreams.http.v3.HttpProtocolOptions"),
+                    "explicit_http_config": {"http2_protocol_options": {}},
+                },
+            },
+        }));
+        config
+    }
+
     pub(super) fn config(&self) -> Value {
         let mut cluster = cluster(self.to, self.wire);
         let names = json!({"exact": self.server});
