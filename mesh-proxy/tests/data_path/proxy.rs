@@ -97,6 +97,8 @@ impl Spec {
 
     pub fn start(self) -> Proxy {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        // As the program does; all tests of this process share the limit.
+        net::raise_descriptor_limit();
         let mut settings = settings();
         settings.detect_timeout = self.detect;
         settings.need_timeout = self.need;
