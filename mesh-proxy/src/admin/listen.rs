@@ -2,16 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::path::PathBuf;
 
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 
 use super::{Admin, metrics_router, router};
 use crate::hand_over::{Offered, Sockets};
-use crate::net::{StdTcpListener, TcpListener, UnixListener};
+use crate::net::{self, StdTcpListener, TcpListener, UnixListener};
 use crate::settings::Settings;
 
 /// Bound sockets of the admin endpoint.
@@ -67,7 +66,7 @@ impl AdminListeners {
         let unix = match &path {
             None => None,
             Some(path) => {
-                let opened = sockets.unix("admin-socket", || bind_unix(path));
+                let opened = sockets.unix("admin-socket", || net::bind_unix(path, 0o600));
                 let (listener, offer) = opened.map_err(failed(path.display().to_string()))?;
                 offered.push(offer);
                 Some(listener)
@@ -128,21 +127,6 @@ impl AdminListeners {
 
 fn bind_tcp(address: SocketAddr) -> io::Result<StdTcpListener> {
     let listener = StdTcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
-// A socket that a killed process left behind is taken over, one that is answered is not.
-fn bind_unix(path: &Path) -> io::Result<StdUnixListener> {
-    if StdUnixStream::connect(path).is_ok() {
-        return Err(io::ErrorKind::AddrInUse.into());
-    }
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = StdUnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

@@ -95,7 +95,7 @@ impl ResponseBody {
             deadline: None,
         };
         if body.is_end_stream() {
-            // hyper does not ask a finished body again.
+            // Nobody asks a finished body again.
             body.finish();
             body.content = Content::Empty;
         } else {

@@ -1,7 +1,11 @@
 //! Listening sockets.
 
+use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
@@ -119,6 +123,25 @@ impl Acceptor {
             }
         }
     }
+}
+
+/// A listening Unix socket whose file has this mode. One that a killed process left behind is
+/// replaced, one that is answered is not.
+///
+/// # Errors
+/// If the path is taken or cannot be bound.
+pub fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    if UnixStream::connect(path).is_ok() {
+        return Err(io::ErrorKind::AddrInUse.into());
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 /// Lets this process have as many descriptors as its hard limit allows: every connection needs

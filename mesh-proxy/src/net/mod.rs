@@ -9,7 +9,7 @@ mod stream;
 mod sys;
 
 pub use connect::{ConnectError, Dialer, connect, datagrams_to, lookup};
-pub use listen::{Acceptor, bind, bind_shared, raise_descriptor_limit};
+pub use listen::{Acceptor, bind, bind_shared, bind_unix, raise_descriptor_limit};
 pub use orig_dst::original_destination;
 pub use own::own_addresses;
 pub use relay::{Ending, RelayLimits, RelayMeter, relay};

@@ -1,9 +1,8 @@
 //! The socket.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::path::PathBuf;
 
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
@@ -13,8 +12,8 @@ use super::connections;
 use crate::drain::Drain;
 use crate::hand_over::{Offered, Sockets};
 use crate::identity::{AppIdentity, IdentityHandle};
-use crate::runtime;
 use crate::settings::{Users, WorkloadApiSettings};
+use crate::{net, runtime};
 
 /// The bound socket.
 pub(crate) struct WorkloadListener {
@@ -51,7 +50,15 @@ impl WorkloadListener {
         sockets: &Sockets,
     ) -> Result<Self, WorkloadApiError> {
         let path = &settings.path;
-        let opened = sockets.unix("workload-api", || bind(path, &settings.users));
+        let opened = sockets.unix("workload-api", || {
+            // The kernel says who connects; the file lets them try.
+            let mode = if settings.users.is_own() {
+                0o600
+            } else {
+                0o666
+            };
+            net::bind_unix(path, mode)
+        });
         let (listener, offered) = opened.map_err(|source| WorkloadApiError::Bind {
             path: path.clone(),
             source,
@@ -93,21 +100,4 @@ impl WorkloadListener {
         drop(offered);
         Ok(served?)
     }
-}
-
-// A socket that a killed process left behind is taken over, one that is answered is not.
-fn bind(path: &Path, users: &Users) -> io::Result<StdUnixListener> {
-    if StdUnixStream::connect(path).is_ok() {
-        return Err(io::ErrorKind::AddrInUse.into());
-    }
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = StdUnixListener::bind(path)?;
-    // The kernel says who connects; the file lets them try.
-    let mode = if users.is_own() { 0o600 } else { 0o666 };
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
 }
