@@ -1,4 +1,4 @@
-//! Forms of a credential that do not tell its key.
+//! Forms of credentials and tokens that do not tell what is secret.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::envoy_secret::DataSource;
-use crate::spiffe_workload::X509svid;
-use crate::v1::Credential;
+use crate::spiffe_workload::{Jwtsvid, ValidateJwtsvidRequest, X509svid};
+use crate::v1::{Credential, SignJwtResponse};
 
 const REDACTED: &str = "redacted";
 
@@ -38,6 +38,43 @@ impl fmt::Debug for X509svid {
         f.debug_struct("X509svid")
             .field("spiffe_id", &self.spiffe_id)
             .field("x509_svid_key", &REDACTED)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Jwtsvid ===
+
+impl fmt::Debug for Jwtsvid {
+    /// Names the identity.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jwtsvid")
+            .field("spiffe_id", &self.spiffe_id)
+            .field("svid", &REDACTED)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl ValidateJwtsvidRequest ===
+
+impl fmt::Debug for ValidateJwtsvidRequest {
+    /// Names the audience.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValidateJwtsvidRequest")
+            .field("audience", &self.audience)
+            .field("svid", &REDACTED)
+            .finish()
+    }
+}
+
+// === impl SignJwtResponse ===
+
+impl fmt::Debug for SignJwtResponse {
+    /// Names the identity.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignJwtResponse")
+            .field("token", &REDACTED)
+            .field("identity", &self.identity)
+            .field("not_after", &self.not_after)
             .finish_non_exhaustive()
     }
 }

@@ -42,8 +42,11 @@ const ADMIN_MESSAGES: [&str; 6] = [
 /// The message that holds a private key: its debug and JSON forms are written by hand, without it.
 const CREDENTIAL: &str = ".mesh.v1.Credential";
 
-/// The messages by which an application gets its own key: the same, without JSON.
+/// The messages by which an application gets its own key and tokens: the same, without JSON.
 const APP_KEY: &str = ".X509SVID";
+const APP_TOKENS: [&str; 2] = [".JWTSVID", ".ValidateJWTSVIDRequest"];
+/// The message that holds a token of the workload: the same.
+const TOKEN: &str = ".mesh.v1.SignJwtResponse";
 const SECRET_BYTES: &str = ".envoy.service.secret.v3.DataSource";
 
 fn checked_in() -> PathBuf {
@@ -64,7 +67,7 @@ fn write_json(descriptors: &[u8], out: &Path, emit_fields: bool) {
     } else {
         builder
             .exclude(ADMIN_MESSAGES)
-            .exclude([CREDENTIAL])
+            .exclude([CREDENTIAL, TOKEN])
             .build(&[".mesh.v1"])
             .unwrap();
     }
@@ -82,7 +85,8 @@ fn generate(out: &Path) {
     tonic_prost_build::configure()
         .out_dir(out)
         .btree_map(".")
-        .skip_debug([CREDENTIAL, APP_KEY, SECRET_BYTES])
+        .skip_debug([CREDENTIAL, APP_KEY, SECRET_BYTES, TOKEN])
+        .skip_debug(APP_TOKENS)
         .codec_path("crate::codec::SmallBuffers")
         .client_mod_attribute(".", "#[cfg(feature = \"grpc\")]")
         .server_mod_attribute(".", "#[cfg(feature = \"grpc\")]")

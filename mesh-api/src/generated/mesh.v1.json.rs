@@ -5054,6 +5054,89 @@ impl<'de> serde::Deserialize<'de> for Forward {
         deserializer.deserialize_struct("mesh.v1.Forward", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for ForwardClientCert {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "FORWARD_CLIENT_CERT_UNSPECIFIED",
+            Self::Sanitize => "FORWARD_CLIENT_CERT_SANITIZE",
+            Self::ForwardOnly => "FORWARD_CLIENT_CERT_FORWARD_ONLY",
+            Self::AppendForward => "FORWARD_CLIENT_CERT_APPEND_FORWARD",
+            Self::SanitizeSet => "FORWARD_CLIENT_CERT_SANITIZE_SET",
+            Self::AlwaysForwardOnly => "FORWARD_CLIENT_CERT_ALWAYS_FORWARD_ONLY",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for ForwardClientCert {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "FORWARD_CLIENT_CERT_UNSPECIFIED",
+            "FORWARD_CLIENT_CERT_SANITIZE",
+            "FORWARD_CLIENT_CERT_FORWARD_ONLY",
+            "FORWARD_CLIENT_CERT_APPEND_FORWARD",
+            "FORWARD_CLIENT_CERT_SANITIZE_SET",
+            "FORWARD_CLIENT_CERT_ALWAYS_FORWARD_ONLY",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = ForwardClientCert;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "FORWARD_CLIENT_CERT_UNSPECIFIED" => Ok(ForwardClientCert::Unspecified),
+                    "FORWARD_CLIENT_CERT_SANITIZE" => Ok(ForwardClientCert::Sanitize),
+                    "FORWARD_CLIENT_CERT_FORWARD_ONLY" => Ok(ForwardClientCert::ForwardOnly),
+                    "FORWARD_CLIENT_CERT_APPEND_FORWARD" => Ok(ForwardClientCert::AppendForward),
+                    "FORWARD_CLIENT_CERT_SANITIZE_SET" => Ok(ForwardClientCert::SanitizeSet),
+                    "FORWARD_CLIENT_CERT_ALWAYS_FORWARD_ONLY" => Ok(ForwardClientCert::AlwaysForwardOnly),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
 impl serde::Serialize for Gateway {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -5072,6 +5155,9 @@ impl serde::Serialize for Gateway {
             len += 1;
         }
         if self.place.is_some() {
+            len += 1;
+        }
+        if self.topology.is_some() {
             len += 1;
         }
         if self.admission.is_some() {
@@ -5096,6 +5182,9 @@ impl serde::Serialize for Gateway {
         if let Some(v) = self.place.as_ref() {
             struct_ser.serialize_field("place", v)?;
         }
+        if let Some(v) = self.topology.as_ref() {
+            struct_ser.serialize_field("topology", v)?;
+        }
         if let Some(v) = self.admission.as_ref() {
             struct_ser.serialize_field("admission", v)?;
         }
@@ -5119,6 +5208,7 @@ impl<'de> serde::Deserialize<'de> for Gateway {
             "listeners",
             "policies",
             "place",
+            "topology",
             "admission",
             "request_authentications",
             "requestAuthentications",
@@ -5132,6 +5222,7 @@ impl<'de> serde::Deserialize<'de> for Gateway {
             Listeners,
             Policies,
             Place,
+            Topology,
             Admission,
             RequestAuthentications,
             ExternalAuthorizers,
@@ -5160,6 +5251,7 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                             "listeners" => Ok(GeneratedField::Listeners),
                             "policies" => Ok(GeneratedField::Policies),
                             "place" => Ok(GeneratedField::Place),
+                            "topology" => Ok(GeneratedField::Topology),
                             "admission" => Ok(GeneratedField::Admission),
                             "requestAuthentications" | "request_authentications" => Ok(GeneratedField::RequestAuthentications),
                             "externalAuthorizers" | "external_authorizers" => Ok(GeneratedField::ExternalAuthorizers),
@@ -5186,6 +5278,7 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                 let mut listeners__ = None;
                 let mut policies__ = None;
                 let mut place__ = None;
+                let mut topology__ = None;
                 let mut admission__ = None;
                 let mut request_authentications__ = None;
                 let mut external_authorizers__ = None;
@@ -5215,6 +5308,12 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                             }
                             place__ = map_.next_value()?;
                         }
+                        GeneratedField::Topology => {
+                            if topology__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("topology"));
+                            }
+                            topology__ = map_.next_value()?;
+                        }
                         GeneratedField::Admission => {
                             if admission__.is_some() {
                                 return Err(serde::de::Error::duplicate_field("admission"));
@@ -5240,6 +5339,7 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                     listeners: listeners__.unwrap_or_default(),
                     policies: policies__.unwrap_or_default(),
                     place: place__,
+                    topology: topology__,
                     admission: admission__,
                     request_authentications: request_authentications__.unwrap_or_default(),
                     external_authorizers: external_authorizers__.unwrap_or_default(),
@@ -5591,6 +5691,138 @@ impl<'de> serde::Deserialize<'de> for GatewayListener {
             }
         }
         deserializer.deserialize_struct("mesh.v1.GatewayListener", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for GatewayTopology {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.trusted_proxies != 0 {
+            len += 1;
+        }
+        if self.forward_client_cert != 0 {
+            len += 1;
+        }
+        if self.proxy_protocol {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.GatewayTopology", len)?;
+        if self.trusted_proxies != 0 {
+            struct_ser.serialize_field("trusted_proxies", &self.trusted_proxies)?;
+        }
+        if self.forward_client_cert != 0 {
+            let v = ForwardClientCert::try_from(self.forward_client_cert)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.forward_client_cert)))?;
+            struct_ser.serialize_field("forward_client_cert", &v)?;
+        }
+        if self.proxy_protocol {
+            struct_ser.serialize_field("proxy_protocol", &self.proxy_protocol)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for GatewayTopology {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "trusted_proxies",
+            "trustedProxies",
+            "forward_client_cert",
+            "forwardClientCert",
+            "proxy_protocol",
+            "proxyProtocol",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            TrustedProxies,
+            ForwardClientCert,
+            ProxyProtocol,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "trustedProxies" | "trusted_proxies" => Ok(GeneratedField::TrustedProxies),
+                            "forwardClientCert" | "forward_client_cert" => Ok(GeneratedField::ForwardClientCert),
+                            "proxyProtocol" | "proxy_protocol" => Ok(GeneratedField::ProxyProtocol),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = GatewayTopology;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.GatewayTopology")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<GatewayTopology, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut trusted_proxies__ = None;
+                let mut forward_client_cert__ = None;
+                let mut proxy_protocol__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::TrustedProxies => {
+                            if trusted_proxies__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("trustedProxies"));
+                            }
+                            trusted_proxies__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::ForwardClientCert => {
+                            if forward_client_cert__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("forwardClientCert"));
+                            }
+                            forward_client_cert__ = Some(map_.next_value::<ForwardClientCert>()? as i32);
+                        }
+                        GeneratedField::ProxyProtocol => {
+                            if proxy_protocol__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("proxyProtocol"));
+                            }
+                            proxy_protocol__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(GatewayTopology {
+                    trusted_proxies: trusted_proxies__.unwrap_or_default(),
+                    forward_client_cert: forward_client_cert__.unwrap_or_default(),
+                    proxy_protocol: proxy_protocol__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.GatewayTopology", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for GrpcProbe {
@@ -6931,6 +7163,9 @@ impl serde::Serialize for HttpRoute {
         if self.headers.is_some() {
             len += 1;
         }
+        if !self.rate_limits.is_empty() {
+            len += 1;
+        }
         if self.action.is_some() {
             len += 1;
         }
@@ -6952,6 +7187,9 @@ impl serde::Serialize for HttpRoute {
         }
         if let Some(v) = self.headers.as_ref() {
             struct_ser.serialize_field("headers", v)?;
+        }
+        if !self.rate_limits.is_empty() {
+            struct_ser.serialize_field("rate_limits", &self.rate_limits)?;
         }
         if let Some(v) = self.action.as_ref() {
             match v {
@@ -6985,6 +7223,8 @@ impl<'de> serde::Deserialize<'de> for HttpRoute {
             "fault",
             "cors",
             "headers",
+            "rate_limits",
+            "rateLimits",
             "forward",
             "redirect",
             "direct",
@@ -6999,6 +7239,7 @@ impl<'de> serde::Deserialize<'de> for HttpRoute {
             Fault,
             Cors,
             Headers,
+            RateLimits,
             Forward,
             Redirect,
             Direct,
@@ -7030,6 +7271,7 @@ impl<'de> serde::Deserialize<'de> for HttpRoute {
                             "fault" => Ok(GeneratedField::Fault),
                             "cors" => Ok(GeneratedField::Cors),
                             "headers" => Ok(GeneratedField::Headers),
+                            "rateLimits" | "rate_limits" => Ok(GeneratedField::RateLimits),
                             "forward" => Ok(GeneratedField::Forward),
                             "redirect" => Ok(GeneratedField::Redirect),
                             "direct" => Ok(GeneratedField::Direct),
@@ -7059,6 +7301,7 @@ impl<'de> serde::Deserialize<'de> for HttpRoute {
                 let mut fault__ = None;
                 let mut cors__ = None;
                 let mut headers__ = None;
+                let mut rate_limits__ = None;
                 let mut action__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
@@ -7098,6 +7341,12 @@ impl<'de> serde::Deserialize<'de> for HttpRoute {
                             }
                             headers__ = map_.next_value()?;
                         }
+                        GeneratedField::RateLimits => {
+                            if rate_limits__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("rateLimits"));
+                            }
+                            rate_limits__ = Some(map_.next_value()?);
+                        }
                         GeneratedField::Forward => {
                             if action__.is_some() {
                                 return Err(serde::de::Error::duplicate_field("forward"));
@@ -7135,6 +7384,7 @@ impl<'de> serde::Deserialize<'de> for HttpRoute {
                     fault: fault__,
                     cors: cors__,
                     headers: headers__,
+                    rate_limits: rate_limits__.unwrap_or_default(),
                     action: action__,
                 })
             }
@@ -7729,6 +7979,9 @@ impl serde::Serialize for InboundPort {
         if self.connection_pool.is_some() {
             len += 1;
         }
+        if self.connect_timeout_ms != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.InboundPort", len)?;
         if self.port != 0 {
             struct_ser.serialize_field("port", &self.port)?;
@@ -7764,6 +8017,11 @@ impl serde::Serialize for InboundPort {
         if let Some(v) = self.connection_pool.as_ref() {
             struct_ser.serialize_field("connection_pool", v)?;
         }
+        if self.connect_timeout_ms != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("connect_timeout_ms", ToString::to_string(&self.connect_timeout_ms).as_str())?;
+        }
         struct_ser.end()
     }
 }
@@ -7787,6 +8045,8 @@ impl<'de> serde::Deserialize<'de> for InboundPort {
             "tls",
             "connection_pool",
             "connectionPool",
+            "connect_timeout_ms",
+            "connectTimeoutMs",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -7801,6 +8061,7 @@ impl<'de> serde::Deserialize<'de> for InboundPort {
             Listener,
             Tls,
             ConnectionPool,
+            ConnectTimeoutMs,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -7832,6 +8093,7 @@ impl<'de> serde::Deserialize<'de> for InboundPort {
                             "listener" => Ok(GeneratedField::Listener),
                             "tls" => Ok(GeneratedField::Tls),
                             "connectionPool" | "connection_pool" => Ok(GeneratedField::ConnectionPool),
+                            "connectTimeoutMs" | "connect_timeout_ms" => Ok(GeneratedField::ConnectTimeoutMs),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -7861,6 +8123,7 @@ impl<'de> serde::Deserialize<'de> for InboundPort {
                 let mut listener__ = None;
                 let mut tls__ = None;
                 let mut connection_pool__ = None;
+                let mut connect_timeout_ms__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Port => {
@@ -7927,6 +8190,14 @@ impl<'de> serde::Deserialize<'de> for InboundPort {
                             }
                             connection_pool__ = map_.next_value()?;
                         }
+                        GeneratedField::ConnectTimeoutMs => {
+                            if connect_timeout_ms__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("connectTimeoutMs"));
+                            }
+                            connect_timeout_ms__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
                     }
                 }
                 Ok(InboundPort {
@@ -7940,6 +8211,7 @@ impl<'de> serde::Deserialize<'de> for InboundPort {
                     listener: listener__,
                     tls: tls__,
                     connection_pool: connection_pool__,
+                    connect_timeout_ms: connect_timeout_ms__.unwrap_or_default(),
                 })
             }
         }
@@ -8654,6 +8926,9 @@ impl serde::Serialize for LocalityBalancing {
         if !self.failover_priority.is_empty() {
             len += 1;
         }
+        if self.zone_aware.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.LocalityBalancing", len)?;
         if !self.distribute.is_empty() {
             struct_ser.serialize_field("distribute", &self.distribute)?;
@@ -8663,6 +8938,9 @@ impl serde::Serialize for LocalityBalancing {
         }
         if !self.failover_priority.is_empty() {
             struct_ser.serialize_field("failover_priority", &self.failover_priority)?;
+        }
+        if let Some(v) = self.zone_aware.as_ref() {
+            struct_ser.serialize_field("zone_aware", v)?;
         }
         struct_ser.end()
     }
@@ -8678,6 +8956,8 @@ impl<'de> serde::Deserialize<'de> for LocalityBalancing {
             "failover",
             "failover_priority",
             "failoverPriority",
+            "zone_aware",
+            "zoneAware",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -8685,6 +8965,7 @@ impl<'de> serde::Deserialize<'de> for LocalityBalancing {
             Distribute,
             Failover,
             FailoverPriority,
+            ZoneAware,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -8709,6 +8990,7 @@ impl<'de> serde::Deserialize<'de> for LocalityBalancing {
                             "distribute" => Ok(GeneratedField::Distribute),
                             "failover" => Ok(GeneratedField::Failover),
                             "failoverPriority" | "failover_priority" => Ok(GeneratedField::FailoverPriority),
+                            "zoneAware" | "zone_aware" => Ok(GeneratedField::ZoneAware),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -8731,6 +9013,7 @@ impl<'de> serde::Deserialize<'de> for LocalityBalancing {
                 let mut distribute__ = None;
                 let mut failover__ = None;
                 let mut failover_priority__ = None;
+                let mut zone_aware__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Distribute => {
@@ -8751,12 +9034,19 @@ impl<'de> serde::Deserialize<'de> for LocalityBalancing {
                             }
                             failover_priority__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::ZoneAware => {
+                            if zone_aware__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("zoneAware"));
+                            }
+                            zone_aware__ = map_.next_value()?;
+                        }
                     }
                 }
                 Ok(LocalityBalancing {
                     distribute: distribute__.unwrap_or_default(),
                     failover: failover__.unwrap_or_default(),
                     failover_priority: failover_priority__.unwrap_or_default(),
+                    zone_aware: zone_aware__,
                 })
             }
         }
@@ -9010,6 +9300,9 @@ impl serde::Serialize for Mesh {
         if !self.renew_certificates.is_empty() {
             len += 1;
         }
+        if !self.jwks.is_empty() {
+            len += 1;
+        }
         if self.path_normalization != 0 {
             len += 1;
         }
@@ -9036,6 +9329,9 @@ impl serde::Serialize for Mesh {
         }
         if !self.renew_certificates.is_empty() {
             struct_ser.serialize_field("renew_certificates", &self.renew_certificates)?;
+        }
+        if !self.jwks.is_empty() {
+            struct_ser.serialize_field("jwks", &self.jwks)?;
         }
         if self.path_normalization != 0 {
             let v = PathNormalization::try_from(self.path_normalization)
@@ -9065,6 +9361,7 @@ impl<'de> serde::Deserialize<'de> for Mesh {
             "crlsDer",
             "renew_certificates",
             "renewCertificates",
+            "jwks",
             "path_normalization",
             "pathNormalization",
         ];
@@ -9078,6 +9375,7 @@ impl<'de> serde::Deserialize<'de> for Mesh {
             Federated,
             CrlsDer,
             RenewCertificates,
+            Jwks,
             PathNormalization,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -9107,6 +9405,7 @@ impl<'de> serde::Deserialize<'de> for Mesh {
                             "federated" => Ok(GeneratedField::Federated),
                             "crlsDer" | "crls_der" => Ok(GeneratedField::CrlsDer),
                             "renewCertificates" | "renew_certificates" => Ok(GeneratedField::RenewCertificates),
+                            "jwks" => Ok(GeneratedField::Jwks),
                             "pathNormalization" | "path_normalization" => Ok(GeneratedField::PathNormalization),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
@@ -9134,6 +9433,7 @@ impl<'de> serde::Deserialize<'de> for Mesh {
                 let mut federated__ = None;
                 let mut crls_der__ = None;
                 let mut renew_certificates__ = None;
+                let mut jwks__ = None;
                 let mut path_normalization__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
@@ -9185,6 +9485,12 @@ impl<'de> serde::Deserialize<'de> for Mesh {
                             }
                             renew_certificates__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Jwks => {
+                            if jwks__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("jwks"));
+                            }
+                            jwks__ = Some(map_.next_value()?);
+                        }
                         GeneratedField::PathNormalization => {
                             if path_normalization__.is_some() {
                                 return Err(serde::de::Error::duplicate_field("pathNormalization"));
@@ -9201,6 +9507,7 @@ impl<'de> serde::Deserialize<'de> for Mesh {
                     federated: federated__.unwrap_or_default(),
                     crls_der: crls_der__.unwrap_or_default(),
                     renew_certificates: renew_certificates__.unwrap_or_default(),
+                    jwks: jwks__.unwrap_or_default(),
                     path_normalization: path_normalization__.unwrap_or_default(),
                 })
             }
@@ -10040,6 +10347,9 @@ impl serde::Serialize for OutlierDetection {
         if self.min_health_percent != 0 {
             len += 1;
         }
+        if !self.error_statuses.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.OutlierDetection", len)?;
         if self.consecutive_5xx != 0 {
             struct_ser.serialize_field("consecutive_5xx", &self.consecutive_5xx)?;
@@ -10069,6 +10379,9 @@ impl serde::Serialize for OutlierDetection {
         if self.min_health_percent != 0 {
             struct_ser.serialize_field("min_health_percent", &self.min_health_percent)?;
         }
+        if !self.error_statuses.is_empty() {
+            struct_ser.serialize_field("error_statuses", &self.error_statuses)?;
+        }
         struct_ser.end()
     }
 }
@@ -10095,6 +10408,8 @@ impl<'de> serde::Deserialize<'de> for OutlierDetection {
             "maxEjectionPercent",
             "min_health_percent",
             "minHealthPercent",
+            "error_statuses",
+            "errorStatuses",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -10107,6 +10422,7 @@ impl<'de> serde::Deserialize<'de> for OutlierDetection {
             BaseEjectionMs,
             MaxEjectionPercent,
             MinHealthPercent,
+            ErrorStatuses,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -10136,6 +10452,7 @@ impl<'de> serde::Deserialize<'de> for OutlierDetection {
                             "baseEjectionMs" | "base_ejection_ms" => Ok(GeneratedField::BaseEjectionMs),
                             "maxEjectionPercent" | "max_ejection_percent" => Ok(GeneratedField::MaxEjectionPercent),
                             "minHealthPercent" | "min_health_percent" => Ok(GeneratedField::MinHealthPercent),
+                            "errorStatuses" | "error_statuses" => Ok(GeneratedField::ErrorStatuses),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -10163,6 +10480,7 @@ impl<'de> serde::Deserialize<'de> for OutlierDetection {
                 let mut base_ejection_ms__ = None;
                 let mut max_ejection_percent__ = None;
                 let mut min_health_percent__ = None;
+                let mut error_statuses__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Consecutive5xx => {
@@ -10227,6 +10545,15 @@ impl<'de> serde::Deserialize<'de> for OutlierDetection {
                                 Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
                             ;
                         }
+                        GeneratedField::ErrorStatuses => {
+                            if error_statuses__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("errorStatuses"));
+                            }
+                            error_statuses__ = 
+                                Some(map_.next_value::<Vec<::pbjson::private::NumberDeserialize<_>>>()?
+                                    .into_iter().map(|x| x.0).collect())
+                            ;
+                        }
                     }
                 }
                 Ok(OutlierDetection {
@@ -10238,6 +10565,7 @@ impl<'de> serde::Deserialize<'de> for OutlierDetection {
                     base_ejection_ms: base_ejection_ms__.unwrap_or_default(),
                     max_ejection_percent: max_ejection_percent__.unwrap_or_default(),
                     min_health_percent: min_health_percent__.unwrap_or_default(),
+                    error_statuses: error_statuses__.unwrap_or_default(),
                 })
             }
         }
@@ -13784,6 +14112,97 @@ impl<'de> serde::Deserialize<'de> for Severity {
         deserializer.deserialize_any(GeneratedVisitor)
     }
 }
+impl serde::Serialize for SignJwtRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.audience.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.SignJwtRequest", len)?;
+        if !self.audience.is_empty() {
+            struct_ser.serialize_field("audience", &self.audience)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for SignJwtRequest {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "audience",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Audience,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "audience" => Ok(GeneratedField::Audience),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = SignJwtRequest;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.SignJwtRequest")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<SignJwtRequest, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut audience__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Audience => {
+                            if audience__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("audience"));
+                            }
+                            audience__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(SignJwtRequest {
+                    audience: audience__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.SignJwtRequest", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for SignRequest {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -13925,6 +14344,9 @@ impl serde::Serialize for SignResponse {
         if self.not_after != 0 {
             len += 1;
         }
+        if !self.jwks.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.SignResponse", len)?;
         if !self.chain_der.is_empty() {
             struct_ser.serialize_field("chain_der", &self.chain_der.iter().map(pbjson::private::base64::encode).collect::<Vec<_>>())?;
@@ -13945,6 +14367,9 @@ impl serde::Serialize for SignResponse {
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("not_after", ToString::to_string(&self.not_after).as_str())?;
         }
+        if !self.jwks.is_empty() {
+            struct_ser.serialize_field("jwks", &self.jwks)?;
+        }
         struct_ser.end()
     }
 }
@@ -13964,6 +14389,7 @@ impl<'de> serde::Deserialize<'de> for SignResponse {
             "notBefore",
             "not_after",
             "notAfter",
+            "jwks",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -13973,6 +14399,7 @@ impl<'de> serde::Deserialize<'de> for SignResponse {
             Identity,
             NotBefore,
             NotAfter,
+            Jwks,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -13999,6 +14426,7 @@ impl<'de> serde::Deserialize<'de> for SignResponse {
                             "identity" => Ok(GeneratedField::Identity),
                             "notBefore" | "not_before" => Ok(GeneratedField::NotBefore),
                             "notAfter" | "not_after" => Ok(GeneratedField::NotAfter),
+                            "jwks" => Ok(GeneratedField::Jwks),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -14023,6 +14451,7 @@ impl<'de> serde::Deserialize<'de> for SignResponse {
                 let mut identity__ = None;
                 let mut not_before__ = None;
                 let mut not_after__ = None;
+                let mut jwks__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::ChainDer => {
@@ -14065,6 +14494,12 @@ impl<'de> serde::Deserialize<'de> for SignResponse {
                                 Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
                             ;
                         }
+                        GeneratedField::Jwks => {
+                            if jwks__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("jwks"));
+                            }
+                            jwks__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(SignResponse {
@@ -14073,6 +14508,7 @@ impl<'de> serde::Deserialize<'de> for SignResponse {
                     identity: identity__.unwrap_or_default(),
                     not_before: not_before__.unwrap_or_default(),
                     not_after: not_after__.unwrap_or_default(),
+                    jwks: jwks__.unwrap_or_default(),
                 })
             }
         }
@@ -15790,12 +16226,18 @@ impl serde::Serialize for TrustBundle {
         if !self.roots_der.is_empty() {
             len += 1;
         }
+        if !self.jwks.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.TrustBundle", len)?;
         if !self.trust_domain.is_empty() {
             struct_ser.serialize_field("trust_domain", &self.trust_domain)?;
         }
         if !self.roots_der.is_empty() {
             struct_ser.serialize_field("roots_der", &self.roots_der.iter().map(pbjson::private::base64::encode).collect::<Vec<_>>())?;
+        }
+        if !self.jwks.is_empty() {
+            struct_ser.serialize_field("jwks", &self.jwks)?;
         }
         struct_ser.end()
     }
@@ -15811,12 +16253,14 @@ impl<'de> serde::Deserialize<'de> for TrustBundle {
             "trustDomain",
             "roots_der",
             "rootsDer",
+            "jwks",
         ];
 
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             TrustDomain,
             RootsDer,
+            Jwks,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -15840,6 +16284,7 @@ impl<'de> serde::Deserialize<'de> for TrustBundle {
                         match value {
                             "trustDomain" | "trust_domain" => Ok(GeneratedField::TrustDomain),
                             "rootsDer" | "roots_der" => Ok(GeneratedField::RootsDer),
+                            "jwks" => Ok(GeneratedField::Jwks),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -15861,6 +16306,7 @@ impl<'de> serde::Deserialize<'de> for TrustBundle {
             {
                 let mut trust_domain__ = None;
                 let mut roots_der__ = None;
+                let mut jwks__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::TrustDomain => {
@@ -15878,11 +16324,18 @@ impl<'de> serde::Deserialize<'de> for TrustBundle {
                                     .into_iter().map(|x| x.0).collect())
                             ;
                         }
+                        GeneratedField::Jwks => {
+                            if jwks__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("jwks"));
+                            }
+                            jwks__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(TrustBundle {
                     trust_domain: trust_domain__.unwrap_or_default(),
                     roots_der: roots_der__.unwrap_or_default(),
+                    jwks: jwks__.unwrap_or_default(),
                 })
             }
         }
@@ -15974,12 +16427,18 @@ impl serde::Serialize for TrustBundleResponse {
         if !self.trust_domain.is_empty() {
             len += 1;
         }
+        if !self.jwks.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.TrustBundleResponse", len)?;
         if !self.roots_der.is_empty() {
             struct_ser.serialize_field("roots_der", &self.roots_der.iter().map(pbjson::private::base64::encode).collect::<Vec<_>>())?;
         }
         if !self.trust_domain.is_empty() {
             struct_ser.serialize_field("trust_domain", &self.trust_domain)?;
+        }
+        if !self.jwks.is_empty() {
+            struct_ser.serialize_field("jwks", &self.jwks)?;
         }
         struct_ser.end()
     }
@@ -15995,12 +16454,14 @@ impl<'de> serde::Deserialize<'de> for TrustBundleResponse {
             "rootsDer",
             "trust_domain",
             "trustDomain",
+            "jwks",
         ];
 
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             RootsDer,
             TrustDomain,
+            Jwks,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -16024,6 +16485,7 @@ impl<'de> serde::Deserialize<'de> for TrustBundleResponse {
                         match value {
                             "rootsDer" | "roots_der" => Ok(GeneratedField::RootsDer),
                             "trustDomain" | "trust_domain" => Ok(GeneratedField::TrustDomain),
+                            "jwks" => Ok(GeneratedField::Jwks),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -16045,6 +16507,7 @@ impl<'de> serde::Deserialize<'de> for TrustBundleResponse {
             {
                 let mut roots_der__ = None;
                 let mut trust_domain__ = None;
+                let mut jwks__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::RootsDer => {
@@ -16062,11 +16525,18 @@ impl<'de> serde::Deserialize<'de> for TrustBundleResponse {
                             }
                             trust_domain__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Jwks => {
+                            if jwks__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("jwks"));
+                            }
+                            jwks__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(TrustBundleResponse {
                     roots_der: roots_der__.unwrap_or_default(),
                     trust_domain: trust_domain__.unwrap_or_default(),
+                    jwks: jwks__.unwrap_or_default(),
                 })
             }
         }
@@ -16673,5 +17143,99 @@ impl<'de> serde::Deserialize<'de> for Workload {
             }
         }
         deserializer.deserialize_struct("mesh.v1.Workload", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ZoneAware {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.min_cluster_size != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.ZoneAware", len)?;
+        if self.min_cluster_size != 0 {
+            struct_ser.serialize_field("min_cluster_size", &self.min_cluster_size)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for ZoneAware {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "min_cluster_size",
+            "minClusterSize",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            MinClusterSize,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "minClusterSize" | "min_cluster_size" => Ok(GeneratedField::MinClusterSize),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = ZoneAware;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.ZoneAware")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<ZoneAware, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut min_cluster_size__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::MinClusterSize => {
+                            if min_cluster_size__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("minClusterSize"));
+                            }
+                            min_cluster_size__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                    }
+                }
+                Ok(ZoneAware {
+                    min_cluster_size: min_cluster_size__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.ZoneAware", FIELDS, GeneratedVisitor)
     }
 }

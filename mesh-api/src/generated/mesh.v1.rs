@@ -69,6 +69,9 @@ pub struct HttpRoute {
     /// Edits of the request and response, before those of a destination.
     #[prost(message, optional, tag = "10")]
     pub headers: ::core::option::Option<HeaderEdits>,
+    /// Rates that its requests must be within, all of them; each is one for all routes that have it.
+    #[prost(message, repeated, tag = "11")]
+    pub rate_limits: ::prost::alloc::vec::Vec<RateLimit>,
     /// What happens.
     #[prost(oneof = "http_route::Action", tags = "4, 5, 6, 7")]
     pub action: ::core::option::Option<http_route::Action>,
@@ -90,6 +93,81 @@ pub mod http_route {
         /// Cannot work; answered with this status and reason `route_invalid`.
         #[prost(message, tag = "7")]
         Invalid(super::InvalidAction),
+    }
+}
+/// A rate of requests or connections, of the proxy as a whole or by key.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RateLimit {
+    /// The policy: `<namespace>/<name>`.
+    #[prost(string, tag = "1")]
+    pub policy: ::prost::alloc::string::String,
+    /// Name of the limit in the policy.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Place in the configuration.
+    #[prost(message, optional, tag = "3")]
+    pub origin: ::core::option::Option<Origin>,
+    /// Connections are counted, not requests.
+    #[prost(bool, tag = "4")]
+    pub connections: bool,
+    /// Ports (of the workload, or of the gateway's listeners) that it is for; empty for all.
+    #[prost(uint32, repeated, tag = "5")]
+    pub ports: ::prost::alloc::vec::Vec<u32>,
+    /// Any of these; empty matches everything. Not for connections.
+    #[prost(message, repeated, tag = "6")]
+    pub matches: ::prost::alloc::vec::Vec<HttpMatch>,
+    /// So many in each interval. Not 0.
+    #[prost(uint32, tag = "7")]
+    pub amount: u32,
+    /// The interval in milliseconds. Not 0.
+    #[prost(uint64, tag = "8")]
+    pub interval_ms: u64,
+    /// So many at once. Not 0.
+    #[prost(uint32, tag = "9")]
+    pub burst: u32,
+    /// By what it is counted; empty counts all together.
+    #[prost(message, repeated, tag = "10")]
+    pub keys: ::prost::alloc::vec::Vec<RateKey>,
+    /// Keys counted by themselves at a time; all further ones are counted together.
+    #[prost(uint32, tag = "11")]
+    pub max_keys: u32,
+    /// Only counted, nothing is refused.
+    #[prost(bool, tag = "12")]
+    pub shadow: bool,
+    /// Header fields of the answer to what is refused.
+    #[prost(message, repeated, tag = "13")]
+    pub response_headers: ::prost::alloc::vec::Vec<Field>,
+}
+/// What a rate is counted by.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RateKey {
+    /// Which.
+    #[prost(oneof = "rate_key::By", tags = "1, 2, 3, 4, 5, 6")]
+    pub by: ::core::option::Option<rate_key::By>,
+}
+/// Nested message and enum types in `RateKey`.
+pub mod rate_key {
+    /// Which.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum By {
+        /// Value of a header field, name in lower case.
+        #[prost(string, tag = "1")]
+        Header(::prost::alloc::string::String),
+        /// Path without the query.
+        #[prost(bool, tag = "2")]
+        Path(bool),
+        /// Identity of the caller.
+        #[prost(bool, tag = "3")]
+        SourceIdentity(bool),
+        /// Address of the caller.
+        #[prost(bool, tag = "4")]
+        SourceIp(bool),
+        /// Method.
+        #[prost(bool, tag = "5")]
+        Method(bool),
+        /// Host or :authority.
+        #[prost(bool, tag = "6")]
+        Host(bool),
     }
 }
 /// All of the given parts must match.
@@ -392,81 +470,6 @@ pub struct Admission {
     #[prost(message, optional, tag = "2")]
     pub overload: ::core::option::Option<OverloadProtection>,
 }
-/// A rate of requests or connections, of the proxy as a whole or by key.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct RateLimit {
-    /// The policy: `<namespace>/<name>`.
-    #[prost(string, tag = "1")]
-    pub policy: ::prost::alloc::string::String,
-    /// Name of the limit in the policy.
-    #[prost(string, tag = "2")]
-    pub name: ::prost::alloc::string::String,
-    /// Place in the configuration.
-    #[prost(message, optional, tag = "3")]
-    pub origin: ::core::option::Option<Origin>,
-    /// Connections are counted, not requests.
-    #[prost(bool, tag = "4")]
-    pub connections: bool,
-    /// Ports (of the workload, or of the gateway's listeners) that it is for; empty for all.
-    #[prost(uint32, repeated, tag = "5")]
-    pub ports: ::prost::alloc::vec::Vec<u32>,
-    /// Any of these; empty matches everything. Not for connections.
-    #[prost(message, repeated, tag = "6")]
-    pub matches: ::prost::alloc::vec::Vec<HttpMatch>,
-    /// So many in each interval. Not 0.
-    #[prost(uint32, tag = "7")]
-    pub amount: u32,
-    /// The interval in milliseconds. Not 0.
-    #[prost(uint64, tag = "8")]
-    pub interval_ms: u64,
-    /// So many at once. Not 0.
-    #[prost(uint32, tag = "9")]
-    pub burst: u32,
-    /// By what it is counted; empty counts all together.
-    #[prost(message, repeated, tag = "10")]
-    pub keys: ::prost::alloc::vec::Vec<RateKey>,
-    /// Keys counted by themselves at a time; all further ones are counted together.
-    #[prost(uint32, tag = "11")]
-    pub max_keys: u32,
-    /// Only counted, nothing is refused.
-    #[prost(bool, tag = "12")]
-    pub shadow: bool,
-    /// Header fields of the answer to what is refused.
-    #[prost(message, repeated, tag = "13")]
-    pub response_headers: ::prost::alloc::vec::Vec<Field>,
-}
-/// What a rate is counted by.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RateKey {
-    /// Which.
-    #[prost(oneof = "rate_key::By", tags = "1, 2, 3, 4, 5, 6")]
-    pub by: ::core::option::Option<rate_key::By>,
-}
-/// Nested message and enum types in `RateKey`.
-pub mod rate_key {
-    /// Which.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum By {
-        /// Value of a header field, name in lower case.
-        #[prost(string, tag = "1")]
-        Header(::prost::alloc::string::String),
-        /// Path without the query.
-        #[prost(bool, tag = "2")]
-        Path(bool),
-        /// Identity of the caller.
-        #[prost(bool, tag = "3")]
-        SourceIdentity(bool),
-        /// Address of the caller.
-        #[prost(bool, tag = "4")]
-        SourceIp(bool),
-        /// Method.
-        #[prost(bool, tag = "5")]
-        Method(bool),
-        /// Host or :authority.
-        #[prost(bool, tag = "6")]
-        Host(bool),
-    }
-}
 /// Early refusal of requests that would only wait.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct OverloadProtection {
@@ -740,7 +743,7 @@ pub struct Http2Keepalive {
 }
 /// Ejection of endpoints that fail (Istio: OutlierDetection), fully resolved. Counts that are 0
 /// are off.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OutlierDetection {
     /// Errors 5xx in a row; failures to connect and timeouts are such, unless split off.
     #[prost(uint32, tag = "1")]
@@ -766,6 +769,9 @@ pub struct OutlierDetection {
     /// Ejection is void while less than this share of the endpoints is healthy, in percent.
     #[prost(uint32, tag = "8")]
     pub min_health_percent: u32,
+    /// Statuses of answers that are errors, like an error 500, in place of 5xx; empty for 5xx.
+    #[prost(uint32, repeated, tag = "9")]
+    pub error_statuses: ::prost::alloc::vec::Vec<u32>,
 }
 /// Affinity (Istio: ConsistentHashLB).
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -855,6 +861,17 @@ pub struct LocalityBalancing {
     /// client's own, counted from the first one, the nearer. Empty compares localities.
     #[prost(string, repeated, tag = "3")]
     pub failover_priority: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Endpoints of the client's zone are used as far as that loads them no more than the others;
+    /// regions take over from each other. Absent: priorities by nearness. Not with `distribute`.
+    #[prost(message, optional, tag = "4")]
+    pub zone_aware: ::core::option::Option<ZoneAware>,
+}
+/// Preference of the client's zone that overloads nobody (Istio: ZoneAwareLoadBalancerSetting).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ZoneAware {
+    /// With fewer healthy endpoints than this in the region, zones do not matter. Not 0.
+    #[prost(uint32, tag = "1")]
+    pub min_cluster_size: u32,
 }
 /// Where the traffic of clients in one locality goes.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1577,6 +1594,10 @@ pub struct Mesh {
     /// signed by an authority that is being replaced. Empty: renewal by time alone.
     #[prost(string, tag = "7")]
     pub renew_certificates: ::prost::alloc::string::String,
+    /// Keys that verify JWT-SVIDs of the own trust domain and its aliases: a JSON Web Key Set
+    /// (RFC 7517). Empty: unknown.
+    #[prost(string, tag = "8")]
+    pub jwks: ::prost::alloc::string::String,
     /// Normal form of paths.
     #[prost(enumeration = "PathNormalization", tag = "30")]
     pub path_normalization: i32,
@@ -1591,6 +1612,9 @@ pub struct TrustBundle {
     /// The roots, DER.
     #[prost(bytes = "vec", repeated, tag = "2")]
     pub roots_der: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Keys that verify its JWT-SVIDs: a JSON Web Key Set (RFC 7517). Empty: none are known.
+    #[prost(string, tag = "3")]
+    pub jwks: ::prost::alloc::string::String,
 }
 /// A service: a name, ports, and the policies of a client that calls it.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1884,6 +1908,9 @@ pub struct InboundPort {
     /// Limits toward the application; absent for none.
     #[prost(message, optional, tag = "23")]
     pub connection_pool: ::core::option::Option<ConnectionPool>,
+    /// Time to open a connection to the application, in milliseconds; 10 000 when unset.
+    #[prost(uint64, tag = "24")]
+    pub connect_timeout_ms: u64,
 }
 /// Where an application answers (Istio: Sidecar.ingress.defaultEndpoint).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1958,6 +1985,9 @@ pub struct Gateway {
     /// Where it is.
     #[prost(message, optional, tag = "4")]
     pub place: ::core::option::Option<Place>,
+    /// Who is before it; absent if nobody is.
+    #[prost(message, optional, tag = "5")]
+    pub topology: ::core::option::Option<GatewayTopology>,
     /// What is let in, besides authorization; absent for the proxy's own bounds.
     #[prost(message, optional, tag = "20")]
     pub admission: ::core::option::Option<Admission>,
@@ -1967,6 +1997,19 @@ pub struct Gateway {
     /// Who is asked for its CUSTOM policies, one for each name in them.
     #[prost(message, repeated, tag = "31")]
     pub external_authorizers: ::prost::alloc::vec::Vec<ExternalAuthorizer>,
+}
+/// What stands between clients and a gateway (Istio: ProxyConfig.gatewayTopology).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GatewayTopology {
+    /// Proxies before the gateway whose word on the client's address is taken.
+    #[prost(uint32, tag = "1")]
+    pub trusted_proxies: u32,
+    /// What becomes of `x-forwarded-client-cert`; unspecified is SANITIZE_SET.
+    #[prost(enumeration = "ForwardClientCert", tag = "2")]
+    pub forward_client_cert: i32,
+    /// Connections begin with a header of the PROXY protocol.
+    #[prost(bool, tag = "3")]
+    pub proxy_protocol: bool,
 }
 /// One port of a gateway.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2303,6 +2346,52 @@ impl MtlsMode {
             "MTLS_MODE_DISABLE" => Some(Self::Disable),
             "MTLS_MODE_PERMISSIVE" => Some(Self::Permissive),
             "MTLS_MODE_STRICT" => Some(Self::Strict),
+            _ => None,
+        }
+    }
+}
+/// What a gateway does with `x-forwarded-client-cert` (Istio: ForwardClientCertDetails). All but
+/// ALWAYS_FORWARD_ONLY drop what a client without a certificate sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ForwardClientCert {
+    /// SANITIZE_SET.
+    Unspecified = 0,
+    /// Dropped.
+    Sanitize = 1,
+    /// Passed on as it comes.
+    ForwardOnly = 2,
+    /// Passed on with the client's certificate added.
+    AppendForward = 3,
+    /// Replaced by the client's certificate.
+    SanitizeSet = 4,
+    /// Passed on as it comes, whoever sends it.
+    AlwaysForwardOnly = 5,
+}
+impl ForwardClientCert {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FORWARD_CLIENT_CERT_UNSPECIFIED",
+            Self::Sanitize => "FORWARD_CLIENT_CERT_SANITIZE",
+            Self::ForwardOnly => "FORWARD_CLIENT_CERT_FORWARD_ONLY",
+            Self::AppendForward => "FORWARD_CLIENT_CERT_APPEND_FORWARD",
+            Self::SanitizeSet => "FORWARD_CLIENT_CERT_SANITIZE_SET",
+            Self::AlwaysForwardOnly => "FORWARD_CLIENT_CERT_ALWAYS_FORWARD_ONLY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FORWARD_CLIENT_CERT_UNSPECIFIED" => Some(Self::Unspecified),
+            "FORWARD_CLIENT_CERT_SANITIZE" => Some(Self::Sanitize),
+            "FORWARD_CLIENT_CERT_FORWARD_ONLY" => Some(Self::ForwardOnly),
+            "FORWARD_CLIENT_CERT_APPEND_FORWARD" => Some(Self::AppendForward),
+            "FORWARD_CLIENT_CERT_SANITIZE_SET" => Some(Self::SanitizeSet),
+            "FORWARD_CLIENT_CERT_ALWAYS_FORWARD_ONLY" => Some(Self::AlwaysForwardOnly),
             _ => None,
         }
     }
@@ -2904,6 +2993,9 @@ pub struct SignResponse {
     /// When the leaf expires, seconds since the Unix epoch.
     #[prost(int64, tag = "5")]
     pub not_after: i64,
+    /// Keys that verify JWT-SVIDs of the trust domain: a JSON Web Key Set (RFC 7517).
+    #[prost(string, tag = "6")]
+    pub jwks: ::prost::alloc::string::String,
 }
 /// Asks for the roots.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2917,6 +3009,33 @@ pub struct TrustBundleResponse {
     /// The trust domain that they certify.
     #[prost(string, tag = "2")]
     pub trust_domain: ::prost::alloc::string::String,
+    /// Keys that verify JWT-SVIDs of the trust domain: a JSON Web Key Set (RFC 7517).
+    #[prost(string, tag = "3")]
+    pub jwks: ::prost::alloc::string::String,
+}
+/// Asks for a JWT-SVID.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignJwtRequest {
+    /// Whom it is for; at least one (SPIFFE JWT-SVID, section 3.2).
+    #[prost(string, repeated, tag = "1")]
+    pub audience: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A JWT-SVID. It is a secret.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct SignJwtResponse {
+    /// The token in compact form.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// The identity that it names, as a SPIFFE ID.
+    #[prost(string, tag = "2")]
+    pub identity: ::prost::alloc::string::String,
+    /// When it was made, seconds since the Unix epoch.
+    #[prost(int64, tag = "3")]
+    pub not_before: i64,
+    /// When it expires, seconds since the Unix epoch.
+    #[prost(int64, tag = "4")]
+    pub not_after: i64,
 }
 /// Generated client implementations.
 #[cfg(feature = "grpc")]
@@ -3062,6 +3181,32 @@ pub mod certificate_service_client {
                 .insert(GrpcMethod::new("mesh.v1.CertificateService", "TrustBundle"));
             self.inner.unary(req, path, codec).await
         }
+        /// Signs a JWT-SVID (SPIFFE JWT-SVID) for the caller, who must show a certificate: a token joins
+        /// the mesh, it does not speak for a workload.
+        pub async fn sign_jwt(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SignJwtRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SignJwtResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::SmallBuffers::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/mesh.v1.CertificateService/SignJwt",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("mesh.v1.CertificateService", "SignJwt"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3091,6 +3236,12 @@ pub mod certificate_service_server {
             tonic::Response<super::TrustBundleResponse>,
             tonic::Status,
         >;
+        /// Signs a JWT-SVID (SPIFFE JWT-SVID) for the caller, who must show a certificate: a token joins
+        /// the mesh, it does not speak for a workload.
+        async fn sign_jwt(
+            &self,
+            request: tonic::Request<super::SignJwtRequest>,
+        ) -> std::result::Result<tonic::Response<super::SignJwtResponse>, tonic::Status>;
     }
     /// Served over TLS by the certificate authority. A caller proves itself by one of:
     ///
@@ -3248,6 +3399,51 @@ pub mod certificate_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TrustBundleSvc(inner);
+                        let codec = crate::codec::SmallBuffers::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/mesh.v1.CertificateService/SignJwt" => {
+                    #[allow(non_camel_case_types)]
+                    struct SignJwtSvc<T: CertificateService>(pub Arc<T>);
+                    impl<
+                        T: CertificateService,
+                    > tonic::server::UnaryService<super::SignJwtRequest>
+                    for SignJwtSvc<T> {
+                        type Response = super::SignJwtResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SignJwtRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CertificateService>::sign_jwt(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SignJwtSvc(inner);
                         let codec = crate::codec::SmallBuffers::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
