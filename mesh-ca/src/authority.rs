@@ -12,13 +12,15 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::issue::{Issue, Issued, Refusal};
+use crate::jwt::JwtPublicKey;
 use crate::ledger::{self, IssuedLeaf, Ledger};
 use crate::rotation::Generations;
-use crate::secret_key::{KeyError, SecretKey};
+use crate::secret_key::{KeyError, KeyType, SecretKey};
 use crate::storage::FileError;
 
 mod certificates;
 mod directory;
+mod jwt;
 mod material;
 #[cfg(test)]
 mod material_tests;
@@ -32,6 +34,7 @@ pub use material::AuthorityMaterial;
 pub use origin::Layout;
 
 pub(crate) use directory::Directory;
+use jwt::JwtKeys;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -49,6 +52,10 @@ pub struct AuthorityOptions {
     pub clock_skew: Duration,
     /// Life of a new root: 10 years.
     pub root_life: Duration,
+    /// Kind of the keys that are made for it; those that are read may be of any.
+    pub key_type: KeyType,
+    /// Life of a JWT-SVID: 5 minutes.
+    pub jwt_ttl: Duration,
     /// Life of a new intermediate: 1 year. It is renewed, with the same key, when a third is left.
     pub intermediate_life: Duration,
 }
@@ -129,6 +136,7 @@ struct State {
     renewal: Arc<str>,
     // Where renewed intermediates are stored; whoever gave the material does so otherwise.
     directory: Option<Arc<Directory>>,
+    jwt: JwtKeys,
 }
 
 /// What an authority is to sign with and trust.
@@ -138,6 +146,8 @@ pub struct Charge {
     pub material: AuthorityMaterial,
     /// Roots to trust besides those of the material, DER.
     pub more_roots: Vec<Vec<u8>>,
+    /// Keys of tokens to be known besides that of the material.
+    pub more_jwt_keys: Vec<JwtPublicKey>,
     /// Tells proxies to renew their certificates at once when it changes; empty if they need not.
     pub renewal: String,
     // Where the material is stored.
@@ -153,6 +163,8 @@ impl Default for AuthorityOptions {
             default_ttl: DAY,
             max_ttl: 90 * DAY,
             clock_skew: Duration::from_secs(120),
+            key_type: KeyType::default(),
+            jwt_ttl: Duration::from_secs(300),
             root_life: 3650 * DAY,
             intermediate_life: 365 * DAY,
         }
@@ -297,10 +309,9 @@ impl Authority {
         material.check(&self.options, now)?;
         let before = self.state.load_full();
         self.publish(State::new(Charge {
-            more_roots: before.trusted.to_vec(),
-            renewal: before.renewal.to_string(),
-            directory: before.directory.clone(),
             material,
+            more_jwt_keys: Vec::new(),
+            ..before.charge()
         })?);
         Ok(())
     }
@@ -320,7 +331,10 @@ impl Authority {
         let trusted = self.roots_der();
         let new = union(&trusted, material.roots_der());
         match new.len() > trusted.len() {
-            true => self.trust(&new),
+            true => {
+                self.trust(&new);
+                self.expect(&material)?;
+            }
             false => self.adopt(material, now)?,
         }
         Ok(true)
@@ -331,10 +345,8 @@ impl Authority {
         let before = self.state.load_full();
         let trusted = union(before.material.roots_der(), roots);
         let charge = Charge {
-            material: before.material.clone(),
             more_roots: roots.to_vec(),
-            renewal: before.renewal.to_string(),
-            directory: before.directory.clone(),
+            ..before.charge()
         };
         if trusted != *before.trusted
             && let Ok(state) = State::new(charge)
@@ -343,7 +355,8 @@ impl Authority {
         }
     }
 
-    fn publish(&self, state: State) {
+    fn publish(&self, mut state: State) {
+        self.keep_former_keys(&mut state);
         self.state.store(Arc::new(state));
         self.changes.send_modify(|number| *number += 1);
     }
@@ -443,10 +456,12 @@ impl State {
         let Charge {
             material,
             more_roots,
+            more_jwt_keys,
             renewal,
             directory,
         } = charge;
         Ok(Self {
+            jwt: JwtKeys::new(&material, more_jwt_keys)?,
             issuer: material.issuer()?,
             trusted: Arc::new(union(material.roots_der(), &more_roots)),
             renewal: renewal.into(),
@@ -464,6 +479,7 @@ impl Charge {
         Self {
             material,
             more_roots: Vec::new(),
+            more_jwt_keys: Vec::new(),
             renewal: String::new(),
             directory: None,
         }

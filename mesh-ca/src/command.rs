@@ -12,8 +12,9 @@ use crate::app::{App, BuildError, RunError, Settings};
 use crate::authority::{Authority, AuthorityError, AuthorityOptions};
 use crate::clock;
 use crate::duration::parse_duration;
-use crate::listen::{ListenAddress, raise_descriptor_limit};
+use crate::listen::{ListenAddress, forbid_core_files, raise_descriptor_limit};
 use crate::pem;
+use crate::secret_key::KeyType;
 use crate::storage::FileError;
 use crate::tokens::{JoinClaims, JoinTokens};
 
@@ -56,6 +57,9 @@ pub struct InitArgs {
     /// Trust domain that it certifies
     #[arg(long, default_value = "cluster.local", value_name = "NAME")]
     pub trust_domain: TrustDomain,
+    /// Kind of the keys that are made
+    #[arg(long, default_value = "p256", value_name = "KIND")]
+    pub key_type: KeyType,
     /// Output format
     #[arg(short, long, default_value = "text", value_name = "FORMAT")]
     pub output: OutputFormat,
@@ -109,6 +113,12 @@ pub struct ServeArgs {
     /// A further DNS name of this server, for its own certificate; may be given more than once
     #[arg(long = "dns-name", value_name = "NAME")]
     pub dns_names: Vec<String>,
+    /// Let a crash leave a core file, which holds the authority's keys
+    #[arg(long, env = "MESH_CA_CORE_FILES")]
+    pub core_files: bool,
+    /// Kind of the keys that are made here
+    #[arg(long, default_value = "p256", value_name = "KIND")]
+    pub key_type: KeyType,
 }
 
 /// Why a command failed.
@@ -147,6 +157,9 @@ impl Command {
             Self::Token(args) => args.run(&mut std::io::stdout()),
             Self::Serve(args) => {
                 raise_descriptor_limit();
+                if !args.core_files {
+                    forbid_core_files();
+                }
                 args.run(shutdown).await
             }
         }
@@ -163,6 +176,7 @@ impl InitArgs {
     pub fn run(&self, out: &mut impl Write) -> Result<(), CommandError> {
         let options = AuthorityOptions {
             trust_domain: self.trust_domain.clone(),
+            key_type: self.key_type,
             ..AuthorityOptions::default()
         };
         let authority = Authority::open(&self.dir, &options)?;
@@ -273,6 +287,7 @@ impl From<ServeArgs> for Settings {
                 trust_domain: args.trust_domain,
                 default_ttl: args.default_ttl,
                 max_ttl: args.max_ttl,
+                key_type: args.key_type,
                 ..AuthorityOptions::default()
             },
             dns_names: args.dns_names,

@@ -16,6 +16,8 @@ pub enum RefusalReason {
     RequestName,
     /// A DNS name is none.
     DnsName,
+    /// A JWT-SVID is asked for for nobody, or for too many.
+    Audience,
     /// The identity is of another trust domain.
     TrustDomain,
     /// The authority's own certificate has expired.
@@ -65,12 +67,13 @@ pub struct IssueCounters {
 
 impl RefusalReason {
     /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::RequestMalformed,
         Self::RequestSignature,
         Self::RequestKey,
         Self::RequestName,
         Self::DnsName,
+        Self::Audience,
         Self::TrustDomain,
         Self::AuthorityExpired,
         Self::NoCredentials,
@@ -99,6 +102,7 @@ impl RefusalReason {
             Self::RequestKey => "request_key",
             Self::RequestName => "request_name",
             Self::DnsName => "dns_name",
+            Self::Audience => "audience",
             Self::TrustDomain => "trust_domain",
             Self::AuthorityExpired => "authority_expired",
             Self::NoCredentials => "no_credentials",

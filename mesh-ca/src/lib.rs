@@ -42,6 +42,7 @@ mod duration;
 mod fingerprint;
 mod issue;
 mod istio;
+mod jwt;
 mod ledger;
 pub mod listen;
 mod peer;
@@ -67,12 +68,13 @@ pub use duration::{InvalidDuration, parse_duration};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use issue::{Issue, Issued, Refusal};
 pub use istio::IstioCertificates;
+pub use jwt::{IssuedJwt, JwtPublicKey};
 pub use ledger::{AuditEvent, Entry, Fleet, Holder, IssuedLeaf, Ledger, Report};
 pub use peer::{PeerCertificates, PeerIdentityError, certificate_identity};
 pub use renewal::{
     RenewError, ServerName, keep_forgetting, keep_reloaded, keep_renewed, keep_synced,
 };
-pub use secret_key::{KeyError, SecretKey};
+pub use secret_key::{KeyError, KeyType, SecretKey};
 pub use service::CertificateAuthority;
 pub use storage::FileError;
 pub use tokens::{CheckedToken, InvalidTokenKey, JoinClaims, JoinTokens, TokenRefusal};

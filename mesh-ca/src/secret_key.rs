@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
 use aws_lc_rs::signature::{
@@ -17,8 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::pem;
 
-/// A private key that signs: ECDSA on P-256 if it is made here, also on P-384 or RSA if it is
-/// read. Its memory is wiped when the last clone goes; it is never printed.
+/// A private key that signs: ECDSA on P-256 or P-384, or RSA, which is only read. Its memory is wiped when the last clone goes; it is never printed.
 #[derive(Clone)]
 pub struct SecretKey(Arc<Pair>);
 
@@ -26,6 +25,16 @@ enum Pair {
     P256(EcdsaKeyPair),
     P384(EcdsaKeyPair),
     Rsa(RsaKeyPair),
+}
+
+/// Kinds of keys that an authority makes for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum KeyType {
+    /// ECDSA on P-256.
+    #[default]
+    P256,
+    /// ECDSA on P-384: three times as slow to sign with.
+    P384,
 }
 
 /// Why a key cannot be made or read.
@@ -45,14 +54,29 @@ pub enum KeyError {
 // === impl SecretKey ===
 
 impl SecretKey {
-    /// Makes a new key.
+    /// Makes a new key on P-256.
     ///
     /// # Errors
     /// If the operating system gives no randomness.
     pub fn generate() -> Result<Self, KeyError> {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)
-            .map_err(|_| KeyError::Library("make a key"))?;
-        Ok(Self(Arc::new(Pair::P256(pair))))
+        Self::generate_of(KeyType::P256)
+    }
+
+    /// Makes a new key.
+    ///
+    /// # Errors
+    /// If the operating system gives no randomness.
+    pub fn generate_of(kind: KeyType) -> Result<Self, KeyError> {
+        let pair = match kind {
+            KeyType::P256 => {
+                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map(Pair::P256)
+            }
+            KeyType::P384 => {
+                EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).map(Pair::P384)
+            }
+        };
+        let pair = pair.map_err(|_| KeyError::Library("make a key"))?;
+        Ok(Self(Arc::new(pair)))
     }
 
     /// Reads a key in PEM: PKCS#8 (RFC 5958), SEC1 (RFC 5915) or PKCS#1 (RFC 8017).
@@ -106,6 +130,20 @@ impl SecretKey {
     /// The key as PKCS#8 in PEM.
     pub(crate) fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
         Ok(pem::encode("PRIVATE KEY", &self.pkcs8()?))
+    }
+
+    /// What other keys may be derived from: the same for the same key, however it was written.
+    pub(crate) fn secret(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        match self.0.as_ref() {
+            Pair::P256(pair) | Pair::P384(pair) => {
+                let scalar: EcPrivateKeyBin<'_> = pair
+                    .private_key()
+                    .as_be_bytes()
+                    .map_err(|_| KeyError::Library("encode a key"))?;
+                Ok(Zeroizing::new(scalar.as_ref().to_vec()))
+            }
+            Pair::Rsa(_) => self.pkcs8(),
+        }
     }
 
     fn pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {

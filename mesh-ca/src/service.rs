@@ -22,6 +22,8 @@ use crate::renewal::ServerName;
 use crate::storage::FileError;
 use crate::tokens::{self, CheckedToken, JoinTokens, TokenRefusal};
 
+mod jwt;
+
 /// The service. A refusal carries its [`RefusalReason`] in the metadata `mesh-refusal`, and if the
 /// caller is to come again, after how many seconds in `retry-after`.
 ///
@@ -51,6 +53,8 @@ pub(crate) struct Certified {
 enum CallRefusal {
     #[error("give a token (metadata `authorization: Bearer <token>`) or a client certificate")]
     NoCredentials,
+    #[error("a JWT-SVID is for who shows a client certificate")]
+    NoCertificate,
     #[error("the metadata `authorization` is not `Bearer <token>`")]
     NotBearer,
     #[error(transparent)]
@@ -172,16 +176,19 @@ impl CertificateAuthority {
                 self.counters.count_issued();
                 Ok(certified)
             }
-            Err(refusal) => {
-                let reason = refusal.reason();
-                self.counters.count_refused(reason);
-                tracing::warn!(reason = reason.as_str(), "refused a certificate: {refusal}");
-                let detail = refusal.to_string();
-                self.ledger
-                    .refused(reason.as_str(), &detail, asking.as_ref(), clock::now());
-                Err(refusal.into())
-            }
+            Err(refusal) => Err(self.refuse("certificate", refusal, asking.as_ref())),
         }
+    }
+
+    /// Counts a refusal, and tells and writes it down.
+    fn refuse(&self, what: &str, refusal: CallRefusal, asking: Option<&SpiffeId>) -> Status {
+        let reason = refusal.reason();
+        self.counters.count_refused(reason);
+        tracing::warn!(reason = reason.as_str(), "refused a {what}: {refusal}");
+        let detail = refusal.to_string();
+        self.ledger
+            .refused(reason.as_str(), &detail, asking, clock::now());
+        refusal.into()
     }
 
     async fn serve<T: Sync>(
@@ -340,7 +347,15 @@ impl CertificateService for CertificateAuthority {
             identity: identity.to_string(),
             not_before: clock::unix_seconds(issued.not_before),
             not_after: clock::unix_seconds(issued.not_after),
+            jwks: self.authority.jwks(clock::now()),
         }))
+    }
+
+    async fn sign_jwt(
+        &self,
+        request: Request<v1::SignJwtRequest>,
+    ) -> Result<Response<v1::SignJwtResponse>, Status> {
+        self.token(&request).await.map(Response::new)
     }
 
     async fn trust_bundle(
@@ -350,6 +365,7 @@ impl CertificateService for CertificateAuthority {
         Ok(Response::new(v1::TrustBundleResponse {
             roots_der: self.authority.roots_der().to_vec(),
             trust_domain: self.authority.trust_domain().to_string(),
+            jwks: self.authority.jwks(clock::now()),
         }))
     }
 }
@@ -405,7 +421,7 @@ impl Caller {
 impl CallRefusal {
     fn reason(&self) -> RefusalReason {
         match self {
-            Self::NoCredentials => RefusalReason::NoCredentials,
+            Self::NoCredentials | Self::NoCertificate => RefusalReason::NoCredentials,
             Self::NotBearer => RefusalReason::TokenMalformed,
             Self::Token(refusal) => refusal.reason(),
             Self::Bearer(refusal) => refusal.reason(),
@@ -427,7 +443,8 @@ impl From<CallRefusal> for Status {
             RefusalReason::RequestMalformed
             | RefusalReason::RequestSignature
             | RefusalReason::RequestKey
-            | RefusalReason::DnsName => Code::InvalidArgument,
+            | RefusalReason::DnsName
+            | RefusalReason::Audience => Code::InvalidArgument,
             RefusalReason::NoCredentials
             | RefusalReason::TokenMalformed
             | RefusalReason::TokenForeign

@@ -76,7 +76,7 @@ impl Directory {
                 let why = "an intermediate is there, and without its root nobody can check what it signs; restore it";
                 return Err(origin.missing(Part::Roots, why));
             }
-            let key = self.key(&origin, Part::RootKey, parts.root_key.as_deref())?;
+            let key = self.key(&origin, Part::RootKey, parts.root_key.as_deref(), options)?;
             let root = new_root(options, &key, now)?;
             self.write(
                 &origin,
@@ -94,7 +94,7 @@ impl Directory {
             }
             (None, key) => {
                 let roots = Roots::read(&origin, &parts, options)?;
-                let key = self.key(&origin, Part::Key, key.as_deref())?;
+                let key = self.key(&origin, Part::Key, key.as_deref(), options)?;
                 let signer = roots.sign_intermediate(&origin, options, &key, now)?;
                 let pem = pem::certificates(&[signer]);
                 self.write(&origin, Part::Signer, pem.as_bytes(), PUBLIC)
@@ -122,12 +122,13 @@ impl Directory {
         origin: &Origin,
         part: Part,
         pem: Option<&Vec<u8>>,
+        options: &AuthorityOptions,
     ) -> Result<SecretKey, AuthorityError> {
         if let Some(pem) = pem {
             return SecretKey::from_pem(pem)
                 .map_err(|error| origin.corrupt(part, error.to_string()));
         }
-        let key = SecretKey::generate()?;
+        let key = SecretKey::generate_of(options.key_type)?;
         self.write(origin, part, key.to_pem()?.as_bytes(), SECRET)?;
         Ok(key)
     }

@@ -51,13 +51,13 @@ impl AuthorityMaterial {
     /// If the operating system gives no randomness.
     pub fn generate(options: &AuthorityOptions, now: SystemTime) -> Result<Self, AuthorityError> {
         let origin = Origin::new_map("the new authority");
-        let key = SecretKey::generate()?;
+        let key = SecretKey::generate_of(options.key_type)?;
         let der = new_root(options, &key, now)?;
         let roots = Roots {
             ders: vec![der],
             key: Some(key),
         };
-        let key = SecretKey::generate()?;
+        let key = SecretKey::generate_of(options.key_type)?;
         let signer = roots.sign_intermediate(&origin, options, &key, now)?;
         Self::assemble(origin, roots, key, vec![signer], &[])
     }

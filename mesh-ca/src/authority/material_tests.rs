@@ -106,6 +106,24 @@ fn der(pem: &str) -> Vec<u8> {
 }
 
 #[test]
+fn a_whole_authority_may_be_on_p384() {
+    let options = AuthorityOptions {
+        key_type: crate::secret_key::KeyType::P384,
+        ..AuthorityOptions::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let authority = super::Authority::open(dir.path(), &options).unwrap();
+    let made = AuthorityMaterial::generate(&options, crate::clock::now()).unwrap();
+    made.check(&options, crate::clock::now()).unwrap();
+    // An uncompressed point of two times 48 octets.
+    for material in [&made, &authority.material()] {
+        assert_eq!(material.key.public_key().len(), 97);
+    }
+    // It opens again, whatever is to be made from now on.
+    super::Authority::open(dir.path(), &AuthorityOptions::default()).unwrap();
+}
+
+#[test]
 fn a_chain_is_found_in_any_order_and_sent_in_the_right_one() {
     let (good, (top, middle, signer)) = good();
     let expected = [der(&signer.pem), der(&middle.pem)];

@@ -76,6 +76,13 @@ pub enum Refusal {
         /// What the authority certifies.
         trust_domain: String,
     },
+    /// A token is for nobody, or for too many.
+    #[error(
+        "a JWT-SVID is for 1 to {} parties, each named in 1 to {} octets",
+        crate::jwt::MOST_AUDIENCES,
+        crate::jwt::LONGEST_AUDIENCE
+    )]
+    Audience,
     /// A DNS SAN is no DNS name.
     #[error("`{0}` is no DNS name")]
     DnsName(String),
@@ -141,6 +148,7 @@ impl Refusal {
             Self::ForeignName { .. } => RefusalReason::RequestName,
             Self::TrustDomain { .. } => RefusalReason::TrustDomain,
             Self::DnsName(_) => RefusalReason::DnsName,
+            Self::Audience => RefusalReason::Audience,
             Self::AuthorityExpired => RefusalReason::AuthorityExpired,
             Self::Internal => RefusalReason::Internal,
         }

@@ -1,5 +1,5 @@
-//! The append-only record: every certificate that was issued, every one that was refused, and
-//! every step of a rotation, one JSON object on a line.
+//! The append-only record: every certificate and token that was issued, every one that was
+//! refused, and every step of a rotation, one JSON object on a line.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -41,7 +41,21 @@ pub enum AuditEvent {
         #[serde(flatten)]
         leaf: IssuedLeaf,
     },
-    /// A certificate was refused.
+    /// A JWT-SVID was issued.
+    #[serde(rename_all = "camelCase")]
+    JwtIssued {
+        /// Whom it names.
+        identity: String,
+        /// Whom it is for.
+        audience: Vec<String>,
+        /// What distinguishes it (`jti`).
+        id: String,
+        /// Serial number of the certificate that asked.
+        certificate: String,
+        /// When it expires, seconds since the Unix epoch.
+        not_after: i64,
+    },
+    /// A certificate or token was refused.
     Refused {
         /// The reason in the closed list.
         reason: String,

@@ -16,6 +16,7 @@ use mesh_api::SpiffeId;
 use tokio::sync::watch;
 
 use crate::clock;
+use crate::jwt::IssuedJwt;
 use crate::storage::FileError;
 use audit::Audit;
 
@@ -117,6 +118,27 @@ impl Ledger {
             inner.fleet.issued(leaf);
         }
         Ok(())
+    }
+
+    /// Writes down a token, before anybody gets it.
+    ///
+    /// # Errors
+    /// If it cannot be written: then nobody may get the token.
+    pub(crate) fn jwt_issued(
+        &self,
+        identity: &SpiffeId,
+        audience: &[String],
+        issued: &IssuedJwt,
+        certificate: String,
+    ) -> Result<(), FileError> {
+        let event = AuditEvent::JwtIssued {
+            identity: identity.to_string(),
+            audience: audience.to_vec(),
+            id: issued.id.clone(),
+            certificate,
+            not_after: clock::unix_seconds(issued.not_after),
+        };
+        self.inner().append(issued.issued_at, event)
     }
 
     /// Writes down a refusal. Of very many in a moment only some: a flood must not fill the disk.

@@ -103,16 +103,18 @@ impl Generations {
         let duty = record.duty();
         let directory = Directory::new(&self.place(duty.signs));
         let material = directory.open(options, now)?;
-        let mut more_roots = Vec::new();
+        let (mut more_roots, mut more_jwt_keys) = (Vec::new(), Vec::new());
         for generation in duty.trusted {
             if generation != duty.signs {
                 let other = Directory::new(&self.place(generation)).load(options)?;
                 more_roots.extend(other.roots_der().iter().cloned());
+                more_jwt_keys.push(other.jwt_public_key()?);
             }
         }
         Ok(Charge {
             material,
             more_roots,
+            more_jwt_keys,
             renewal: duty.renewal,
             directory: Some(Arc::new(directory)),
         })
@@ -225,6 +227,7 @@ impl RotationStore for Generations {
 
     async fn save(
         &self,
+        _before: &RotationRecord,
         record: &RotationRecord,
         options: &AuthorityOptions,
     ) -> Result<Charge, StoreError> {

@@ -29,6 +29,9 @@ pub struct RotationRecord {
     pub current: u64,
     /// The last generation that was ever made: no two rotations have the same.
     pub made: u64,
+    /// Steps that were ever taken: of two records the one with more is the newer.
+    #[serde(default)]
+    pub steps: u64,
     /// What is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
@@ -127,6 +130,14 @@ pub enum RotationRefusal {
     /// None is under way.
     #[error("no rotation is under way")]
     NoneUnderWay,
+    /// The keys are the operator's.
+    #[error(
+        "the keys of this mesh are in the Secret cacerts, which is yours and which the mesh never changes: to replace the root, put a new ca-cert.pem, ca-key.pem and cert-chain.pem there, and the old and the new root together into root-cert.pem; when every proxy has a new certificate, take the old root out"
+    )]
+    PluggedIn,
+    /// Another process was faster.
+    #[error("another replica has taken a step at the same time: `ca status` shows how far it is")]
+    Overtaken,
     /// The old root is being retired.
     #[error(
         "the old root is being retired and nothing is signed by it any more: let this rotation end, then begin another"
@@ -154,6 +165,7 @@ impl RotationRecord {
         Ok(Self {
             current: self.current,
             made: self.next_generation(),
+            steps: self.steps + 1,
             rotation: Some(Rotation {
                 id,
                 phase: Phase::Distributing,
@@ -182,10 +194,7 @@ impl RotationRecord {
             .ok_or(RotationRefusal::NoneUnderWay)?;
         match rotation.phase {
             // Nothing is signed by the new one yet.
-            Phase::Distributing => Ok(Self {
-                rotation: None,
-                ..*self
-            }),
+            Phase::Distributing => Ok(self.at_rest(self.current)),
             Phase::Signing => Ok(self.in_phase(rotation, Phase::Unwinding, now)),
             Phase::Unwinding => Ok(self.clone()),
             Phase::Retiring => Err(RotationRefusal::TooLate),
@@ -234,22 +243,25 @@ impl RotationRecord {
         Next::Go(match rotation.phase {
             Phase::Distributing => self.in_phase(rotation, Phase::Signing, now),
             Phase::Signing => self.in_phase(rotation, Phase::Retiring, now),
-            Phase::Retiring => Self {
-                current: rotation.next,
-                made: self.made,
-                rotation: None,
-            },
-            Phase::Unwinding => Self {
-                rotation: None,
-                ..*self
-            },
+            Phase::Retiring => self.at_rest(rotation.next),
+            Phase::Unwinding => self.at_rest(self.current),
         })
+    }
+
+    fn at_rest(&self, current: u64) -> Self {
+        Self {
+            current,
+            made: self.made,
+            steps: self.steps + 1,
+            rotation: None,
+        }
     }
 
     fn in_phase(&self, rotation: &Rotation, phase: Phase, now: i64) -> Self {
         Self {
             current: self.current,
             made: self.made,
+            steps: self.steps + 1,
             rotation: Some(Rotation {
                 phase,
                 since: now,

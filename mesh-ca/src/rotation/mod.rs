@@ -5,12 +5,14 @@ mod generations;
 mod machine;
 #[cfg(test)]
 mod model_tests;
+mod peers;
 mod rotator;
 #[cfg(test)]
 mod tests;
 
 pub use generations::Generations;
 pub use machine::{Blocker, Duty, Next, Phase, Reason, Rotation, RotationRecord, RotationRefusal};
+pub use peers::{Conferred, RotationPeers};
 pub use rotator::{RotateError, RotationProgress, RotationStatus, Rotator};
 
 use crate::authority::{AuthorityMaterial, AuthorityOptions, Charge};
@@ -38,12 +40,13 @@ pub trait RotationStore: std::fmt::Debug + Send + Sync {
     ) -> Result<AuthorityMaterial, StoreError>;
 
     /// Writes a step down, and says what the authority does by it. Once it is written it holds,
-    /// whatever crashes.
+    /// whatever crashes. `before` is what is written down now.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If it cannot be written, or something else than `before` is written down.
     async fn save(
         &self,
+        before: &RotationRecord,
         record: &RotationRecord,
         options: &AuthorityOptions,
     ) -> Result<Charge, StoreError>;

@@ -9,15 +9,17 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
 use super::machine::{Blocker, Next, Phase, RotationRecord, RotationRefusal};
-use super::{RotationStore, StoreError};
-use crate::authority::{Authority, AuthorityError};
+use super::{RotationPeers, RotationStore, StoreError};
+use crate::authority::{Authority, AuthorityError, Charge};
 use crate::clock;
 use crate::fingerprint::Fingerprint;
-use crate::ledger::Ledger;
+use crate::ledger::{Holder, Ledger};
 use crate::storage::FileError;
 
 /// So often it looks although nothing was heard: the wall clock may be set.
 const LOOK: Duration = Duration::from_secs(30);
+/// So often it looks what others say who serve with the same keys.
+const CONFER: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(5);
 
 /// Carries rotations out, one at a time.
@@ -29,6 +31,9 @@ pub struct Rotator {
     // Held over every step, so that there is one at a time.
     record: Mutex<RotationRecord>,
     commands: watch::Sender<u64>,
+    peers: Option<Arc<dyn RotationPeers>>,
+    // What all of them said last.
+    conferred: std::sync::Mutex<Vec<Blocker>>,
 }
 
 /// Why a command is not carried out.
@@ -95,6 +100,17 @@ pub struct RotationProgress {
     pub blocked_by: usize,
 }
 
+// === impl RotateError ===
+
+impl RotateError {
+    fn from_store(error: StoreError) -> Self {
+        match error.downcast::<RotationRefusal>() {
+            Ok(refusal) => Self::Refused(*refusal),
+            Err(error) => Self::Store(error),
+        }
+    }
+}
+
 // === impl Rotator ===
 
 impl Rotator {
@@ -107,13 +123,33 @@ impl Rotator {
         ledger: Arc<Ledger>,
         store: Arc<dyn RotationStore>,
     ) -> Result<Self, StoreError> {
-        Ok(Self {
-            record: Mutex::new(store.record().await?),
+        let record = store.record().await?;
+        Ok(Self::new(authority, ledger, store, record))
+    }
+
+    /// Goes on with what was read.
+    pub fn new(
+        authority: Arc<Authority>,
+        ledger: Arc<Ledger>,
+        store: Arc<dyn RotationStore>,
+        record: RotationRecord,
+    ) -> Self {
+        Self {
+            record: Mutex::new(record),
             authority,
             ledger,
             store,
             commands: watch::Sender::new(0),
-        })
+            peers: None,
+            conferred: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Shares the work with others who serve with the same keys.
+    #[must_use]
+    pub fn with_peers(mut self, peers: Arc<dyn RotationPeers>) -> Self {
+        self.peers = Some(peers);
+        self
     }
 
     /// Takes the steps that have become possible. Runs until dropped; a step that was begun is
@@ -150,6 +186,9 @@ impl Rotator {
     }
 
     fn pause(&self) -> Duration {
+        if self.peers.is_some() {
+            return CONFER;
+        }
         let now = clock::unix_seconds(clock::now());
         let left = self.ledger.next_expiry().map(|at| at.saturating_sub(now));
         let left = left.and_then(|left| u64::try_from(left.max(1)).ok());
@@ -160,7 +199,12 @@ impl Rotator {
     async fn step(&self) -> Result<(bool, bool), RotateError> {
         let mut record = self.record.lock().await;
         let now = clock::now();
-        let next = record.next(&self.ledger.holders(now), clock::unix_seconds(now));
+        let holders = self.ledger.holders(now);
+        let next = record.next(&holders, clock::unix_seconds(now));
+        let next = match &self.peers {
+            Some(peers) => self.confer(&**peers, &record, &holders, next).await?,
+            None => next,
+        };
         match next {
             Next::Rest => Ok((false, false)),
             Next::Wait(_) => Ok((false, true)),
@@ -171,6 +215,85 @@ impl Rotator {
         }
     }
 
+    // What is to be done, given what all know.
+    async fn confer(
+        &self,
+        peers: &dyn RotationPeers,
+        record: &RotationRecord,
+        holders: &[Holder],
+        next: Next,
+    ) -> Result<Next, RotateError> {
+        let own = match &next {
+            Next::Wait(blockers) => blockers.as_slice(),
+            Next::Go(_) | Next::Rest => &[],
+        };
+        let all = peers.confer(record, holders, own).await;
+        let all = all.map_err(RotateError::from_store)?;
+        self.said().clone_from(&all.blockers);
+        Ok(match next {
+            Next::Rest => Next::Rest,
+            _ if !all.leads || !all.blockers.is_empty() => Next::Wait(all.blockers),
+            // Of those that only this process waited for all the others know better.
+            Next::Wait(_) => match record.next(&[], clock::unix_seconds(clock::now())) {
+                Next::Go(next) => Next::Go(next),
+                other => other,
+            },
+            go @ Next::Go(_) => go,
+        })
+    }
+
+    fn said(&self) -> std::sync::MutexGuard<'_, Vec<Blocker>> {
+        // What is in there is whole after every statement.
+        self.conferred
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Follows a step that another process has written down.
+    ///
+    /// # Errors
+    /// If the authority cannot use what was made.
+    pub async fn follow(
+        &self,
+        record: RotationRecord,
+        charge: Charge,
+    ) -> Result<(), AuthorityError> {
+        let mut known = self.record.lock().await;
+        // It was read before this process wrote.
+        if record.steps < known.steps {
+            return Ok(());
+        }
+        let moved = *known != record;
+        {
+            let _guard = self.ledger.changing_signer();
+            self.authority.take_charge(charge, clock::now())?;
+        }
+        if moved {
+            let step = record.rotation.as_ref();
+            let step = step.map_or("none", |rotation| rotation.phase.as_str());
+            tracing::info!(step, "followed a step of the rotation of the root");
+            *known = record;
+            drop(known);
+            self.said().clear();
+            self.wake();
+        }
+        Ok(())
+    }
+
+    /// Knows this record from now on, by which nothing is under way; the authority stays as it is.
+    pub async fn rest(&self, record: RotationRecord) {
+        let mut known = self.record.lock().await;
+        if record.steps >= known.steps {
+            *known = record;
+            self.said().clear();
+        }
+    }
+
+    /// Whether a rotation is under way, as far as this process knows.
+    pub async fn is_under_way(&self) -> bool {
+        self.record.lock().await.rotation.is_some()
+    }
+
     async fn make_step(
         &self,
         record: &mut RotationRecord,
@@ -179,9 +302,9 @@ impl Rotator {
     ) -> Result<(), RotateError> {
         let charge = self
             .store
-            .save(&next, self.authority.options())
+            .save(record, &next, self.authority.options())
             .await
-            .map_err(RotateError::Store)?;
+            .map_err(RotateError::from_store)?;
         let id = next.rotation.as_ref().or(record.rotation.as_ref());
         let id = id.map(|rotation| rotation.id.clone()).unwrap_or_default();
         let step = match &next.rotation {
@@ -194,6 +317,7 @@ impl Rotator {
             self.authority.take_charge(charge.clone(), now)?;
         }
         *record = next;
+        self.said().clear();
         self.ledger.rotation(&id, step, now);
         tracing::info!(id, step, signing_root = %charge.material.anchor(), "the rotation of the root has taken a step");
         if let Err(error) = self.store.tidy(record, &charge).await {
@@ -216,7 +340,7 @@ impl Rotator {
             .store
             .make(record.next_generation(), options)
             .await
-            .map_err(RotateError::Store)?;
+            .map_err(RotateError::from_store)?;
         let now = clock::now();
         let prints = |ders: &[Vec<u8>]| -> BTreeSet<_> {
             ders.iter().map(|der| Fingerprint::of(der)).collect()
@@ -254,7 +378,14 @@ impl Rotator {
     /// # Errors
     /// If there is nobody of that name, or it cannot be written down.
     pub async fn forget(&self, name: &str) -> Result<RotationStatus, RotateError> {
-        if !self.ledger.forget(name)? {
+        let mut known = self.ledger.forget(name)?;
+        let rotation = self.record.lock().await.rotation.clone();
+        if let (Some(peers), Some(rotation)) = (&self.peers, rotation) {
+            let forgotten = peers.forget(&rotation.id, name).await;
+            known |= forgotten.map_err(RotateError::from_store)?;
+            self.wake();
+        }
+        if !known {
             return Err(RotateError::Unknown(name.to_owned()));
         }
         Ok(self.status().await)
@@ -266,6 +397,7 @@ impl Rotator {
         let now = clock::now();
         let holders = self.ledger.holders(now);
         let blockers = match record.next(&holders, clock::unix_seconds(now)) {
+            _ if self.peers.is_some() => self.said().clone(),
             Next::Wait(blockers) => blockers,
             Next::Go(_) | Next::Rest => Vec::new(),
         };

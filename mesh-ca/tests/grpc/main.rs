@@ -10,6 +10,7 @@
 mod bearer;
 mod client;
 mod istio;
+mod jwt;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use futures_util::{Stream, StreamExt as _, stream};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt as _, watcher::Config};
+use mesh_ca::rotation::{RotationRecord, Rotator};
 use mesh_ca::{Authority, AuthorityMaterial, JoinTokens};
 use tokio::time::{sleep, sleep_until};
 
-use super::secret::{CACERTS, Loaded, OWN};
+use super::secret::{AuthoritySecretError, CACERTS, Loaded, OWN};
 use super::store::{AuthorityStoreError, SecretStore};
 use crate::clock;
 
@@ -21,9 +22,10 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Keeps an authority as its Secrets say. New roots are trusted at once, and signed by only after
 /// a while, when every connected proxy has learned of them.
 pub(crate) struct Keeper {
-    store: SecretStore,
+    store: Arc<SecretStore>,
     authority: Arc<Authority>,
     tokens: Arc<JoinTokens>,
+    rotator: Arc<Rotator>,
     token_key: Vec<u8>,
     settle: Duration,
     // What signs next, and from when on.
@@ -34,9 +36,10 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     pub(super) fn new(
-        store: SecretStore,
+        store: Arc<SecretStore>,
         authority: Arc<Authority>,
         tokens: Arc<JoinTokens>,
+        rotator: Arc<Rotator>,
         loaded: &Loaded,
         settle: Duration,
     ) -> Self {
@@ -44,6 +47,7 @@ impl Keeper {
             store,
             authority,
             tokens,
+            rotator,
             token_key: loaded.token_key.0.clone(),
             settle,
             next: None,
@@ -87,7 +91,8 @@ impl Keeper {
             .filter_map(move |event| std::future::ready(is_change(&name, event)))
     }
 
-    async fn refresh(&mut self) -> Result<(), AuthorityStoreError> {
+    /// Takes over what the Secrets hold now.
+    pub(super) async fn refresh(&mut self) -> Result<(), AuthorityStoreError> {
         let loaded = self.store.load().await?;
         if loaded.token_key.0 != self.token_key {
             match self.tokens.replace_key(&loaded.token_key.0) {
@@ -95,6 +100,10 @@ impl Keeper {
                 Err(error) => tracing::error!(%error, "the key for join tokens cannot be used"),
             }
             self.token_key.clone_from(&loaded.token_key.0);
+        }
+        if self.follow_rotation(&loaded).await? {
+            self.next = None;
+            return Ok(());
         }
         let trusted = self.authority.roots_der();
         let known = loaded
@@ -110,6 +119,9 @@ impl Keeper {
         let mut roots = loaded.material.roots_der().to_vec();
         roots.extend(loaded.more_roots);
         self.authority.trust(&roots);
+        self.authority
+            .expect(&loaded.material)
+            .map_err(AuthoritySecretError::from)?;
         let when = match &self.next {
             Some((_, when)) => *when,
             None if known => clock::instant(),
@@ -120,6 +132,29 @@ impl Keeper {
         };
         self.next = Some((loaded.material, when));
         Ok(())
+    }
+
+    /// Whether a rotation is under way, or has just ended: its steps hold at once.
+    async fn follow_rotation(&self, loaded: &Loaded) -> Result<bool, AuthorityStoreError> {
+        let under_way = loaded.record.rotation.is_some();
+        if loaded.plugged_in {
+            // The operator's keys go before ours, whatever is under way.
+            let rests = RotationRecord {
+                rotation: None,
+                ..loaded.record.clone()
+            };
+            self.rotator.rest(rests).await;
+            return Ok(false);
+        }
+        if !under_way && !self.rotator.is_under_way().await {
+            self.rotator.rest(loaded.record.clone()).await;
+            return Ok(false);
+        }
+        self.rotator
+            .follow(loaded.record.clone(), loaded.charge())
+            .await
+            .map_err(AuthoritySecretError::from)?;
+        Ok(true)
     }
 
     fn adopt(&mut self) {

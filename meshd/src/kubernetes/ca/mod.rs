@@ -3,8 +3,10 @@
 //! - `secret`: keys and certificates stand in the Secret `mesh-ca`, or in Istio's `cacerts`, which
 //!   goes first. What to do about them is decided there; `store` does it, `keeper` follows them.
 //! - `token_review`: pods prove who they are by their service-account token.
+//! - `council`: replicas tell each other what holds a rotation of the root up.
 //! - `roots`: the ConfigMap `mesh-ca-root-cert` in every namespace.
 
+mod council;
 mod jwt;
 mod keeper;
 pub(crate) mod pem;
@@ -22,8 +24,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use mesh_ca::{Authority, AuthorityOptions, BearerAuthenticator, JoinTokens};
+use mesh_ca::rotation::Rotator;
+use mesh_ca::{Authority, AuthorityOptions, BearerAuthenticator, JoinTokens, Ledger};
 
+pub(crate) use council::Council;
 pub(crate) use keeper::Keeper;
 pub(crate) use roots::keep_root_config_maps;
 pub use secret::AuthoritySecretError;
@@ -45,6 +49,8 @@ pub(crate) struct AuthorityInCluster {
     pub(crate) audiences: Vec<String>,
     /// How long new roots are only trusted before they are signed by.
     pub(crate) settle: Duration,
+    /// Name of this replica: that of its pod.
+    pub(crate) instance: String,
 }
 
 /// An authority whose material is in the cluster, and what goes with it.
@@ -55,6 +61,10 @@ pub(crate) struct OpenAuthority {
     pub(crate) authenticator: Arc<dyn BearerAuthenticator>,
     /// To be run.
     pub(crate) keeper: Keeper,
+    /// To be run.
+    pub(crate) rotator: Arc<Rotator>,
+    /// To be told who leads.
+    pub(crate) council: Arc<Council>,
 }
 
 // === impl AuthorityInCluster ===
@@ -76,17 +86,21 @@ impl AuthorityInCluster {
 pub(crate) async fn open(
     client: &Client,
     settings: &AuthorityInCluster,
+    ledger: &Arc<Ledger>,
 ) -> Result<OpenAuthority, AuthorityStoreError> {
     let store = SecretStore::new(client.clone(), &settings.namespace, &settings.options);
+    let store = Arc::new(store);
     let loaded = store.load().await?;
     let Loaded {
         material,
         token_key,
-        more_roots,
+        ..
     } = &loaded;
     let authority = Authority::from_material_at(material.clone(), &settings.options, clock::now())
         .map_err(AuthoritySecretError::from)?;
-    authority.trust(more_roots);
+    authority
+        .take_charge(loaded.charge(), clock::now())
+        .map_err(AuthoritySecretError::from)?;
     let tokens =
         JoinTokens::from_key(&token_key.0).map_err(|source| AuthoritySecretError::TokenKey {
             place: format!("{}/{}", settings.namespace, secret::OWN),
@@ -94,10 +108,20 @@ pub(crate) async fn open(
         })?;
     let (authority, tokens) = (Arc::new(authority), Arc::new(tokens));
     tracing::info!(%material, trust_domain = %authority.trust_domain(), "opened the authority");
+    let council = Council::new(client, &settings.namespace, &settings.instance);
+    let council = Arc::new(council);
+    let rotator = Rotator::new(
+        Arc::clone(&authority),
+        Arc::clone(ledger),
+        Arc::clone(&store) as _,
+        loaded.record.clone(),
+    );
+    let rotator = Arc::new(rotator.with_peers(Arc::clone(&council) as _));
     let keeper = Keeper::new(
         store,
         Arc::clone(&authority),
         Arc::clone(&tokens),
+        Arc::clone(&rotator),
         &loaded,
         settings.settle,
     );
@@ -106,6 +130,8 @@ pub(crate) async fn open(
         tokens,
         authenticator: authenticator(client, settings.audiences.clone()),
         keeper,
+        rotator,
+        council,
     })
 }
 

@@ -1,20 +1,25 @@
 //! What the Secrets of the authority hold, and what is to be done about it. Pure.
 
+mod rotation;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use mesh_ca::rotation::RotationRecord;
 use mesh_ca::{
-    AuthorityError, AuthorityMaterial, AuthorityOptions, InvalidTokenKey, JoinTokens, KeyError,
-    Layout,
+    AuthorityError, AuthorityMaterial, AuthorityOptions, InvalidTokenKey, JoinTokens, JwtPublicKey,
+    KeyError, Layout,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::pem;
 use crate::clock::unix_seconds;
+
+pub(super) use rotation::{RotationWriteError, with_generation, with_record};
 
 /// Our own Secret: the authority in our own layout, the token key, and the roots of before.
 pub(super) const OWN: &str = "mesh-ca";
@@ -41,6 +46,14 @@ pub(super) struct Loaded {
     pub(super) token_key: TokenKey,
     /// Roots to trust besides those of the material: of leaves that may still be in use.
     pub(super) more_roots: Vec<Vec<u8>>,
+    /// Keys of tokens to be known besides that of the material.
+    pub(super) more_jwt_keys: Vec<JwtPublicKey>,
+    /// Tells proxies to renew their certificates at once when it changes.
+    pub(super) renewal: String,
+    /// How far a rotation of the root is.
+    pub(super) record: RotationRecord,
+    /// Whether the keys are those of the Secret `cacerts`.
+    pub(super) plugged_in: bool,
 }
 
 /// Never printed.
@@ -70,6 +83,14 @@ pub enum AuthoritySecretError {
         /// What is wrong.
         source: InvalidTokenKey,
     },
+    /// The record of the rotation cannot be read.
+    #[error("rotation.json of {place} cannot be read: {why}; restore it: it says which keys sign")]
+    Record {
+        /// The Secret.
+        place: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A key cannot be made or encoded.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -86,15 +107,7 @@ pub(super) fn plan(
     options: &AuthorityOptions,
     now: SystemTime,
 ) -> Result<Plan, AuthoritySecretError> {
-    let plugged_in = match &found.cacerts {
-        None => None,
-        Some(secret) => Some(AuthorityMaterial::from_data(
-            Layout::Cacerts,
-            &data(secret),
-            &place(namespace, CACERTS),
-            options,
-        )?),
-    };
+    let plugged_in = plugged_in(namespace, found, options)?;
     let Some(own) = &found.own else {
         let secret = match memory {
             Some(memory) => restored(namespace, memory),
@@ -115,15 +128,11 @@ pub(super) fn plan(
         place: format!("{namespace}/{OWN}"),
         source,
     })?;
-    let ours = match has_authority(&held) {
-        true => Some(AuthorityMaterial::from_data(
-            Layout::Mesh,
-            &held,
-            &place(namespace, OWN),
-            options,
-        )),
-        false => None,
-    };
+    let ours = has_authority(&held).then(|| {
+        let place = place(namespace, OWN);
+        AuthorityMaterial::from_data(Layout::Mesh, &held, &place, options)
+    });
+    let is_plugged_in = plugged_in.is_some();
     let (material, ours) = match (plugged_in, ours) {
         // While another one signs, ours only has to be trusted, as far as it can be read.
         (Some(plugged_in), ours) => (plugged_in, ours.and_then(Result::ok)),
@@ -142,11 +151,15 @@ pub(super) fn plan(
         let changes = authority_changes(&renewed)?;
         return replaced(changes, "its intermediate certificate is due");
     }
+    let (retired, forgotten) = retired(&held, options.max_ttl, now);
+    if !is_plugged_in && let Some(rotating) = rotation::rotating(namespace, &held, options)? {
+        let loaded = rotating.loaded(material, token_key, &retired)?;
+        return Ok(Plan::Use(Box::new(loaded)));
+    }
     let active = union([
         material.roots_der(),
         ours.as_ref().map_or(&[], AuthorityMaterial::roots_der),
     ]);
-    let (retired, forgotten) = retired(&held, options.max_ttl, now);
     let before = held.get(ACTIVE_ROOTS).map(|text| certificates(text));
     if before.as_ref() != Some(&active) || !forgotten.is_empty() {
         let changes = bookkeeping(
@@ -158,11 +171,27 @@ pub(super) fn plan(
         );
         return replaced(changes, "its roots have changed");
     }
+    // What a rotation has signed before it was interrupted may be in use.
+    let next = rotation::rotating(namespace, &held, options).ok().flatten();
+    let next = next.map(|rotating| rotating.next.roots_der().to_vec());
     Ok(Plan::Use(Box::new(Loaded {
-        material,
-        token_key: TokenKey(token_key.clone()),
-        more_roots: union([active.as_slice(), retired.as_slice()]),
+        more_roots: union([&active, &retired, &next.unwrap_or_default()]),
+        record: rotation::record(namespace, &held)?,
+        plugged_in: is_plugged_in,
+        ..Loaded::new(material, token_key)
     })))
+}
+
+fn plugged_in(
+    namespace: &str,
+    found: &Found,
+    options: &AuthorityOptions,
+) -> Result<Option<AuthorityMaterial>, AuthorityError> {
+    let read = |secret| {
+        let place = place(namespace, CACERTS);
+        AuthorityMaterial::from_data(Layout::Cacerts, &data(secret), &place, options)
+    };
+    found.cacerts.as_ref().map(read).transpose()
 }
 
 fn renewed(
@@ -323,6 +352,23 @@ fn union<const N: usize>(lists: [&[Vec<u8>]; N]) -> Vec<Vec<u8>> {
         }
     }
     all
+}
+
+// === impl Loaded ===
+
+impl Loaded {
+    /// This material alone.
+    fn new(material: AuthorityMaterial, token_key: &[u8]) -> Self {
+        Self {
+            material,
+            token_key: TokenKey(token_key.to_vec()),
+            more_roots: Vec::new(),
+            more_jwt_keys: Vec::new(),
+            renewal: String::new(),
+            record: RotationRecord::default(),
+            plugged_in: false,
+        }
+    }
 }
 
 // === impl TokenKey ===

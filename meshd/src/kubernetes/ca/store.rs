@@ -5,9 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use kube::{Api, Client};
-use mesh_ca::AuthorityOptions;
+use mesh_ca::rotation::{RotationRecord, RotationRefusal, RotationStore, StoreError};
+use mesh_ca::{AuthorityMaterial, AuthorityOptions, Charge};
 
-use super::secret::{AuthoritySecretError, CACERTS, Found, Loaded, OWN, Plan, plan};
+use super::secret::{
+    AuthoritySecretError, CACERTS, Found, Loaded, OWN, Plan, RotationWriteError, plan,
+    with_generation, with_record,
+};
 use crate::clock;
 use crate::kubernetes::ClusterError;
 
@@ -60,10 +64,7 @@ impl SecretStore {
     /// same time one is first, and the others take what it wrote.
     pub(super) async fn load(&self) -> Result<Loaded, AuthorityStoreError> {
         for _ in 0..ATTEMPTS {
-            let found = Found {
-                own: self.read(OWN).await?,
-                cacerts: self.read(CACERTS).await?,
-            };
+            let found = self.found().await?;
             let memory = self.remembered();
             let plan = plan(
                 &self.namespace,
@@ -84,8 +85,7 @@ impl SecretStore {
                     }
                 }
                 Plan::Replace(secret, why) => {
-                    let made = self.api.replace(OWN, &PostParams::default(), &secret).await;
-                    if self.written("change", made)? {
+                    if self.replace(&secret).await? {
                         tracing::info!(
                             namespace = self.namespace,
                             why,
@@ -95,9 +95,57 @@ impl SecretStore {
                 }
             }
         }
-        Err(AuthorityStoreError::Contended {
-            namespace: self.namespace.clone(),
+        Err(self.contended())
+    }
+
+    /// Changes our Secret by what `change` makes of it, however often others are faster. Nothing
+    /// is written if that is `None`.
+    async fn change(
+        &self,
+        change: impl Fn(&Secret) -> Result<Option<Secret>, RotationWriteError> + Send + Sync,
+    ) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            let Found { own, cacerts } = self.found().await?;
+            if cacerts.is_some() {
+                return Err(RotationRefusal::PluggedIn.into());
+            }
+            let Some(own) = own else {
+                // It is made anew, or restored.
+                self.load().await?;
+                continue;
+            };
+            let changed = change(&own).map_err(|error| -> StoreError {
+                match error {
+                    RotationWriteError::Refused(refusal) => refusal.into(),
+                    RotationWriteError::Secret(error) => error.into(),
+                }
+            })?;
+            match changed {
+                None => return Ok(()),
+                Some(secret) if self.replace(&secret).await? => return Ok(()),
+                Some(_) => {}
+            }
+        }
+        Err(self.contended().into())
+    }
+
+    /// Whether it was us who wrote.
+    async fn replace(&self, secret: &Secret) -> Result<bool, AuthorityStoreError> {
+        let made = self.api.replace(OWN, &PostParams::default(), secret).await;
+        self.written("change", made)
+    }
+
+    async fn found(&self) -> Result<Found, AuthorityStoreError> {
+        Ok(Found {
+            own: self.read(OWN).await?,
+            cacerts: self.read(CACERTS).await?,
         })
+    }
+
+    fn contended(&self) -> AuthorityStoreError {
+        AuthorityStoreError::Contended {
+            namespace: self.namespace.clone(),
+        }
     }
 
     async fn read(&self, name: &str) -> Result<Option<Secret>, AuthorityStoreError> {
@@ -137,6 +185,48 @@ impl SecretStore {
     fn remember(&self, secret: Option<Secret>) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         *memory = secret;
+    }
+}
+
+#[tonic::async_trait]
+impl RotationStore for SecretStore {
+    async fn record(&self) -> Result<RotationRecord, StoreError> {
+        Ok(self.load().await?.record)
+    }
+
+    async fn make(
+        &self,
+        next: u64,
+        options: &AuthorityOptions,
+    ) -> Result<AuthorityMaterial, StoreError> {
+        let material = AuthorityMaterial::generate(options, clock::now())?;
+        self.change(|own| with_generation(&self.namespace, own, next, &material).map(Some))
+            .await?;
+        Ok(material)
+    }
+
+    async fn save(
+        &self,
+        before: &RotationRecord,
+        record: &RotationRecord,
+        options: &AuthorityOptions,
+    ) -> Result<Charge, StoreError> {
+        self.change(|own| with_record(&self.namespace, own, (before, record), options))
+            .await?;
+        Ok(self.load().await?.charge())
+    }
+
+    async fn tidy(&self, _: &RotationRecord, _: &Charge) -> Result<(), StoreError> {
+        // The write that makes a step leaves nothing behind.
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for SecretStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecretStore")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
     }
 }
 
