@@ -2,7 +2,7 @@
 //! hash.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use mesh_api::{SpiffeId, WorkloadName};
 
@@ -109,8 +109,20 @@ pub struct RequestLabels {
 fn or_unknown(text: Option<&str>) -> Arc<str> {
     match text {
         Some(text) if !text.is_empty() => text.into(),
-        _ => UNKNOWN.into(),
+        _ => unknown(),
     }
+}
+
+// The same text as one of these, or text of its own.
+fn one_of(text: Option<&str>, known: &[&Arc<str>]) -> Arc<str> {
+    let same = known.iter().find(|known| Some(&****known) == text);
+    same.map_or_else(|| or_unknown(text), |same| Arc::clone(same))
+}
+
+// One for all who do not know.
+fn unknown() -> Arc<str> {
+    static SHARED: LazyLock<Arc<str>> = LazyLock::new(|| UNKNOWN.into());
+    Arc::clone(&SHARED)
 }
 
 /// What a workload says of itself, from which its labels are made.
@@ -133,7 +145,7 @@ pub struct PeerSource<'a> {
 impl PeerLabels {
     /// Nobody knows.
     pub fn unknown() -> Arc<Self> {
-        let unknown: Arc<str> = UNKNOWN.into();
+        let unknown = unknown();
         Arc::new(Self {
             workload: Arc::clone(&unknown),
             namespace: Arc::clone(&unknown),
@@ -174,15 +186,17 @@ impl PeerLabels {
         )
         .or_else(|| label(&["app.kubernetes.io/version", "version"]))
         .or(known.then_some("latest"));
+        let app = or_unknown(label(&["app"]));
+        let version = or_unknown(label(&["version"]));
         Self {
-            workload,
             namespace: or_unknown(Some(source.namespace)),
             principal: or_unknown(source.identity.map(SpiffeId::as_str)),
-            app: or_unknown(label(&["app"])),
-            version: or_unknown(label(&["version"])),
             cluster: or_unknown(Some(source.cluster)),
-            canonical_service: or_unknown(name),
-            canonical_revision: or_unknown(revision),
+            canonical_service: one_of(name, &[&app, &workload]),
+            canonical_revision: one_of(revision, &[&version]),
+            workload,
+            app,
+            version,
         }
     }
 
@@ -201,7 +215,7 @@ impl PeerLabels {
 impl ServiceLabels {
     /// Nobody knows.
     pub fn unknown() -> Arc<Self> {
-        let unknown: Arc<str> = UNKNOWN.into();
+        let unknown = unknown();
         Arc::new(Self {
             host: Arc::clone(&unknown),
             name: Arc::clone(&unknown),
@@ -214,7 +228,7 @@ impl ServiceLabels {
         Self {
             host: or_unknown(Some(host)),
             name: "PassthroughCluster".into(),
-            namespace: UNKNOWN.into(),
+            namespace: unknown(),
         }
     }
 

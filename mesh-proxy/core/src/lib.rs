@@ -32,6 +32,7 @@ pub mod http2;
 pub mod ir;
 pub mod jwt;
 pub mod labels;
+mod persistent;
 pub mod plan;
 pub mod reason;
 pub mod resilience;

@@ -116,6 +116,7 @@ pub(crate) const CASES: &[Case] = &[
         ENDPOINTS,
         rebalance,
     ),
+    once("balance: one endpoint of so many leaves", ENDPOINTS, leave),
 ];
 
 fn request(path: &str, host: &str) -> Parts {
@@ -345,5 +346,20 @@ fn rebalance(size: usize) {
     let mut balancer = Balancer::new(Arc::clone(cluster), now);
     let next = snapshot.apply(&response(vec![workload(0, 1, 9)])).snapshot;
     let cluster = Arc::clone(next.clusters().next().expect("a cluster"));
+    counted(|| balancer.update(cluster, now));
+}
+
+fn leave(size: usize) {
+    let now = Instant::now();
+    let snapshot = snapshot(endpoints(size, LoadBalancer::LeastRequest, 1));
+    let cluster = snapshot.clusters().next().expect("a cluster");
+    let mut balancer = Balancer::new(Arc::clone(cluster), now);
+    let gone = v1::DiscoveryResponse {
+        removed: vec![workload(0, 1, 1).name],
+        ..response(vec![])
+    };
+    let next = snapshot.apply(&gone).snapshot;
+    let cluster = Arc::clone(next.clusters().next().expect("a cluster"));
+    assert_eq!(cluster.endpoints.len(), size - 1);
     counted(|| balancer.update(cluster, now));
 }

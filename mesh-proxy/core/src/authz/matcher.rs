@@ -141,6 +141,30 @@ impl PrincipalPattern {
         }
     }
 
+    /// How every principal ends that matches, in whatever trust domain.
+    pub(super) fn ending(&self) -> Option<&str> {
+        let pattern = match &self.parts {
+            Some((_, rest)) => rest,
+            None => &self.whole,
+        };
+        match pattern {
+            Pattern::Exact(text) | Pattern::Suffix(text) => Some(text),
+            Pattern::Prefix(_) | Pattern::Present => None,
+        }
+    }
+
+    /// The namespace of every principal that matches, if the pattern begins with it.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        let Pattern::Prefix(text) = &self.whole else {
+            return None;
+        };
+        let mut pieces = text.split('/');
+        let (_, ns, namespace) = (pieces.next()?, pieces.next()?, pieces.next()?);
+        // The slash behind it says that it is whole.
+        pieces.next()?;
+        (ns == "ns").then_some(namespace)
+    }
+
     /// Whether the identity matches.
     pub fn matches(&self, identity: &SpiffeId, mesh: &Mesh) -> bool {
         let domain = identity.trust_domain();
@@ -183,6 +207,16 @@ impl NamespacePattern {
     pub(super) fn exact(&self) -> Option<&str> {
         match self.pieces.as_slice() {
             [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// A pattern that every namespace matches that matches this one; none if that says nothing.
+    pub(super) fn ends(&self) -> Option<Pattern> {
+        match self.pieces.as_slice() {
+            [only] => Some(Pattern::Exact(only.clone())),
+            [first, ..] if !first.is_empty() => Some(Pattern::Prefix(first.clone())),
+            [.., last] if !last.is_empty() => Some(Pattern::Suffix(last.clone())),
             _ => None,
         }
     }
@@ -282,6 +316,23 @@ impl Template {
             head,
             tail: after.map(Into::into),
         })
+    }
+
+    /// A pattern that every path matches that matches the template.
+    pub(super) fn ends(&self) -> Pattern {
+        if let Some(tail) = self.tail.as_ref().filter(|tail| !tail.is_empty()) {
+            return Pattern::Suffix(tail.clone());
+        }
+        let literal = |segment: &Segment| match segment {
+            Segment::Literal(text) => Some(format!("/{text}")),
+            Segment::One => None,
+        };
+        let begin: String = self.head.iter().map_while(literal).collect();
+        match self.head.last().and_then(literal) {
+            _ if !begin.is_empty() => Pattern::Prefix(begin.into()),
+            Some(last) if self.tail.is_none() => Pattern::Suffix(last.into()),
+            _ => Pattern::Present,
+        }
     }
 
     fn matches(&self, path: &str) -> bool {

@@ -7,6 +7,7 @@
 
 mod authorizer;
 mod decide;
+mod guard;
 mod matcher;
 pub mod path;
 mod policy;

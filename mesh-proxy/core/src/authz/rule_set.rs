@@ -2,10 +2,12 @@
 //!
 //! A rule that holds only for certain paths, callers, namespaces or ports stands in the index
 //! under those; a request finds by its own path, caller and so on what may match at all. The rest
-//! is tried in order. Of those that match the first one counts, however it was found.
+//! is tried in order, after a cheap test ([`guard`](super::guard)). Of those that match the first
+//! one counts, however it was found.
 
 use smallvec::SmallVec;
 
+use super::guard::{Guards, Words, guards};
 use super::matcher::{PathPattern, Pattern, leading_segment};
 use super::policy::{Operation, Policy, Rule, Source};
 use super::{Caller, RequestAttributes};
@@ -23,15 +25,17 @@ pub struct RuleSet {
     callers: Vec<(u64, u32)>,
     namespaces: Vec<(u64, u32)>,
     ports: Vec<(u64, u32)>,
-    // Rules that stand nowhere in the index.
-    rest: Vec<u32>,
+    // Rules that stand nowhere in the index, with what tells most of them from a request.
+    rest: Vec<(u32, Guards)>,
 }
 
 /// Rules that may match a request, in order.
 pub(super) struct Candidates<'a> {
     set: &'a RuleSet,
     listed: SmallVec<[&'a [(u64, u32)]; 5]>,
-    rest: &'a [u32],
+    rest: &'a [(u32, Guards)],
+    // Absent if there is no rest.
+    words: Option<Words<'a>>,
 }
 
 /// The lists of the index.
@@ -64,7 +68,7 @@ impl RuleSet {
                 let at = u32::try_from(set.places.len()).unwrap_or(u32::MAX);
                 set.places.push((number, index));
                 let Some((list, keys)) = keys(rule) else {
-                    set.rest.push(at);
+                    set.rest.push((at, guards(rule)));
                     continue;
                 };
                 let keys = keys.into_iter().map(|key| (key, at));
@@ -110,7 +114,7 @@ impl RuleSet {
     pub(super) fn candidates<'a>(
         &'a self,
         caller: &Caller<'_>,
-        request: &RequestAttributes<'_>,
+        request: &'a RequestAttributes<'a>,
     ) -> Candidates<'a> {
         let mut listed = SmallVec::new();
         let mut look = |list: &'a [(u64, u32)], key: u64| {
@@ -145,6 +149,7 @@ impl RuleSet {
             set: self,
             listed,
             rest: &self.rest,
+            words: (!self.rest.is_empty()).then(|| Words::new(caller, request)),
         }
     }
 }
@@ -189,6 +194,13 @@ fn keys(rule: &Rule) -> Option<(List, Vec<u64>)> {
             |pattern| pattern.exact().map(hash),
         )
     };
+    let principals_namespaces = || {
+        all(
+            sources,
+            |source: &Source| &source.principals.any,
+            |pattern| pattern.namespace().map(hash),
+        )
+    };
     let ports = || {
         all(
             &rule.to,
@@ -203,6 +215,7 @@ fn keys(rule: &Rule) -> Option<(List, Vec<u64>)> {
         .or_else(|| accounts().map(with(List::Callers)))
         .or_else(|| paths(leading_segment).map(with(List::Segments)))
         .or_else(|| namespaces().map(with(List::Namespaces)))
+        .or_else(|| principals_namespaces().map(with(List::Namespaces)))
         .or_else(|| ports().map(with(List::Ports)))
 }
 
@@ -234,13 +247,26 @@ fn exact_path(pattern: &PathPattern) -> Option<&str> {
 
 // === impl Candidates ===
 
+impl Candidates<'_> {
+    /// Goes on to the next rule of the rest that may match.
+    fn skip(&mut self) {
+        let Some(words) = &self.words else {
+            return;
+        };
+        let next = self.rest.iter();
+        let next = next.take_while(|(_, guards)| !words.let_through(guards));
+        self.rest = self.rest.get(next.count()..).unwrap_or_default();
+    }
+}
+
 impl<'a> Iterator for Candidates<'a> {
     type Item = (&'a Policy, usize, &'a Rule);
 
     fn next(&mut self) -> Option<Self::Item> {
+        self.skip();
         let heads = self.listed.iter().filter_map(|list| list.first());
         let listed = heads.map(|(_, number)| *number).min();
-        let number = match (listed, self.rest.first().copied()) {
+        let number = match (listed, self.rest.first().map(|(number, _)| *number)) {
             (Some(listed), Some(rest)) => listed.min(rest),
             (listed, rest) => listed.or(rest)?,
         };
@@ -251,7 +277,7 @@ impl<'a> Iterator for Candidates<'a> {
                 *list = after;
             }
         }
-        if let Some((first, after)) = self.rest.split_first()
+        if let Some(((first, _), after)) = self.rest.split_first()
             && *first == number
         {
             self.rest = after;

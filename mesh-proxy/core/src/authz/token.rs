@@ -119,6 +119,11 @@ impl RequestPrincipalPattern {
         Self { issuer, subject }
     }
 
+    /// The patterns of issuer and subject.
+    pub(super) fn parts(&self) -> (Option<&Pattern>, Option<&Pattern>) {
+        (self.issuer.as_ref(), self.subject.as_ref())
+    }
+
     /// Whether the token's issuer and subject match.
     pub fn matches(&self, token: &Token) -> bool {
         let holds = |pattern: &Option<Pattern>, text: &str| {

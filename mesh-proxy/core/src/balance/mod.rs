@@ -14,23 +14,22 @@
 mod affinity;
 mod ejection;
 mod ewma;
+mod group;
 mod health;
 mod levels;
 mod outcome;
 mod outlier;
 mod slot;
+mod zones;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt};
 
-use crate::ir::{Cluster, Endpoint, Health, LoadBalancer, Warmup};
-use ejection::Ejection;
-use ewma::Ewma;
-use levels::{At, Fact, Group, Levels, Panic};
-use slot::Slot;
+use crate::ir::{Cluster, Endpoint, Endpoints, Health, LoadBalancer, Warmup};
+use levels::{At, Fact, Levels, Rules};
+use slot::{Slot, Slots};
 
 pub use affinity::Affinity;
 pub use health::Checks;
@@ -41,16 +40,19 @@ pub use outlier::Detector;
 #[derive(Debug)]
 pub struct Balancer {
     cluster: Arc<Cluster>,
-    slots: Vec<Slot>,
+    slots: Slots,
     // Slots that may be chosen.
     levels: Levels,
     // Slots by index of the endpoint, for hashes.
     by_endpoint: Vec<Option<usize>>,
+    // Slots that are ejected by the balancer's own rules, by the detector's, and by checks.
+    resting: Vec<usize>,
+    detected: Vec<usize>,
+    down: Vec<usize>,
     // When the next ejected endpoint is due for a probe.
     next_probe: Option<Instant>,
     // Until when an endpoint starts slowly.
     warm_at: Option<Instant>,
-    next_id: u64,
     ejections: u64,
 }
 
@@ -113,17 +115,19 @@ impl Balancer {
     /// For the healthy endpoints of the cluster.
     pub fn new(cluster: Arc<Cluster>, now: Instant) -> Self {
         let empty = Arc::new(Cluster {
-            endpoints: Vec::new(),
+            endpoints: Endpoints::default(),
             ..Cluster::clone(&cluster)
         });
         let mut balancer = Self {
             cluster: empty,
-            slots: Vec::new(),
+            slots: Slots::default(),
             levels: Levels::default(),
             by_endpoint: Vec::new(),
+            resting: Vec::new(),
+            detected: Vec::new(),
+            down: Vec::new(),
             next_probe: None,
             warm_at: None,
-            next_id: 0,
             ejections: 0,
         };
         balancer.update(cluster, now);
@@ -136,56 +140,63 @@ impl Balancer {
     }
 
     /// Takes a new version of the cluster. An endpoint with the same uid and address keeps what
-    /// is known of it; one that comes to others starts slowly, if the policy says so.
+    /// is known of it; one that comes to others starts slowly, if the policy says so. Costs as
+    /// much as there are changes, without affinity.
     pub fn update(&mut self, cluster: Arc<Cluster>, now: Instant) {
         if Arc::ptr_eq(&self.cluster, &cluster) {
             return;
         }
-        let old = std::mem::take(&mut self.slots);
-        let came = (!old.is_empty()).then_some(now);
-        let mut old: HashMap<Arc<str>, Slot> = old
-            .into_iter()
-            .map(|slot| (Arc::clone(&slot.endpoint.uid), slot))
-            .collect();
-        self.by_endpoint.clear();
-        for endpoint in &cluster.endpoints {
-            let healthy = endpoint.health == Health::Healthy;
-            if cluster.tables.is_some() {
-                self.by_endpoint.push(healthy.then_some(self.slots.len()));
-            }
-            if !healthy {
-                continue;
-            }
-            let slot = match old
-                .remove(&endpoint.uid)
-                .filter(|slot| slot.endpoint.address == endpoint.address)
-            {
-                Some(slot) => Slot {
-                    endpoint: Arc::clone(endpoint),
-                    ..slot
-                },
-                None => self.new_slot(endpoint, came),
-            };
-            self.slots.push(slot);
+        let came = (!self.slots.is_empty()).then_some(now);
+        let before = std::mem::replace(&mut self.cluster, cluster);
+        let cluster = Arc::clone(&self.cluster);
+        self.levels.set_rules(Rules::of(&cluster));
+        if before.traffic.outliers.is_some() != cluster.traffic.outliers.is_some() {
+            // Another judge: what it says of each is asked again.
+            self.judge_all();
         }
-        self.cluster = cluster;
-        self.recount();
+        let serves = |endpoint: &&Arc<Endpoint>| endpoint.health == Health::Healthy;
+        cluster
+            .endpoints
+            .changes_since(&before.endpoints, |old, new| {
+                let slot = old.and_then(|old| self.slots.find(&old.uid));
+                match (slot, new.filter(serves)) {
+                    (Some(slot), Some(new)) if self.slots.is_at(slot, &new.address) => {
+                        self.slots.renew(slot, new);
+                        self.judge(slot);
+                    }
+                    (slot, new) => {
+                        if let Some(slot) = slot {
+                            self.forget(slot);
+                        }
+                        if let Some(new) = new {
+                            self.join(new, came);
+                        }
+                    }
+                }
+            });
+        self.levels.settle();
+        self.plan_probe();
+        self.by_endpoint.clear();
+        if cluster.tables.is_some() {
+            let found = cluster.endpoints.iter();
+            let slots = found.map(|endpoint| self.slots.find(&endpoint.uid));
+            self.by_endpoint.extend(slots);
+        }
     }
 
-    fn new_slot(&mut self, endpoint: &Arc<Endpoint>, came: Option<Instant>) -> Slot {
-        self.next_id += 1;
+    fn join(&mut self, endpoint: &Arc<Endpoint>, came: Option<Instant>) {
         if let (Some(came), Some(warmup)) = (came, self.warmup()) {
             self.warm_at = Some(came + warmup.duration);
         }
-        Slot {
-            id: self.next_id,
-            endpoint: Arc::clone(endpoint),
-            outstanding: 0,
-            latency: Ewma::default(),
-            ejection: Ejection::default(),
-            detected: false,
-            down: false,
-            came,
+        let slot = self.slots.join(endpoint, came);
+        self.judge(slot);
+    }
+
+    fn forget(&mut self, slot: usize) {
+        self.slots.leave(slot);
+        self.levels.set(slot, None);
+        for list in [&mut self.resting, &mut self.detected, &mut self.down] {
+            list.retain(|listed| *listed != slot);
         }
     }
 
@@ -193,20 +204,39 @@ impl Balancer {
         self.cluster.traffic.warmup.as_ref()
     }
 
-    /// Takes what the cluster's detector says of each uid; with `outlierDetection` only.
-    pub fn eject(&mut self, is_ejected: impl Fn(&Arc<str>) -> bool) {
-        for slot in &mut self.slots {
-            slot.detected = is_ejected(&slot.endpoint.uid);
-        }
-        self.recount();
+    /// Takes what the cluster's detector says: uids of those who are out; with `outlierDetection`
+    /// only.
+    pub fn eject<'a>(&mut self, out: impl IntoIterator<Item = &'a Arc<str>>) {
+        let now = self.slots_of(out);
+        let before = std::mem::replace(&mut self.detected, now.clone());
+        self.mark(&before, &now, |slot, is_out| slot.detected = is_out);
     }
 
-    /// Takes what active health checks say of each uid.
-    pub fn mark_down(&mut self, is_down: impl Fn(&Arc<str>) -> bool) {
-        for slot in &mut self.slots {
-            slot.down = is_down(&slot.endpoint.uid);
+    /// Takes what active health checks say: uids of those who are out.
+    pub fn mark_down<'a>(&mut self, out: impl IntoIterator<Item = &'a Arc<str>>) {
+        let now = self.slots_of(out);
+        let before = std::mem::replace(&mut self.down, now.clone());
+        self.mark(&before, &now, |slot, is_out| slot.down = is_out);
+    }
+
+    fn slots_of<'a>(&self, uids: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<usize> {
+        let uids = uids.into_iter();
+        uids.filter_map(|uid| self.slots.find(uid)).collect()
+    }
+
+    fn mark(&mut self, before: &[usize], now: &[usize], mark: impl Fn(&mut Slot, bool)) {
+        for (slots, is_out) in [(before, false), (now, true)] {
+            for slot in slots {
+                if let Some(slot) = self.slots.get_mut(*slot) {
+                    mark(slot, is_out);
+                }
+            }
         }
-        self.recount();
+        for slot in before.iter().chain(now) {
+            self.judge(*slot);
+        }
+        self.levels.settle();
+        self.plan_probe();
     }
 
     /// Chooses an endpoint and counts it as under way.
@@ -312,7 +342,8 @@ impl Balancer {
         let tables = self.cluster.tables.as_ref()?;
         let live = |index: usize| {
             let slot = (*self.by_endpoint.get(index)?)?;
-            (self.all_are_used(at) || self.is_healthy(self.slots.get(slot)?)).then_some(slot)
+            let is_used = self.levels.is_void(at) || self.is_healthy(self.slots.get(slot)?);
+            is_used.then_some(slot)
         };
         tables
             .find(self.levels.priority(at)?, hash)
@@ -330,25 +361,21 @@ impl Balancer {
         latency: Option<Duration>,
         now: Instant,
     ) -> Option<&Arc<str>> {
-        let known = self
-            .slots
-            .get(token.index)
-            .is_some_and(|slot| slot.id == token.id);
-        let index = if known {
-            token.index
-        } else {
-            self.slots.iter().position(|slot| slot.id == token.id)?
-        };
         let own = self.cluster.traffic.outliers.is_none();
-        // The endpoint may be gone since.
-        let slot = self.slots.get_mut(index)?;
+        // The endpoint may be gone since, and its place taken.
+        let slot = self.slots.get_mut(token.index)?;
+        if slot.id != token.id {
+            return None;
+        }
         slot.outstanding = slot.outstanding.saturating_sub(1);
         slot.latency.observe(outcome, latency, now);
         if own && slot.ejection.observe(outcome, token.probe, now) {
             self.ejections += u64::from(slot.ejection.is_ejected());
-            self.recount();
+            self.judge(token.index);
+            self.levels.settle();
+            self.plan_probe();
         }
-        self.slots.get(index).map(|slot| &slot.endpoint.uid)
+        self.slots.get(token.index).map(|slot| &slot.endpoint.uid)
     }
 
     /// How often it has ejected an endpoint by its own rules.
@@ -364,7 +391,11 @@ impl Balancer {
             latency: slot.latency.estimate(),
             is_ejected: !self.is_healthy(slot),
         };
-        self.slots.iter().map(status).collect()
+        let slots = self
+            .slots
+            .in_order()
+            .filter_map(|slot| self.slots.get(slot));
+        slots.map(status).collect()
     }
 
     fn is_healthy(&self, slot: &Slot) -> bool {
@@ -375,33 +406,43 @@ impl Balancer {
         !ejected && !slot.down
     }
 
-    /// Whether ejected endpoints are used like the others.
-    fn all_are_used(&self, at: At) -> bool {
-        let group = self.levels.group(at);
-        group.is_some_and(Group::is_void)
-    }
-
-    fn recount(&mut self) {
-        let fact = |slot: &Slot| Fact {
+    /// Tells the levels what is true of a slot.
+    fn judge(&mut self, number: usize) {
+        let Some(slot) = self.slots.get(number) else {
+            return;
+        };
+        let fact = Fact {
             priority: slot.endpoint.priority,
             group: slot.endpoint.group,
             weight: slot.endpoint.weight,
             healthy: self.is_healthy(slot),
         };
-        let facts: Vec<Fact> = self.slots.iter().map(fact).collect();
-        let panic = match &self.cluster.traffic.outliers {
-            Some(policy) => Panic::Below(policy.min_health_percent),
-            None => Panic::IfNone,
-        };
-        self.levels = Levels::new(&facts, &self.cluster.shares, panic, &self.levels);
-        self.plan_probe();
+        let rests = slot.ejection.is_ejected();
+        self.levels.set(number, Some(fact));
+        match self.resting.iter().position(|resting| *resting == number) {
+            Some(at) if !rests => {
+                self.resting.swap_remove(at);
+            }
+            None if rests => self.resting.push(number),
+            _ => {}
+        }
+    }
+
+    fn judge_all(&mut self) {
+        let all: Vec<usize> = self.slots.in_order().collect();
+        for slot in all {
+            self.judge(slot);
+        }
     }
 
     fn plan_probe(&mut self) {
         let own = self.cluster.traffic.outliers.is_none();
+        let resting = self.resting.iter();
         // Who is out by health checks comes back by them.
-        let up = self.slots.iter().filter(|slot| !slot.down);
-        let due = up.filter_map(|slot| slot.ejection.due());
+        let up = resting.filter_map(|slot| self.slots.get(*slot));
+        let due = up
+            .filter(|slot| !slot.down)
+            .filter_map(|slot| slot.ejection.due());
         self.next_probe = due.min().filter(|_| own);
     }
 
@@ -430,7 +471,8 @@ impl Balancer {
         let due = |slot: &Slot| {
             slot.ejection.is_due(now) && !slot.down && !exclude.contains(&slot.endpoint.uid)
         };
-        self.slots.iter().position(due)
+        let mut resting = self.resting.iter().copied();
+        resting.find(|slot| self.slots.get(*slot).is_some_and(due))
     }
 }
 

@@ -57,6 +57,18 @@ impl Outcome {
         }
     }
 
+    /// The same where a DestinationRule says which statuses are errors (Istio:
+    /// outlierDetectionHttpErrorCodes): these are, like an error 500, and no others.
+    #[must_use]
+    pub fn judged(self, status: StatusCode, errors: &[u16]) -> Self {
+        match self {
+            _ if errors.is_empty() => self,
+            _ if errors.contains(&status.as_u16()) => Self::ServerError,
+            Self::GatewayError | Self::ServerError => Self::Success,
+            other => other,
+        }
+    }
+
     /// Whether the endpoint failed to do its work.
     pub fn is_failure(self) -> bool {
         matches!(

@@ -7,7 +7,7 @@ use rand::{Rng, RngExt};
 
 use super::ejection::Ejection;
 use super::ewma::Ewma;
-use crate::ir::Endpoint;
+use crate::ir::{Endpoint, EndpointAddress};
 
 /// Differences of latency well below this do not matter to anybody.
 const NEGLIGIBLE: Duration = Duration::from_millis(10);
@@ -47,6 +47,102 @@ impl Slot {
             mine < theirs
         } else {
             rng.random_bool((theirs / (mine + theirs)).clamp(0.0, 1.0))
+        }
+    }
+}
+
+/// The endpoints of a balancer. Each keeps its number for as long as it stays.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    all: Vec<Option<Slot>>,
+    free: Vec<usize>,
+    // Numbers in order of uids.
+    order: Vec<u32>,
+    next_id: u64,
+}
+
+// === impl Slots ===
+
+impl Slots {
+    pub(super) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    pub(super) fn get(&self, number: usize) -> Option<&Slot> {
+        self.all.get(number)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Slot> {
+        self.all.get_mut(number)?.as_mut()
+    }
+
+    /// Numbers of all, in order of uids.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = usize> {
+        self.order.iter().map(|number| *number as usize)
+    }
+
+    /// The number of the endpoint with this uid.
+    pub(super) fn find(&self, uid: &str) -> Option<usize> {
+        let at = self.place(uid).ok()?;
+        self.order.get(at).map(|number| *number as usize)
+    }
+
+    fn place(&self, uid: &str) -> Result<usize, usize> {
+        self.order.binary_search_by(|number| {
+            let slot = self.get(*number as usize);
+            slot.map_or("", |slot| &slot.endpoint.uid).cmp(uid)
+        })
+    }
+
+    pub(super) fn is_at(&self, number: usize, address: &EndpointAddress) -> bool {
+        self.get(number)
+            .is_some_and(|slot| slot.endpoint.address == *address)
+    }
+
+    /// Another version of the same endpoint.
+    pub(super) fn renew(&mut self, number: usize, endpoint: &Arc<Endpoint>) {
+        if let Some(slot) = self.get_mut(number) {
+            slot.endpoint = Arc::clone(endpoint);
+        }
+    }
+
+    /// Takes an endpoint in, of which nothing is known. `came` is when, if others were there.
+    pub(super) fn join(&mut self, endpoint: &Arc<Endpoint>, came: Option<Instant>) -> usize {
+        self.next_id += 1;
+        let slot = Slot {
+            id: self.next_id,
+            endpoint: Arc::clone(endpoint),
+            outstanding: 0,
+            latency: Ewma::default(),
+            ejection: Ejection::default(),
+            detected: false,
+            down: false,
+            came,
+        };
+        let at = self.place(&endpoint.uid).unwrap_or_else(|at| at);
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.all.push(None);
+            self.all.len() - 1
+        });
+        if let Some(free) = self.all.get_mut(number) {
+            *free = Some(slot);
+        }
+        // More than four thousand million endpoints do not fit into memory.
+        self.order
+            .insert(at, u32::try_from(number).unwrap_or(u32::MAX));
+        number
+    }
+
+    pub(super) fn leave(&mut self, number: usize) {
+        let Some(uid) = self.get(number).map(|slot| Arc::clone(&slot.endpoint.uid)) else {
+            return;
+        };
+        if let Ok(at) = self.place(&uid) {
+            self.order.remove(at);
+        }
+        if let Some(slot) = self.all.get_mut(number) {
+            *slot = None;
+            self.free.push(number);
         }
     }
 }

@@ -1,3 +1,4 @@
+mod growth;
 mod policies;
 
 use std::collections::BTreeMap;
@@ -290,6 +291,56 @@ fn statuses_and_outcomes() {
             Outcome::of_status(StatusCode::from_u16(status).unwrap()),
             want
         );
+    }
+}
+
+#[test]
+fn trap_75_unready_endpoints_get_nothing_even_if_nobody_is_ready() {
+    let upsert = |unready: &[&str]| {
+        let mut upsert = vec![service_resource(service(REVIEWS, 9080, &[]))];
+        for name in ["a", "b"] {
+            let mut workload = workload(name, "v1", "10.0.0.1", (REVIEWS, 9080, 9080));
+            if unready.contains(&name) {
+                workload.health = v1::Health::Unhealthy.into();
+            }
+            upsert.push(workload_resource(workload));
+        }
+        upsert
+    };
+    let id = ClusterId {
+        host: REVIEWS.parse().unwrap(),
+        port: 9080,
+        subset: "".into(),
+    };
+    let first = Snapshot::empty()
+        .apply(&response(1, upsert(&["a"])))
+        .snapshot;
+    let mut balancer = Balancer::new(Arc::clone(first.cluster(&id).unwrap()), start());
+    assert_eq!(balancer.cluster().endpoints.len(), 2, "they are known");
+    let found = counts(&mut balancer, 50, Outcome::Success);
+    assert!(found.keys().eq(["default/b"]), "{found:?}");
+    let none = first.apply(&response(2, upsert(&["a", "b"]))).snapshot;
+    balancer.update(Arc::clone(none.cluster(&id).unwrap()), start());
+    let picked = balancer.pick(start(), &mut rng(), Want::default());
+    assert_eq!(picked.unwrap_err(), NoEndpoint);
+    balancer.update(Arc::clone(first.cluster(&id).unwrap()), start());
+    assert!(balancer.pick(start(), &mut rng(), Want::default()).is_ok());
+}
+
+#[test]
+fn a_rule_may_say_which_statuses_are_errors() {
+    for (status, errors, want) in [
+        (404, &[404, 503][..], Outcome::ServerError),
+        (503, &[404, 503], Outcome::ServerError),
+        (500, &[404], Outcome::Success),
+        (429, &[404], Outcome::Overloaded),
+        (429, &[429], Outcome::ServerError),
+        (503, &[], Outcome::GatewayError),
+        (404, &[], Outcome::Success),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let found = Outcome::of_status(status).judged(status, errors);
+        assert_eq!(found, want, "{status} {errors:?}");
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn admission(proto: Option<&v1::Admission>) -> Result<Arc<Admission>>
     }))
 }
 
-fn rate_limit(proto: &v1::RateLimit) -> Result<RateLimit> {
+pub(super) fn rate_limit(proto: &v1::RateLimit) -> Result<RateLimit> {
     if proto.amount == 0 || proto.interval_ms == 0 || proto.burst == 0 {
         return Err(invalid("amount, interval and burst are at least 1"));
     }

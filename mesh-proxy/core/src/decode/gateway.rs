@@ -8,9 +8,9 @@ use super::policy::protocol;
 use super::route::{http_routes, tcp};
 use super::{At, Kind, Result, each, invalid, origin, port, required};
 use crate::ir::{
-    ClientAuth, Credential, Gateway, GatewayHost, GatewayListener, Inside, ListenerId, Protocol,
-    ServerCertificate, ServerTlsFiles, TlsServer, TlsServers, TlsTermination, TlsVersion,
-    VirtualHosts,
+    ClientAuth, Credential, ForwardClientCert, Gateway, GatewayHost, GatewayListener,
+    GatewayTopology, Inside, ListenerId, Protocol, ServerCertificate, ServerTlsFiles, TlsServer,
+    TlsServers, TlsTermination, TlsVersion, VirtualHosts,
 };
 
 pub(super) fn gateway(proto: &v1::Gateway) -> Result<Gateway> {
@@ -23,11 +23,33 @@ pub(super) fn gateway(proto: &v1::Gateway) -> Result<Gateway> {
             .collect(),
         policies: super::authorization::policies(&proto.policies)?,
         place: super::traffic::place(proto.place.as_ref()),
+        topology: topology(proto.topology).at("topology")?,
         admission: super::admission::admission(proto.admission.as_ref()).at("admission")?,
         checks: super::security::checks(
             &proto.request_authentications,
             &proto.external_authorizers,
         )?,
+    })
+}
+
+fn topology(proto: Option<v1::GatewayTopology>) -> Result<GatewayTopology> {
+    use v1::ForwardClientCert as Wire;
+    let proto = proto.unwrap_or_default();
+    let forward_client_cert = match Wire::try_from(proto.forward_client_cert) {
+        Ok(Wire::Unspecified | Wire::SanitizeSet) => ForwardClientCert::SanitizeSet,
+        Ok(Wire::Sanitize) => ForwardClientCert::Sanitize,
+        Ok(Wire::ForwardOnly) => ForwardClientCert::ForwardOnly,
+        Ok(Wire::AppendForward) => ForwardClientCert::AppendForward,
+        Ok(Wire::AlwaysForwardOnly) => ForwardClientCert::AlwaysForwardOnly,
+        Err(_) => {
+            let unknown = Kind::UnknownEnum(proto.forward_client_cert);
+            return Err(unknown.into()).at("forward_client_cert");
+        }
+    };
+    Ok(GatewayTopology {
+        trusted_proxies: proto.trusted_proxies,
+        forward_client_cert,
+        proxy_protocol: proto.proxy_protocol,
     })
 }
 

@@ -122,10 +122,12 @@ pub(crate) fn each<P, T>(
     list: &[P],
     decode: impl Fn(&P) -> Result<T>,
 ) -> Result<Vec<T>> {
-    list.iter()
-        .enumerate()
-        .map(|(index, item)| decode(item).at_index(field, index))
-        .collect()
+    // Collected through results a list would have room for four at least.
+    let mut decoded = Vec::with_capacity(list.len());
+    for (index, item) in list.iter().enumerate() {
+        decoded.push(decode(item).at_index(field, index)?);
+    }
+    Ok(decoded)
 }
 
 /// Routes that must be good, for tests.

@@ -1,6 +1,6 @@
 //! Policies toward destinations and for callers.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use mesh_api::v1;
@@ -46,10 +46,19 @@ pub(super) fn traffic(proto: &v1::TrafficPolicy) -> Result<TrafficPolicy> {
             0 => CONNECT_TIMEOUT,
             count => Duration::from_millis(count),
         },
-        tls: Arc::new(tls),
+        tls: shared(tls),
         traffic: super::traffic::settings(proto)?,
         origin: origin(proto.origin.as_ref()),
     })
+}
+
+/// Most destinations say nothing of TLS.
+fn shared(tls: ClientTls) -> Arc<ClientTls> {
+    static AUTO: LazyLock<Arc<ClientTls>> = LazyLock::new(|| Arc::new(ClientTls::Auto));
+    match tls {
+        ClientTls::Auto => Arc::clone(&AUTO),
+        other => Arc::new(other),
+    }
 }
 
 fn client_tls(proto: &v1::ClientTls) -> Result<ClientTls> {

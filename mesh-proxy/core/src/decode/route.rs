@@ -8,12 +8,13 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use ipnet::IpNet;
 use mesh_api::{Hostname, v1};
 
+use super::admission::rate_limit;
 use super::policy::{protocol, retry};
 use super::{At, Kind, Result, each, invalid, origin, port, required};
 use crate::ir::{
     Abort, Action, ClusterId, Cors, Destination, Destinations, DirectResponse, Fault, FieldEdits,
     FieldMatch, FieldName, Forward, FullRegex, HeaderEdits, HttpMatch, HttpRoute, Invalid, Mirror,
-    Redirect, RegexRewrite, Rewrite, RouteTable, StringMatch, TcpRoute, TlsRoute,
+    RateLimit, Redirect, RegexRewrite, Rewrite, RouteTable, StringMatch, TcpRoute, TlsRoute,
 };
 
 pub(super) fn table(table: &v1::RouteTable) -> Result<RouteTable> {
@@ -63,7 +64,17 @@ fn http(route: &v1::HttpRoute) -> Result<HttpRoute> {
         fault: route.fault.as_ref().map(fault).transpose().at("fault")?,
         cors: route.cors.as_ref().map(cors).transpose().at("cors")?,
         headers: header_edits(route.headers.as_ref()).at("headers")?,
+        limits: limits(&route.rate_limits)?,
     })
+}
+
+fn limits(protos: &[v1::RateLimit]) -> Result<Option<Arc<[Arc<RateLimit>]>>> {
+    let limits = each("rate_limits", protos, |proto| {
+        rate_limit(proto).map(Arc::new)
+    })?;
+    Ok(Some(limits)
+        .filter(|limits| !limits.is_empty())
+        .map(Arc::from))
 }
 
 pub(super) fn http_match(proto: &v1::HttpMatch) -> Result<HttpMatch> {

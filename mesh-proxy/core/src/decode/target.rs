@@ -1,7 +1,7 @@
 //! Mesh, services, workloads, and what the proxy itself accepts.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_api::{Hostname, SpiffeId, WorkloadName, v1};
 
@@ -44,10 +44,12 @@ pub(super) fn mesh(proto: &v1::Mesh) -> Result<Mesh> {
                     .map_err(invalid)
                     .at("trust_domain")?,
                 roots_der: bundle.roots_der.clone(),
+                jwks: bundle.jwks.clone(),
             })
         })?,
         crls_der: proto.crls_der.clone(),
         renew_certificates: proto.renew_certificates.clone(),
+        jwks: proto.jwks.clone(),
         path_form: super::security::path_form(proto.path_normalization).at("path_normalization")?,
     })
 }
@@ -99,13 +101,13 @@ pub(super) fn service(proto: &v1::Service) -> Result<Service> {
 }
 
 fn subset(proto: &v1::Subset, ports: &[ServicePort]) -> Result<Subset> {
-    let policies: BTreeMap<_, _> = each("policies", &proto.policies, port_policy)?
-        .into_iter()
-        .collect();
+    let mut policies = each("policies", &proto.policies, port_policy)?;
+    // Of two for one port the last one counts.
+    policies.reverse();
     // A port without policy would have no cluster; with a default one it could lose its TLS.
     if let Some(port) = ports
         .iter()
-        .find(|port| !policies.contains_key(&port.number))
+        .find(|port| !policies.iter().any(|(number, _)| *number == port.number))
     {
         return Err(invalid(format_args!("port {} has none", port.number))).at("policies");
     }
@@ -126,10 +128,13 @@ pub(super) fn workload(proto: &v1::Workload) -> Result<Workload> {
         }
     };
     let identity = identity(&proto.identity).at("identity")?;
-    let mut backs: BTreeMap<Hostname, Vec<Member>> = BTreeMap::new();
+    let mut backs: Vec<(Hostname, Vec<Member>)> = Vec::with_capacity(proto.backs.len());
     for (index, backing) in proto.backs.iter().enumerate() {
         let (host, members) = backing_ports(backing).at_index("backs", index)?;
-        backs.entry(host).or_default().extend(members);
+        match backs.iter_mut().find(|(known, _)| *known == host) {
+            Some((_, known)) => known.extend(members),
+            None => backs.push((host, members)),
+        }
     }
     let source = PeerSource {
         workload: &proto.name,
@@ -248,5 +253,9 @@ fn inbound_port(proto: &v1::InboundPort) -> Result<InboundPort> {
         listener: sidecar::inbound_listener(proto.listener.as_ref()).at("listener")?,
         tls: sidecar::tls(proto.tls.as_ref()).at("tls")?,
         traffic: sidecar::traffic(proto.connection_pool.as_ref()).at("connection_pool")?,
+        connect_timeout: match proto.connect_timeout_ms {
+            0 => None,
+            ms => Some(Duration::from_millis(ms)),
+        },
     })
 }

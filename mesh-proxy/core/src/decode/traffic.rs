@@ -1,7 +1,7 @@
 //! Limits, ejection, affinity and preferences toward destinations.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use mesh_api::v1;
@@ -32,7 +32,7 @@ pub(super) fn settings(proto: &v1::TrafficPolicy) -> Result<Arc<TrafficSettings>
         .map(retry_share)
         .transpose()
         .at("retry_budget")?;
-    Ok(Arc::new(TrafficSettings {
+    let settings = TrafficSettings {
         limits,
         pool: pool_settings(&pool),
         http: match (pool.use_client_protocol, pool.upgrade_to_http2) {
@@ -41,6 +41,8 @@ pub(super) fn settings(proto: &v1::TrafficPolicy) -> Result<Arc<TrafficSettings>
             (false, false) => HttpUpgrade::AsDeclared,
         },
         outliers: proto.outlier_detection.as_ref().map(outliers),
+        error_statuses: error_statuses(proto.outlier_detection.as_ref())
+            .at("outlier_detection.error_statuses")?,
         hash: proto
             .consistent_hash
             .as_ref()
@@ -69,13 +71,21 @@ pub(super) fn settings(proto: &v1::TrafficPolicy) -> Result<Arc<TrafficSettings>
             .map(super::admission::health_check)
             .transpose()
             .at("health_check")?,
-    }))
+    };
+    // Most destinations have none of it.
+    static NOTHING: LazyLock<Arc<TrafficSettings>> = LazyLock::new(Arc::default);
+    Ok(if settings == **NOTHING {
+        Arc::clone(&NOTHING)
+    } else {
+        Arc::new(settings)
+    })
 }
 
 fn tunnel(proto: &v1::Tunnel) -> Result<Tunnel> {
     Ok(Tunnel {
         host: proto.host.parse().map_err(invalid).at("host")?,
         port: port(proto.port).at("port")?,
+        post: proto.post,
     })
 }
 
@@ -149,6 +159,16 @@ fn outliers(proto: &v1::OutlierDetection) -> OutlierPolicy {
         max_ejection_percent: proto.max_ejection_percent.min(100),
         min_health_percent: proto.min_health_percent.min(100),
     }
+}
+
+fn error_statuses(proto: Option<&v1::OutlierDetection>) -> Result<Arc<[u16]>> {
+    let statuses = proto.into_iter().flat_map(|policy| &policy.error_statuses);
+    statuses
+        .map(|status| match u16::try_from(*status) {
+            Ok(status @ 100..=599) => Ok(status),
+            _ => Err(invalid("a status is from 100 to 599")),
+        })
+        .collect()
 }
 
 fn hash(proto: &v1::ConsistentHash) -> Result<HashPolicy> {
@@ -242,6 +262,7 @@ fn locality(proto: &v1::LocalityBalancing) -> Result<LocalityPolicy> {
         distribute: each("distribute", &proto.distribute, shares)?,
         failover: proto.failover.iter().map(failover).collect(),
         failover_priority: proto.failover_priority.iter().map(label).collect(),
+        zone_aware: proto.zone_aware.map(|zones| zones.min_cluster_size),
     })
 }
 

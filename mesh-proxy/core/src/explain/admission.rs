@@ -1,6 +1,7 @@
 //! Limits on what is let in, and health checks, in words.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::request::Parts;
 use mesh_api::SpiffeId;
@@ -21,25 +22,7 @@ pub(super) struct Asks<'a> {
 /// One entry for each limit, and one for the protection against overload if a policy says
 /// something about it.
 pub(super) fn tell(admission: &Admission, asks: Asks<'_>) -> Vec<AdmissionReport> {
-    let view = asks.request.map(RequestView::new);
-    let subject = |request| Subject {
-        identity: asks.identity,
-        source: asks.source,
-        port: asks.port,
-        request,
-    };
-    let limit = |limit: &std::sync::Arc<RateLimit>| {
-        let request = view.as_ref().filter(|_| !limit.connections);
-        let applies = (limit.connections || request.is_some()) && limit.takes(&subject(request));
-        AdmissionReport {
-            policy: limit.policy.to_string(),
-            name: limit.name.to_string(),
-            text: rate(limit),
-            applies,
-            origin: limit.origin.as_deref().cloned(),
-        }
-    };
-    let mut all: Vec<AdmissionReport> = admission.limits.iter().map(limit).collect();
+    let mut all = rates(&admission.limits, asks);
     let overload = &admission.overload;
     if let Some(policy) = &overload.policy {
         let text = if overload.disabled {
@@ -64,11 +47,34 @@ pub(super) fn tell(admission: &Admission, asks: Asks<'_>) -> Vec<AdmissionReport
             policy: policy.to_string(),
             name: "overload".to_owned(),
             text,
-            applies: view.is_some(),
+            applies: asks.request.is_some(),
             origin: overload.origin.as_deref().cloned(),
         });
     }
     all
+}
+
+/// One entry for each limit.
+pub(super) fn rates(limits: &[Arc<RateLimit>], asks: Asks<'_>) -> Vec<AdmissionReport> {
+    let view = asks.request.map(RequestView::new);
+    let subject = |request| Subject {
+        identity: asks.identity,
+        source: asks.source,
+        port: asks.port,
+        request,
+    };
+    let limit = |limit: &Arc<RateLimit>| {
+        let request = view.as_ref().filter(|_| !limit.connections);
+        let applies = (limit.connections || request.is_some()) && limit.takes(&subject(request));
+        AdmissionReport {
+            policy: limit.policy.to_string(),
+            name: limit.name.to_string(),
+            text: rate(limit),
+            applies,
+            origin: limit.origin.as_deref().cloned(),
+        }
+    };
+    limits.iter().map(limit).collect()
 }
 
 fn rate(limit: &RateLimit) -> String {

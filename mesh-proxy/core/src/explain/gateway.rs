@@ -1,13 +1,17 @@
 //! Requests and connections that a gateway gets.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use mesh_api::ResourceName;
 
 use super::admission::{self, Asks};
+use super::inbound;
 use super::outbound::{head, tell, tell_tcp};
 use super::recorder::Recorder;
-use super::report::{ExplainReport, ExplainRequest, InvalidRequest, OutboundReport, TlsReport};
+use super::report::{
+    AuthorizationReport, ExplainReport, ExplainRequest, InvalidRequest, OutboundReport, TlsReport,
+};
+use crate::authz::Caller;
 use crate::ir::{Inside, ListenerId, Protocol, ServerCertificate, TlsServer};
 use crate::labels::ClientInfo;
 use crate::plan::{GatewayPoint, Over, choose_gateway_tcp, gateway_server, lookup_gateway};
@@ -65,6 +69,7 @@ pub fn explain_gateway(
         (false, true) => Carries::Bytes,
         (false, false) => Carries::Http,
     };
+    let is_http = matches!(carries, Carries::Http);
     match carries {
         Carries::Nothing => {}
         Carries::Bytes => {
@@ -90,7 +95,7 @@ pub fn explain_gateway(
         }
     }
     let request_parts = request.parts().ok().filter(|_| !request.tcp);
-    outbound.admission = admission::tell(
+    let of_gateway = admission::tell(
         &gateway.admission,
         Asks {
             identity: None,
@@ -99,8 +104,36 @@ pub fn explain_gateway(
             request: request_parts.as_ref(),
         },
     );
+    outbound.admission.splice(..0, of_gateway);
+    let sni = over_tls.then_some(sni.as_str());
+    let port = point.listener.port;
+    outbound.authorization = Some(decided(snapshot, request, (port, sni), is_http)?);
     report.outbound = Some(outbound);
     Ok(report)
+}
+
+/// What the gateway's policies make of it. The client proves no identity.
+fn decided(
+    snapshot: &Snapshot,
+    request: &ExplainRequest,
+    (port, sni): (u16, Option<&str>),
+    is_http: bool,
+) -> Result<AuthorizationReport, InvalidRequest> {
+    let any = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let source = request.source_ip.unwrap_or(any);
+    let caller = Caller {
+        identity: None,
+        source,
+        client: source,
+        destination: SocketAddr::new(request.destination_ip.unwrap_or(any), port),
+        sni,
+    };
+    let parts = if is_http {
+        Some(inbound::with_token(request)?)
+    } else {
+        None
+    };
+    Ok(inbound::at_gateway(snapshot, &caller, parts.as_ref()))
 }
 
 /// Tells which server of TLS takes the connection, and what is inside.

@@ -3,14 +3,15 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use http::request::Parts;
 use mesh_api::{ResourceName, SpiffeId};
 use smallvec::SmallVec;
 
 use super::admission::{self, Asks};
 use super::outbound::head;
 use super::report::{
-    AskedReport, ExplainReport, ExplainRequest, InboundReport, InvalidRequest, PolicyReport,
-    RuleReport, ShadowReport, VerdictReport,
+    AskedReport, AuthorizationReport, ExplainReport, ExplainRequest, InboundReport, InvalidRequest,
+    PolicyReport, RuleReport, ShadowReport, VerdictReport,
 };
 use crate::authz::{Asked, Caller, Observe, Policy, PolicyRef, Token, Unmatched, Verdict};
 use crate::detect::{ClientHello, Detected};
@@ -47,12 +48,7 @@ pub fn explain_inbound(
     let parts = if request.tcp {
         None
     } else {
-        let mut parts = request.parts()?;
-        if let Some(claims) = &request.claims {
-            let token = Token::new(claims.clone(), Vec::new());
-            parts.extensions.insert(Arc::new(token));
-        }
-        Some(parts)
+        Some(with_token(request)?)
     };
     let any = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let caller = Caller {
@@ -109,6 +105,33 @@ pub fn explain_inbound(
         ),
     });
     Ok(report)
+}
+
+/// What the policies of a gateway decide.
+pub(super) fn at_gateway(
+    snapshot: &Snapshot,
+    caller: &Caller<'_>,
+    parts: Option<&Parts>,
+) -> AuthorizationReport {
+    let mut recorder = Recorder::default();
+    let policies = snapshot.gateway().map(|gateway| &gateway.policies);
+    let asked = plan::ask(snapshot, policies, caller, parts, &mut recorder);
+    let verdict = plan::authorize(snapshot, policies, caller, parts, &mut recorder);
+    AuthorizationReport {
+        policies: recorder.policies,
+        asked: asked.iter().map(told_asked).collect(),
+        verdict: tell(&verdict),
+    }
+}
+
+/// The request with the token that it is said to have.
+pub(super) fn with_token(request: &ExplainRequest) -> Result<Parts, InvalidRequest> {
+    let mut parts = request.parts()?;
+    if let Some(claims) = &request.claims {
+        let token = Token::new(claims.clone(), Vec::new());
+        parts.extensions.insert(Arc::new(token));
+    }
+    Ok(parts)
 }
 
 fn transport(accept: Accept) -> &'static str {

@@ -13,9 +13,10 @@ pub use gateway::explain_gateway;
 pub use inbound::explain_inbound;
 pub use outbound::explain_outbound;
 pub use report::{
-    AdmissionReport, ConditionReport, DestinationReport, Direction, EndpointReport, ExplainReport,
-    ExplainRequest, FaultReport, InboundReport, InvalidRequest, MirrorReport, OutboundReport,
-    PolicyReport, RetryReport, RouteReport, RuleReport, TlsReport, TriedMatch, VerdictReport,
+    AdmissionReport, AskedReport, AuthorizationReport, ConditionReport, DestinationReport,
+    Direction, EndpointReport, ExplainReport, ExplainRequest, FaultReport, InboundReport,
+    InvalidRequest, MirrorReport, OutboundReport, PolicyReport, RetryReport, RouteReport,
+    RuleReport, TlsReport, TriedMatch, VerdictReport,
 };
 
 use crate::labels::ClientInfo;

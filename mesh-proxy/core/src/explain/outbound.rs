@@ -1,5 +1,6 @@
 //! Outbound requests and connections.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -7,6 +8,7 @@ use mesh_api::{Hostname, ResourceName};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
+use super::admission::{self, Asks};
 use super::recorder::Recorder;
 use super::report::{
     DestinationReport, EndpointReport, ExplainReport, ExplainRequest, FaultReport, InvalidRequest,
@@ -154,6 +156,15 @@ pub(super) fn tell(
     if let Some(route) = &plan.route {
         outbound.fault = route.fault.as_ref().map(fault);
         outbound.edits = edits(route);
+        outbound.admission = admission::rates(
+            route.limits.as_deref().unwrap_or_default(),
+            Asks {
+                identity: None,
+                source: request.source_ip.unwrap_or(Ipv4Addr::LOCALHOST.into()),
+                port: request.port,
+                request: Some(view.parts()),
+            },
+        );
         if let Action::Forward(forward) = &route.action {
             forward_report(snapshot, forward, &mut outbound);
         }

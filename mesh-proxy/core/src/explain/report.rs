@@ -131,6 +131,20 @@ pub struct OutboundReport {
     /// Limits on what a gateway lets in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub admission: Vec<AdmissionReport>,
+    /// What a gateway's policies decide; absent at sidecars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<AuthorizationReport>,
+}
+
+/// What the policies of a gateway decide.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuthorizationReport {
+    /// Policies in the order in which they were looked at.
+    pub policies: Vec<PolicyReport>,
+    /// External authorizers that are asked first.
+    pub asked: Vec<AskedReport>,
+    /// The decision.
+    pub verdict: VerdictReport,
 }
 
 /// A gateway's server of TLS.

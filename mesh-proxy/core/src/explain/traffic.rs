@@ -19,8 +19,15 @@ pub(super) fn lines(cluster: &Cluster) -> Vec<String> {
     }
     if let Some(policy) = &traffic.outliers {
         let mut counts = Vec::new();
+        let errors = match &*traffic.error_statuses {
+            [] => "errors 5xx".to_owned(),
+            statuses => {
+                let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
+                format!("answers {}", statuses.join(", "))
+            }
+        };
         for (count, what) in [
-            (policy.consecutive_5xx, "errors 5xx"),
+            (policy.consecutive_5xx, errors.as_str()),
             (policy.consecutive_gateway, "gateway errors"),
         ] {
             if count > 0 {
@@ -59,10 +66,16 @@ pub(super) fn lines(cluster: &Cluster) -> Vec<String> {
     if let Some(tunnel) = &traffic.tunnel {
         let (host, port) = (&tunnel.host, tunnel.port);
         lines.push(format!(
-            "opaque bytes go through it to {host}:{port} (tunnel)"
+            "opaque bytes go through it to {host}:{port} (tunnel by {})",
+            if tunnel.post { "POST" } else { "CONNECT" }
         ));
     }
-    if traffic.locality.is_some() {
+    if let Some(zones) = &cluster.zones {
+        lines.push(format!(
+            "the own zone is preferred while that loads it no more than others, with {} healthy endpoints in the region or more (zoneAwareLbSetting)",
+            zones.minimum
+        ));
+    } else if traffic.locality.is_some() {
         lines.push(if cluster.shares.is_empty() {
             "near endpoints are preferred".to_owned()
         } else {

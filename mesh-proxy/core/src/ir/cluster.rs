@@ -10,7 +10,8 @@ use ipnet::IpNet;
 use mesh_api::{Hostname, SpiffeId};
 
 use super::{
-    ClientTls, HashTables, LoadBalancer, Origin, Protocol, TrafficPolicy, TrafficSettings,
+    ClientTls, Endpoints, HashTables, LoadBalancer, Origin, Protocol, TrafficPolicy,
+    TrafficSettings,
 };
 use crate::labels::{PeerLabels, ServiceLabels};
 
@@ -52,8 +53,10 @@ pub struct Cluster {
     pub subject_alt_names: Arc<[Arc<str>]>,
     /// Server name of the mesh's TLS: `outbound_.<port>_.<subset>_.<host>`.
     pub mesh_sni: Arc<str>,
-    /// Endpoints, sorted by uid; unhealthy ones, too.
-    pub endpoints: Vec<Arc<Endpoint>>,
+    /// The zones that groups of endpoints are; only where zones matter.
+    pub zones: Option<Arc<Zones>>,
+    /// Endpoints; unhealthy ones, too.
+    pub endpoints: Endpoints,
     /// Metric labels of the service.
     pub service: Arc<ServiceLabels>,
     /// The object that declares the service.
@@ -89,8 +92,17 @@ pub struct Endpoint {
     pub locality: Arc<str>,
     /// Endpoints of a number are used when there are not enough healthy ones of lower numbers.
     pub priority: u32,
-    /// Index in [`Cluster::shares`]; 0 if that is empty.
+    /// Index in [`Cluster::shares`] or in the zones; 0 without either.
     pub group: u32,
+}
+
+/// Zones whose endpoints are groups (Istio: zoneAwareLbSetting).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zones {
+    /// With fewer healthy endpoints than this in the client's region, zones do not matter.
+    pub minimum: u32,
+    /// `region/zone` by number of the group; the first one is the client's own.
+    pub names: Vec<Arc<str>>,
 }
 
 /// Where an endpoint is.
@@ -173,7 +185,7 @@ pub struct Subset {
     /// All of these must be on an endpoint.
     pub labels: BTreeMap<String, String>,
     /// Policy for each port of the service.
-    pub policies: BTreeMap<u16, TrafficPolicy>,
+    pub policies: Vec<(u16, TrafficPolicy)>,
     /// The subset in its DestinationRule.
     pub origin: Option<Arc<Origin>>,
 }
@@ -201,8 +213,8 @@ pub struct Workload {
     pub hbone_port: Option<u16>,
     /// Metric labels.
     pub peer: Arc<PeerLabels>,
-    /// Ports by service.
-    pub backs: BTreeMap<Hostname, Vec<Member>>,
+    /// Ports by service, each of which is named once.
+    pub backs: Vec<(Hostname, Vec<Member>)>,
 }
 
 /// A workload's port behind a service's port.
@@ -223,6 +235,28 @@ pub(crate) enum WorkloadAddress {
     Unix(Arc<str>),
 }
 
+// === impl Subset, Workload ===
+
+impl Subset {
+    /// The policy toward a port of the service.
+    pub fn policy(&self, port: u16) -> Option<&TrafficPolicy> {
+        let mut policies = self.policies.iter();
+        policies
+            .find(|(number, _)| *number == port)
+            .map(|(_, policy)| policy)
+    }
+}
+
+impl Workload {
+    /// Its ports behind a service.
+    pub fn members(&self, service: &Hostname) -> Option<&[Member]> {
+        let mut backs = self.backs.iter();
+        backs
+            .find(|(host, _)| host == service)
+            .map(|(_, members)| members.as_slice())
+    }
+}
+
 // === impl ClusterId ===
 
 impl fmt::Display for ClusterId {
@@ -239,6 +273,37 @@ impl Cluster {
     pub fn is_passthrough(&self) -> bool {
         matches!(self.resolution, Resolution::None | Resolution::DynamicDns)
             || self.load_balancer == LoadBalancer::Passthrough
+    }
+
+    /// The same without endpoints: what is left is what policies say. Versions of a cluster of
+    /// which only the endpoints differ are equal here.
+    #[must_use]
+    pub fn frame(&self) -> Self {
+        Self {
+            endpoints: Endpoints::default(),
+            tables: None,
+            zones: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it is another version of the cluster that this is the [frame](Self::frame) of, in
+    /// which nothing but endpoints is different.
+    pub fn frames(&self, other: &Self) -> bool {
+        self.id == other.id
+            && (self.protocol, self.resolution, self.load_balancer)
+                == (other.protocol, other.resolution, other.load_balancer)
+            && (self.connect_timeout, self.mesh_external)
+                == (other.connect_timeout, other.mesh_external)
+            && self.tls == other.tls
+            && self.traffic == other.traffic
+            && self.shares == other.shares
+            && self.subject_alt_names == other.subject_alt_names
+            && self.mesh_sni == other.mesh_sni
+            && self.service == other.service
+            && self.origin == other.origin
+            && self.subset_origin == other.subset_origin
+            && self.policy_origin == other.policy_origin
     }
 
     /// An endpoint for where the client was going, for a cluster that
@@ -282,33 +347,19 @@ impl Cluster {
     /// Names that endpoints are known by and that the proxy has to look up before it chooses.
     pub fn names(&self) -> impl Iterator<Item = &Hostname> {
         let late = self.resolution == Resolution::DnsRoundRobin;
-        self.endpoints
-            .iter()
-            .filter(move |_| !late)
-            .filter_map(|endpoint| match &endpoint.address {
-                EndpointAddress::Name { host, .. } => Some(host),
-                _ => None,
-            })
+        let some = !late && self.endpoints.has_names();
+        let all = some.then(|| self.endpoints.iter()).into_iter().flatten();
+        all.filter_map(|endpoint| match &endpoint.address {
+            EndpointAddress::Name { host, .. } => Some(host),
+            _ => None,
+        })
     }
 
     /// The same cluster with one endpoint for each address of a name. A name without addresses
     /// has no endpoint.
     #[must_use]
     pub fn resolved(&self, lookup: impl Fn(&Hostname) -> Vec<IpAddr>) -> Self {
-        let mut endpoints = Vec::with_capacity(self.endpoints.len());
-        for endpoint in &self.endpoints {
-            let EndpointAddress::Name { host, port } = &endpoint.address else {
-                endpoints.push(Arc::clone(endpoint));
-                continue;
-            };
-            for ip in lookup(host) {
-                endpoints.push(Arc::new(Endpoint {
-                    uid: format!("{}#{ip}", endpoint.uid).into(),
-                    address: EndpointAddress::Ip(SocketAddr::new(ip, *port)),
-                    ..Endpoint::clone(endpoint)
-                }));
-            }
-        }
+        let endpoints = self.endpoints.resolved(lookup);
         let tables = HashTables::of(&self.traffic, &endpoints);
         Self {
             endpoints,

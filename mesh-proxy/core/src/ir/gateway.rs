@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use mesh_api::{Hostname, ResourceName, WorkloadName};
 
-use super::{Admission, HttpRoute, Origin, Place, Protocol, RequestChecks, TcpRoute};
+use super::{
+    Admission, GatewayTopology, HttpRoute, Origin, Place, Protocol, RequestChecks, TcpRoute,
+};
 use crate::authz::PolicySet;
 
 /// What a gateway serves.
@@ -21,6 +23,8 @@ pub struct Gateway {
     pub policies: PolicySet,
     /// Where it is.
     pub place: Arc<Place>,
+    /// Who is before it.
+    pub topology: GatewayTopology,
     /// What is let in, besides authorization.
     pub admission: Arc<Admission>,
     /// What is asked of requests besides authorization policies.
@@ -460,6 +464,7 @@ mod tests {
             listeners: all.into_iter().map(|one| (one.id, one)).collect(),
             policies: PolicySet::default(),
             place: Arc::default(),
+            topology: GatewayTopology::default(),
             admission: Arc::default(),
             checks: Arc::default(),
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::{Endpoint, EndpointAddress, HashTableKind, Health, TrafficSettings};
+use super::{EndpointAddress, Endpoints, HashTableKind, Health, TrafficSettings};
 
 /// Most points of a ring (Envoy: `RingHashLoadBalancer::DefaultMaxRingSize`).
 const MAX_RING: f64 = 8_388_608.0;
@@ -34,7 +34,7 @@ struct Entry {
 
 impl HashTables {
     /// For the healthy ones of these endpoints; nothing without affinity.
-    pub fn of(settings: &TrafficSettings, endpoints: &[Arc<Endpoint>]) -> Option<Arc<Self>> {
+    pub fn of(settings: &TrafficSettings, endpoints: &Endpoints) -> Option<Arc<Self>> {
         let kind = settings.hash.as_ref()?.table;
         let mut levels: BTreeMap<u32, Vec<Entry>> = BTreeMap::new();
         for (index, endpoint) in endpoints.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_api::{Hostname, SpiffeId, TrustDomain, WorkloadName};
 
@@ -30,6 +31,8 @@ pub struct Mesh {
     pub crls_der: Vec<Vec<u8>>,
     /// Changes whenever the certificate is to be renewed at once.
     pub renew_certificates: String,
+    /// Keys that verify JWT-SVIDs of the own trust domain, a JSON Web Key Set; empty if unknown.
+    pub jwks: String,
     /// Normal form of paths.
     pub path_form: PathForm,
 }
@@ -41,6 +44,8 @@ pub struct TrustBundle {
     pub trust_domain: TrustDomain,
     /// The roots, DER.
     pub roots_der: Vec<Vec<u8>>,
+    /// Keys that verify its JWT-SVIDs, a JSON Web Key Set; empty if none are known.
+    pub jwks: String,
 }
 
 /// Treatment of undeclared destinations (Istio: outboundTrafficPolicy.mode).
@@ -100,6 +105,8 @@ pub struct InboundPort {
     pub tls: Option<Arc<TlsServer>>,
     /// Limits toward the application.
     pub traffic: Option<Arc<TrafficSettings>>,
+    /// Time to open a connection to the application, where the configuration says one.
+    pub connect_timeout: Option<Duration>,
 }
 
 /// Which peers a port accepts (Istio: PeerAuthentication.mtls.mode).
@@ -127,6 +134,7 @@ impl Default for Mesh {
             federated: Vec::new(),
             crls_der: Vec::new(),
             renew_certificates: String::new(),
+            jwks: String::new(),
             path_form: PathForm::Base,
         }
     }

@@ -4,6 +4,7 @@
 mod admission;
 mod cluster;
 mod edit;
+mod endpoints;
 mod gateway;
 mod hash_tables;
 mod inbound;
@@ -13,6 +14,7 @@ mod policy;
 mod route;
 mod security;
 mod sidecar;
+mod topology;
 mod traffic;
 
 pub use admission::{
@@ -21,9 +23,10 @@ pub use admission::{
 pub(crate) use cluster::WorkloadAddress;
 pub use cluster::{
     Cluster, ClusterId, Endpoint, EndpointAddress, Health, Member, Resolution, Service,
-    ServicePort, Subset, Workload,
+    ServicePort, Subset, Workload, Zones,
 };
 pub use edit::{FieldEdits, HeaderEdits};
+pub use endpoints::Endpoints;
 pub use gateway::{
     ClientAuth, Credential, Gateway, GatewayHost, GatewayListener, Inside, ListenerId,
     ServerCertificate, ServerTlsFiles, TlsServer, TlsServers, TlsTermination, TlsVersion,
@@ -44,6 +47,7 @@ pub use route::{
 };
 pub use security::RequestChecks;
 pub use sidecar::{AppEndpoint, AppPort, EgressBind, EgressListener, InboundListener};
+pub use topology::{CertificateField, ForwardClientCert, GatewayTopology};
 pub use traffic::{
     HashCookie, HashKey, HashPolicy, HashTableKind, Http2Keepalive, HttpUpgrade, LocalityPolicy,
     LocalityShares, OutlierPolicy, Place, PoolLimits, PoolSettings, ProxyProtocol, RetryShare,

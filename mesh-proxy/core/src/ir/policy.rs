@@ -36,6 +36,8 @@ pub struct TrafficSettings {
     pub http: HttpUpgrade,
     /// Ejection as configured; absent for the balancer's own.
     pub outliers: Option<OutlierPolicy>,
+    /// Statuses of answers that are errors for ejection, in place of 5xx; empty for 5xx.
+    pub error_statuses: Arc<[u16]>,
     /// Affinity.
     pub hash: Option<HashPolicy>,
     /// Slow start.

@@ -11,7 +11,7 @@ use mesh_api::Hostname;
 use regex::bytes::{Captures, Regex};
 
 use super::matcher::compile;
-use super::{BadRegex, ClusterId, HeaderEdits, Origin, RetryPolicy, StringMatch};
+use super::{BadRegex, ClusterId, HeaderEdits, Origin, RateLimit, RetryPolicy, StringMatch};
 
 /// What is spoken on a port (Istio: explicit protocol selection).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +66,8 @@ pub struct HttpRoute {
     pub cors: Option<Cors>,
     /// Edits of request and response, before those of the destination.
     pub headers: HeaderEdits,
+    /// Rates that its requests must be within; absent for none.
+    pub limits: Option<Arc<[Arc<RateLimit>]>>,
 }
 
 /// All of the given parts must match (Istio: HTTPMatchRequest).

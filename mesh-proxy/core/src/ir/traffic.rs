@@ -99,6 +99,8 @@ pub struct Tunnel {
     pub host: Hostname,
     /// Port at its end.
     pub port: u16,
+    /// Asked for by POST, not by CONNECT: the bytes are bodies.
+    pub post: bool,
 }
 
 /// Ejection of endpoints that fail (Istio: OutlierDetection). Counts that are 0 are off.
@@ -189,6 +191,9 @@ pub struct LocalityPolicy {
     pub failover: Vec<(Arc<str>, Arc<str>)>,
     /// Labels that make an endpoint near, with the value if it is not the client's own.
     pub failover_priority: Vec<(Arc<str>, Option<Arc<str>>)>,
+    /// The client's zone is used as far as that loads it no more than the others, from so many
+    /// healthy endpoints in the region on (Istio: ZoneAwareLoadBalancerSetting).
+    pub zone_aware: Option<u32>,
 }
 
 /// Where the traffic of clients in one locality goes.

@@ -8,6 +8,7 @@ mod cache;
 mod claims;
 mod key;
 mod location;
+mod svid;
 mod verify;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::reason::Reason;
 pub use cache::TokenCache;
 pub use key::{BadKeys, KeySet};
 pub use location::Location;
+pub use svid::{BadSvid, JwtSvid};
 pub use verify::{Verified, verify};
 
 /// Longest token that is looked at, in bytes: that of a whole header block elsewhere.

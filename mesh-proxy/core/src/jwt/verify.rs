@@ -87,7 +87,7 @@ pub fn verify(rule: &TokenRule, text: &str, now: u64) -> Result<Verified, Reason
     }
 }
 
-fn object(part: &str) -> Result<Map<String, Value>, Reason> {
+pub(super) fn object(part: &str) -> Result<Map<String, Value>, Reason> {
     let octets = BASE64URL.decode(part).map_err(|_| Reason::JwtMalformed)?;
     serde_json::from_slice(&octets).map_err(|_| Reason::JwtMalformed)
 }

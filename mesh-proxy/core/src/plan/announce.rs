@@ -66,13 +66,18 @@ fn mapped(ip: IpAddr) -> Ipv6Addr {
     }
 }
 
-/// The request for a tunnel (RFC 9110 section 9.3.6).
+/// The request for a tunnel: CONNECT (RFC 9110 section 9.3.6), or a POST whose body are the bytes
+/// (Envoy: tunneling_config.use_post).
 pub fn tunnel_request(tunnel: &Tunnel) -> Vec<u8> {
     let host = match tunnel.host.as_str().parse::<Ipv6Addr>() {
         Ok(ip) => format!("[{ip}]"),
         Err(_) => tunnel.host.to_string(),
     };
     let target = format!("{host}:{}", tunnel.port);
+    if tunnel.post {
+        let head = format!("POST / HTTP/1.1\r\nHost: {target}\r\n");
+        return format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
+    }
     format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n").into_bytes()
 }
 
@@ -90,7 +95,7 @@ pub enum TunnelAnswer {
 /// No head of an answer is longer.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// Reads the answer to [`tunnel_request`] from its first bytes.
+/// Reads the answer to a CONNECT of [`tunnel_request`] from its first bytes.
 pub fn tunnel_answer(bytes: &[u8]) -> TunnelAnswer {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
     let Some(end) = end else {
@@ -163,7 +168,16 @@ mod tests {
         let tunnel = |host: &str| Tunnel {
             host: host.parse().unwrap(),
             port: 443,
+            post: false,
         };
+        let post = Tunnel {
+            post: true,
+            ..tunnel("x.example.com")
+        };
+        assert_eq!(
+            tunnel_request(&post),
+            b"POST / HTTP/1.1\r\nHost: x.example.com:443\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
         assert_eq!(
             tunnel_request(&tunnel("x.example.com")),
             b"CONNECT x.example.com:443 HTTP/1.1\r\nHost: x.example.com:443\r\n\r\n"

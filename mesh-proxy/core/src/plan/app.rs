@@ -17,7 +17,7 @@ pub const APP_CONNECT: Duration = Duration::from_secs(10);
 
 /// Whether a port's application is more than an address to call.
 pub fn app_is_declared(port: &InboundPort) -> bool {
-    port.endpoint.is_some() || port.traffic.is_some()
+    port.endpoint.is_some() || port.traffic.is_some() || port.connect_timeout.is_some()
 }
 
 /// The application behind a port, with the limits toward it: those of the whole proxy.
@@ -64,15 +64,16 @@ pub fn app_cluster(
         protocol: port.protocol,
         resolution: Resolution::Static,
         load_balancer: LoadBalancer::RoundRobin,
-        connect_timeout: APP_CONNECT,
+        connect_timeout: port.connect_timeout.unwrap_or(APP_CONNECT),
         tls: Arc::new(ClientTls::Disable),
         traffic: traffic.map_or_else(|| Arc::new(TrafficSettings::default()), Arc::clone),
         tables: None,
         shares: Arc::default(),
+        zones: None,
         mesh_external: true,
         subject_alt_names: Arc::default(),
         mesh_sni: "".into(),
-        endpoints: vec![Arc::new(endpoint)],
+        endpoints: [Arc::new(endpoint)].into_iter().collect(),
         origin: None,
         subset_origin: None,
         policy_origin: None,

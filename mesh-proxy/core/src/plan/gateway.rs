@@ -7,6 +7,7 @@ use mesh_api::{Hostname, ResourceName};
 use rand::Rng;
 use smallvec::SmallVec;
 
+use super::forwarded::forwarded_scheme;
 use super::outbound::pick_tcp;
 use super::{Found, HttpPlan, Lookup, Step, TcpChoice, TcpPlan, authorize, decide_http};
 use crate::authz::{Asked, Caller, Verdict};
@@ -96,7 +97,8 @@ pub fn gateway_server<'s>(
     point.server(snapshot)
 }
 
-/// Decides about one request.
+/// Decides about one request, whose head is cleaned: what proxies say in it that nobody trusts is
+/// gone.
 pub fn gateway_http<'a>(
     snapshot: &Snapshot,
     point: impl Into<GatewayPoint<'a>>,
@@ -104,7 +106,8 @@ pub fn gateway_http<'a>(
     rng: &mut (impl Rng + ?Sized),
 ) -> Step<HttpPlan> {
     let point = point.into();
-    let view = RequestView::in_form(request, snapshot.mesh().path_form).by_scheme(point.scheme());
+    let scheme = forwarded_scheme(&request.headers).unwrap_or(point.scheme());
+    let view = RequestView::in_form(request, snapshot.mesh().path_form).by_scheme(scheme);
     let found = match lookup_gateway(snapshot, &point, &view, &mut ()) {
         Ok(found) => found,
         Err(name) => return Step::Need(name),

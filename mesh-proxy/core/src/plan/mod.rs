@@ -6,6 +6,7 @@
 pub mod alpn;
 mod announce;
 mod app;
+mod forwarded;
 mod gateway;
 pub mod hbone;
 mod http;
@@ -25,6 +26,7 @@ use crate::ir::{Cluster, Destination, HttpRoute, Origin, RetryPolicy};
 
 pub use announce::{TunnelAnswer, proxy_header, tunnel_answer, tunnel_request};
 pub use app::{APP_CONNECT, app_cluster, app_is_declared};
+pub use forwarded::forwarded_client;
 pub use gateway::{
     GatewayPoint, Over, gateway_ask, gateway_authorize, gateway_authorize_tcp, gateway_http,
     gateway_server, gateway_tcp,

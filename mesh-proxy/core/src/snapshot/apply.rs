@@ -6,14 +6,15 @@ use std::sync::Arc;
 use mesh_api::{Hostname, ResourceName, v1};
 
 use super::index::ServiceEntry;
-use super::{Applied, Inner, Snapshot};
+use super::raw::Raw;
+use super::{Applied, Held, Inner, Snapshot};
 use crate::decode::{self, Decoded};
-use crate::ir::Workload;
+use crate::ir::{Service, Workload};
 
 pub(super) fn apply(snapshot: &Snapshot, response: &v1::DiscoveryResponse) -> Applied {
     let mut next = Next {
         inner: Inner::clone(&snapshot.inner),
-        touched: BTreeSet::new(),
+        touched: BTreeMap::new(),
     };
     let mut changed = BTreeSet::new();
     let mut removed = BTreeSet::new();
@@ -58,27 +59,51 @@ pub(super) fn apply(snapshot: &Snapshot, response: &v1::DiscoveryResponse) -> Ap
 struct Next {
     inner: Inner,
     // Hosts whose service or members changed: only these are indexed anew.
-    touched: BTreeSet<Hostname>,
+    touched: BTreeMap<Hostname, Touched>,
+}
+
+/// What changed of a host.
+#[derive(Default)]
+struct Touched {
+    // The service, or where this proxy is: nothing is as it was.
+    wholly: bool,
+    // Uids of members.
+    members: BTreeSet<Arc<str>>,
 }
 
 // === impl Next ===
 
 impl Next {
-    /// A service's own entry, to be changed; it is indexed anew at the end.
-    fn entry(&mut self, host: &Hostname) -> &mut ServiceEntry {
-        self.touched.insert(host.clone());
-        let entry = self.inner.services.entry(host.clone()).or_default();
-        Arc::make_mut(entry)
+    /// A host's entry, to be changed; it is indexed anew at the end.
+    fn touch(&mut self, host: &Hostname) -> (&mut Touched, &mut ServiceEntry) {
+        let services = &mut self.inner.services;
+        if services.get(host).is_none() {
+            services.insert(host.clone(), Arc::default());
+        }
+        // It is there now; a copy of its own is one that nobody else sees.
+        #[expect(clippy::expect_used, reason = "put there in the line before")]
+        let entry = services.get_mut(host).expect("the entry is there");
+        let touched = self.touched.entry(host.clone()).or_default();
+        (touched, Arc::make_mut(entry))
+    }
+
+    fn set_service(&mut self, host: &Hostname, service: Option<Service>) {
+        let (touched, entry) = self.touch(host);
+        touched.wholly = true;
+        entry.set_service(service.map(Arc::new));
     }
 
     /// Takes a resource in. Whether anything is different.
     fn upsert(&mut self, name: &ResourceName, raw: &v1::Resource, decoded: Decoded) -> bool {
-        if self.inner.raw.get(name).is_some_and(|held| **held == *raw) {
+        let raw = Raw::new(raw);
+        let held = self.inner.raw.get(name);
+        if held.is_some_and(|held| *held.raw == raw) {
             return false;
         }
-        self.inner
-            .raw
-            .insert(Arc::new(name.clone()), Arc::new(raw.clone()));
+        self.inner.raw.insert(Held {
+            name: held.map_or_else(|| Arc::new(name.clone()), |held| Arc::clone(&held.name)),
+            raw: Arc::new(raw),
+        });
         match decoded {
             Decoded::Mesh(mesh) => self.inner.mesh = Some(Arc::new(mesh)),
             Decoded::Inbound(inbound) => self.inner.inbound = Some(Arc::new(inbound)),
@@ -91,7 +116,7 @@ impl Next {
             }
             Decoded::Service(service) => {
                 let host = service.host.clone();
-                self.entry(&host).set_service(Some(Arc::new(service)));
+                self.set_service(&host, Some(service));
             }
             Decoded::Workload(workload) => self.set_workload(&Arc::new(workload)),
             Decoded::Credential(credential) => {
@@ -119,7 +144,7 @@ impl Next {
                 self.inner.names.remove(name);
             }
             ResourceName::Service(host) => {
-                self.entry(host).set_service(None);
+                self.set_service(host, None);
             }
             ResourceName::Credential { .. } => {
                 self.inner.credentials.remove(name);
@@ -134,21 +159,22 @@ impl Next {
     }
 
     fn set_workload(&mut self, workload: &Arc<Workload>) {
-        if let Some(old) = self
-            .inner
-            .workloads
-            .insert(Arc::clone(&workload.uid), Arc::clone(workload))
-        {
+        let old = self.inner.workloads.insert(Arc::clone(workload));
+        if let Some(old) = old {
             self.detach(&old);
         }
-        for host in workload.backs.keys() {
-            self.entry(host).set_member(workload);
+        for (host, _) in &workload.backs {
+            let (touched, entry) = self.touch(host);
+            touched.members.insert(Arc::clone(&workload.uid));
+            entry.set_member(workload);
         }
     }
 
     fn detach(&mut self, workload: &Workload) {
-        for host in workload.backs.keys() {
-            self.entry(host).remove_member(&workload.uid);
+        for (host, _) in &workload.backs {
+            let (touched, entry) = self.touch(host);
+            touched.members.insert(Arc::clone(&workload.uid));
+            entry.remove_member(&workload.uid);
         }
     }
 
@@ -161,20 +187,24 @@ impl Next {
         };
         if **place != *self.inner.place {
             self.inner.place = Arc::clone(place);
-            self.touched.extend(self.inner.services.keys().cloned());
+            for host in self.inner.services.keys() {
+                self.touched.entry(host.clone()).or_default().wholly = true;
+            }
         }
     }
 
     fn finish(mut self) -> Snapshot {
         self.find_place();
-        for host in &self.touched {
+        for (host, touched) in &self.touched {
             let Some(entry) = self.inner.services.get_mut(host) else {
                 continue;
             };
             if entry.is_empty() {
                 self.inner.services.remove(host);
-            } else {
+            } else if touched.wholly {
                 Arc::make_mut(entry).rebuild(&self.inner.place);
+            } else {
+                Arc::make_mut(entry).follow(&touched.members, &self.inner.place);
             }
         }
         Snapshot {

@@ -1,21 +1,22 @@
 //! Services with their members: workloads become endpoints, ports times subsets become clusters.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mesh_api::Hostname;
 
 use super::nearness::Nearness;
 use crate::ir::{
-    Cluster, ClusterId, Endpoint, EndpointAddress, HashTables, Place, Service, ServicePort, Subset,
-    TrafficPolicy, Workload, WorkloadAddress,
+    Cluster, ClusterId, Endpoint, EndpointAddress, Endpoints, HashTables, Place, Service,
+    ServicePort, Subset, TrafficPolicy, Workload, WorkloadAddress, Zones,
 };
+use crate::persistent::SortedList;
 
 /// One host name: its service, if that has come, and the workloads that name it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ServiceEntry {
     service: Option<Arc<Service>>,
-    members: BTreeMap<Arc<str>, Arc<Workload>>,
+    members: SortedList<Arc<Workload>>,
     // Sorted by port and subset.
     clusters: Vec<Arc<Cluster>>,
 }
@@ -44,8 +45,7 @@ impl ServiceEntry {
     }
 
     pub(super) fn set_member(&mut self, workload: &Arc<Workload>) {
-        self.members
-            .insert(Arc::clone(&workload.uid), Arc::clone(workload));
+        self.members.insert(Arc::clone(workload));
     }
 
     pub(super) fn remove_member(&mut self, uid: &str) {
@@ -67,7 +67,7 @@ impl ServiceEntry {
         for subset in &service.subsets {
             for port in &service.ports {
                 // Decoding makes sure that each subset has a policy for each port.
-                let Some(policy) = subset.policies.get(&port.number) else {
+                let Some(policy) = subset.policy(port.number) else {
                     continue;
                 };
                 clusters.push(self.build(&service, subset, port, (policy, client)));
@@ -77,6 +77,54 @@ impl ServiceEntry {
             (one.id.port, &one.id.subset).cmp(&(other.id.port, &other.id.subset))
         });
         self.clusters = clusters;
+    }
+
+    /// Brings the clusters up to date where only these members changed. The others are not
+    /// looked at.
+    pub(super) fn follow(&mut self, uids: &BTreeSet<Arc<str>>, client: &Place) {
+        let Some(service) = self.service.clone() else {
+            return;
+        };
+        for cluster in &mut self.clusters {
+            let of_subset = |subset: &&Subset| subset.name == cluster.id.subset;
+            let Some(subset) = service.subsets.iter().find(of_subset) else {
+                continue;
+            };
+            let Some(policy) = subset.policy(cluster.id.port) else {
+                continue;
+            };
+            let nearness = Nearness::new(policy.traffic.locality.as_ref(), client);
+            let mut making = Making {
+                of: (&service.host, cluster.id.port),
+                subset,
+                nearness,
+                zones: cluster.zones.clone(),
+            };
+            let mut endpoints = cluster.endpoints.clone();
+            let mut changed = false;
+            for uid in uids {
+                let workload = self.members.get(uid);
+                match workload.and_then(|workload| making.endpoint(workload)) {
+                    None => changed |= endpoints.remove(uid),
+                    Some(endpoint) => {
+                        let same = endpoints.get(uid).is_some_and(|known| **known == endpoint);
+                        if !same {
+                            endpoints.insert(Arc::new(endpoint));
+                            changed = true;
+                        }
+                    }
+                }
+            }
+            if changed {
+                let tables = HashTables::of(&cluster.traffic, &endpoints);
+                *cluster = Arc::new(Cluster {
+                    endpoints,
+                    tables,
+                    zones: making.zones,
+                    ..Cluster::clone(cluster)
+                });
+            }
+        }
     }
 
     fn build(
@@ -94,12 +142,14 @@ impl ServiceEntry {
         let old = self.cluster(&id);
         let mesh_sni = format!("outbound_.{}_.{}_.{}", id.port, id.subset, id.host);
         let nearness = Nearness::new(policy.traffic.locality.as_ref(), client);
-        let endpoints = self.endpoints(
-            (&service.host, port.number),
+        let shares = nearness.shares().into();
+        let mut making = Making {
+            of: (&service.host, port.number),
             subset,
-            &nearness,
-            old.map(|old| old.endpoints.as_slice()),
-        );
+            zones: nearness.zones(old.and_then(|old| old.zones.as_ref())),
+            nearness,
+        };
+        let endpoints = self.endpoints(&mut making, old.map(|old| &old.endpoints));
         let mut cluster = Cluster {
             protocol: port.protocol,
             resolution: service.resolution,
@@ -108,7 +158,8 @@ impl ServiceEntry {
             tls: Arc::clone(&policy.tls),
             traffic: Arc::clone(&policy.traffic),
             tables: old.and_then(|old| old.tables.clone()),
-            shares: nearness.shares().into(),
+            shares,
+            zones: making.zones,
             mesh_external: service.mesh_external,
             subject_alt_names: Arc::clone(&service.subject_alt_names),
             mesh_sni: mesh_sni.into(),
@@ -128,55 +179,57 @@ impl ServiceEntry {
         }
     }
 
-    fn endpoints(
-        &self,
-        (host, port): (&Hostname, u16),
-        subset: &Subset,
-        nearness: &Nearness<'_>,
-        old: Option<&[Arc<Endpoint>]>,
-    ) -> Vec<Arc<Endpoint>> {
-        let old = old.unwrap_or_default();
-        let carries = |workload: &Workload| {
-            subset
-                .labels
-                .iter()
-                .all(|(key, value)| workload.labels.get(key) == Some(value))
-        };
-        let mut endpoints = Vec::with_capacity(old.len().max(1));
-        for workload in self.members.values().filter(|workload| carries(workload)) {
-            let Some(members) = workload.backs.get(host) else {
+    fn endpoints(&self, making: &mut Making<'_>, old: Option<&Endpoints>) -> Endpoints {
+        let mut endpoints = Vec::with_capacity(self.members.len());
+        for workload in &self.members {
+            let Some(endpoint) = making.endpoint(workload) else {
                 continue;
             };
-            let Some(member) = members.iter().find(|member| member.service_port == port) else {
-                continue;
-            };
-            let Some(standing) = nearness.of(workload) else {
-                continue;
-            };
-            let endpoint = Endpoint {
-                uid: Arc::clone(&workload.uid),
-                address: workload.address.with_port(member.target_port),
-                source: None,
-                identity: workload.identity.clone(),
-                mutual_tls: member.mutual_tls,
-                hbone_port: workload.hbone_port,
-                weight: workload.weight,
-                health: workload.health,
-                labels: Arc::clone(&workload.peer),
-                locality: Arc::clone(&workload.locality),
-                priority: standing.priority,
-                group: standing.group,
-            };
-            // Both lists are sorted by uid.
-            let known = old
-                .binary_search_by(|known| known.uid.cmp(&endpoint.uid))
-                .ok();
-            match known.and_then(|index| old.get(index)) {
-                Some(known) if **known == endpoint => endpoints.push(Arc::clone(known)),
-                _ => endpoints.push(Arc::new(endpoint)),
-            }
+            endpoints.push(match old.and_then(|old| old.get(&endpoint.uid)) {
+                Some(known) if **known == endpoint => Arc::clone(known),
+                _ => Arc::new(endpoint),
+            });
         }
-        endpoints
+        endpoints.into_iter().collect()
+    }
+}
+
+/// What the endpoints of one cluster are made by.
+struct Making<'a> {
+    // The service and its port.
+    of: (&'a Hostname, u16),
+    subset: &'a Subset,
+    nearness: Nearness<'a>,
+    zones: Option<Arc<Zones>>,
+}
+
+// === impl Making ===
+
+impl Making<'_> {
+    /// The workload as an endpoint, if it is one of this cluster.
+    fn endpoint(&mut self, workload: &Workload) -> Option<Endpoint> {
+        let (host, port) = self.of;
+        let carries = |(key, value): (&String, &String)| workload.labels.get(key) == Some(value);
+        if !self.subset.labels.iter().all(carries) {
+            return None;
+        }
+        let mut members = workload.members(host)?.iter();
+        let member = members.find(|member| member.service_port == port)?;
+        let standing = self.nearness.of(workload, &mut self.zones)?;
+        Some(Endpoint {
+            uid: Arc::clone(&workload.uid),
+            address: workload.address.with_port(member.target_port),
+            source: None,
+            identity: workload.identity.clone(),
+            mutual_tls: member.mutual_tls,
+            hbone_port: workload.hbone_port,
+            weight: workload.weight,
+            health: workload.health,
+            labels: Arc::clone(&workload.peer),
+            locality: Arc::clone(&workload.locality),
+            priority: standing.priority,
+            group: standing.group,
+        })
     }
 }
 

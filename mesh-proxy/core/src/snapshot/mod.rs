@@ -3,8 +3,9 @@
 mod apply;
 mod index;
 mod nearness;
+mod raw;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,7 +14,9 @@ use mesh_api::{Hostname, ResourceName, v1};
 use crate::ir::{
     Cluster, ClusterId, Credential, Gateway, Inbound, Mesh, Place, RouteTable, Service, Workload,
 };
+use crate::persistent::{Keyed, Shards, SortedList};
 use index::ServiceEntry;
+use raw::Raw;
 
 /// All resources that the proxy holds, at one revision. Cheap to clone; never changes.
 #[derive(Clone, Debug, Default)]
@@ -25,19 +28,26 @@ pub struct Snapshot {
 struct Inner {
     revision: u64,
     digest: Arc<str>,
-    // Names and entries are shared between snapshots: a change of one must not cost a copy of all.
-    raw: BTreeMap<Arc<ResourceName>, Arc<v1::Resource>>,
-    default_mesh: Mesh,
+    // Snapshots share what they have in common: a change of one must not cost a copy of all.
+    raw: SortedList<Held>,
+    default_mesh: Arc<Mesh>,
     mesh: Option<Arc<Mesh>>,
     inbound: Option<Arc<Inbound>>,
     gateway: Option<Arc<Gateway>>,
     // Where this proxy is; as the inbound or gateway configuration says.
     place: Arc<Place>,
-    tables: HashMap<ResourceName, Arc<RouteTable>>,
-    names: HashMap<ResourceName, Arc<[IpAddr]>>,
-    services: HashMap<Hostname, Arc<ServiceEntry>>,
-    workloads: HashMap<Arc<str>, Arc<Workload>>,
-    credentials: HashMap<ResourceName, Arc<Credential>>,
+    tables: Shards<ResourceName, Arc<RouteTable>>,
+    names: Shards<ResourceName, Arc<[IpAddr]>>,
+    services: Shards<Hostname, Arc<ServiceEntry>>,
+    workloads: SortedList<Arc<Workload>>,
+    credentials: Shards<ResourceName, Arc<Credential>>,
+}
+
+/// A resource as it came, by its name.
+#[derive(Clone, Debug)]
+struct Held {
+    name: Arc<ResourceName>,
+    raw: Arc<Raw>,
 }
 
 /// What became of one response.
@@ -51,6 +61,14 @@ pub struct Applied {
     pub changed: Vec<ResourceName>,
     /// Resources that are gone.
     pub removed: Vec<ResourceName>,
+}
+
+impl Keyed for Held {
+    type Key = ResourceName;
+
+    fn key(&self) -> &ResourceName {
+        &self.name
+    }
 }
 
 // === impl Snapshot ===
@@ -82,24 +100,27 @@ impl Snapshot {
     pub fn known(&self) -> BTreeMap<String, String> {
         self.inner
             .raw
-            .values()
-            .map(|resource| (resource.name.clone(), resource.version.clone()))
+            .iter()
+            .map(|held| (held.name.to_string(), held.raw.version().to_owned()))
             .collect()
     }
 
     /// The resources as they came, sorted by name.
-    pub fn resources(&self) -> impl Iterator<Item = &v1::Resource> {
-        self.inner.raw.values().map(|resource| &**resource)
+    pub fn resources(&self) -> impl Iterator<Item = v1::Resource> {
+        self.inner
+            .raw
+            .iter()
+            .map(|held| held.raw.resource(&held.name))
     }
 
     /// Names of all resources, sorted.
     pub fn names(&self) -> impl Iterator<Item = &ResourceName> {
-        self.inner.raw.keys().map(|name| &**name)
+        self.inner.raw.iter().map(|held| &*held.name)
     }
 
     /// Whether the resource is there.
     pub fn holds(&self, name: &ResourceName) -> bool {
-        self.inner.raw.contains_key(name)
+        self.inner.raw.get(name).is_some()
     }
 
     /// Mesh-wide settings; the closed default before they came.

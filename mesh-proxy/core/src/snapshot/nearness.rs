@@ -1,8 +1,9 @@
 //! How near endpoints are (Istio: pilot/pkg/networking/core/loadbalancer).
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
-use crate::ir::{LocalityPolicy, LocalityShares, Place, Workload};
+use crate::ir::{LocalityPolicy, LocalityShares, Place, Workload, Zones};
 
 /// Where an endpoint stands for one client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,8 +48,29 @@ impl<'a> Nearness<'a> {
             .collect()
     }
 
-    /// Where an endpoint stands; nothing if it gets no traffic at all.
-    pub(crate) fn of(&self, workload: &Workload) -> Option<Standing> {
+    /// The zones that groups are, if zones matter: those that had numbers before keep them.
+    pub(crate) fn zones(&self, before: Option<&Arc<Zones>>) -> Option<Arc<Zones>> {
+        let minimum = self.policy?.zone_aware?;
+        let own = zone(&self.client.locality);
+        let fits = |zones: &&Arc<Zones>| {
+            zones.minimum == minimum && zones.names.first().is_some_and(|first| **first == *own)
+        };
+        let new = || {
+            Arc::new(Zones {
+                minimum,
+                names: vec![own.into()],
+            })
+        };
+        Some(before.filter(fits).map_or_else(new, Arc::clone))
+    }
+
+    /// Where an endpoint stands; nothing if it gets no traffic at all. A zone that is new gets a
+    /// number.
+    pub(crate) fn of(
+        &self,
+        workload: &Workload,
+        zones: &mut Option<Arc<Zones>>,
+    ) -> Option<Standing> {
         let Some(policy) = self.policy else {
             return Some(Standing::default());
         };
@@ -69,6 +91,19 @@ impl<'a> Nearness<'a> {
             return Some(Standing::default());
         }
         let by_labels = self.by_labels(policy, workload);
+        if let Some(zones) = zones {
+            // Regions within each step of labels; in the client's region the zones are groups
+            // (Istio: applyZoneAwareRegionalFailover).
+            let step = self.by_region(policy, &workload.locality);
+            return Some(Standing {
+                priority: by_labels * 3 + step,
+                group: if step == 0 {
+                    number_of(zone(&workload.locality), zones)
+                } else {
+                    0
+                },
+            });
+        }
         let by_locality = || self.by_locality(policy, &workload.locality);
         let priority = match (
             policy.failover_priority.is_empty(),
@@ -96,6 +131,19 @@ impl<'a> Nearness<'a> {
             (true, true) => 0,
             (true, false) => 1,
             (false, _) => 2,
+        }
+    }
+
+    fn by_region(&self, policy: &LocalityPolicy, endpoint: &str) -> u32 {
+        let [region, ..] = parts(&self.client.locality);
+        let [other, ..] = parts(endpoint);
+        if region == other {
+            return 0;
+        }
+        let mut rules = policy.failover.iter();
+        match rules.find(|(from, _)| **from == *region) {
+            Some((_, to)) if **to == *other => 1,
+            _ => 2,
         }
     }
 
@@ -148,6 +196,25 @@ fn label<'a>(
     } else {
         known
     }
+}
+
+/// Region and zone.
+fn zone(locality: &str) -> &str {
+    let mut slashes = locality.match_indices('/').skip(1);
+    match slashes.next() {
+        Some((end, _)) => locality.get(..end).unwrap_or_default(),
+        None => locality,
+    }
+}
+
+fn number_of(zone: &str, zones: &mut Arc<Zones>) -> u32 {
+    let known = zones.names.iter().position(|name| **name == *zone);
+    let number = known.unwrap_or_else(|| {
+        let names = &mut Arc::make_mut(zones).names;
+        names.push(zone.into());
+        names.len() - 1
+    });
+    u32::try_from(number).unwrap_or_default()
 }
 
 fn parts(locality: &str) -> [&str; 3] {

@@ -327,6 +327,56 @@ fn trap_26_traffic_is_distributed() {
     }
 }
 
+#[test]
+fn trap_26_zones_keep_what_they_can_take() {
+    let zones = |failover| v1::LocalityBalancing {
+        zone_aware: Some(v1::ZoneAware {
+            min_cluster_size: 4,
+        }),
+        failover,
+        ..Default::default()
+    };
+    let to_asia = vec![v1::RegionFailover {
+        from: "us".to_owned(),
+        to: "asia".to_owned(),
+    }];
+    assert_eq!(
+        priorities(zones(vec![])),
+        [0, 0, 0, 2, 2],
+        "the own region, then the rest"
+    );
+    assert_eq!(priorities(zones(to_asia)), [0, 0, 0, 2, 1]);
+    let now = start();
+    let split = |places: &[(&str, &str)]| {
+        let found = cluster(|policy| policy.locality = Some(zones(vec![])), places);
+        shares(&mut Balancer::new(found, now), now, 6000)
+    };
+    // One of four endpoints for half of the clients: half of what they send leaves the zone.
+    let few = split(&[
+        ("a", "us/a/1"),
+        ("b", "us/b/1"),
+        ("c", "us/b/2"),
+        ("d", "us/b/3"),
+        ("e", "eu/a/1"),
+    ]);
+    assert!((few["a"] - 0.5).abs() < 0.05, "{few:?}");
+    assert!(!few.contains_key("e"), "{few:?}");
+    let enough = split(&[
+        ("a", "us/a/1"),
+        ("b", "us/a/2"),
+        ("c", "us/b/1"),
+        ("d", "us/b/2"),
+    ]);
+    assert_eq!(enough.len(), 2, "{enough:?}");
+    assert!(enough.contains_key("a") && enough.contains_key("b"));
+    let small = split(&PLACES);
+    assert_eq!(
+        small.len(),
+        3,
+        "too few for zones, not for regions: {small:?}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -352,8 +402,8 @@ proptest! {
         );
         let now = start();
         let mut balancer = Balancer::new(Arc::clone(&found), now);
-        let out: BTreeSet<Arc<str>> = ejected.iter().map(|n| Arc::clone(&found.endpoints[*n].uid)).collect();
-        balancer.eject(|uid| out.contains(uid));
+        let out: BTreeSet<Arc<str>> = ejected.iter().map(|n| Arc::clone(&found.endpoints.iter().nth(*n).unwrap().uid)).collect();
+        balancer.eject(&out);
         let healthy = 5 - out.len();
         let void = (healthy * 100) < (percent as usize) * 5 && healthy * 140 < 500;
         let mut rng = rng();

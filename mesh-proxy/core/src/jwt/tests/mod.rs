@@ -10,6 +10,7 @@ use super::*;
 use crate::fixtures::request;
 
 mod places;
+mod svid;
 
 /// 2026-11-23, or so.
 const NOW: u64 = 1_795_400_000;

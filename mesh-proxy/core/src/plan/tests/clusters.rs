@@ -28,7 +28,7 @@ fn toward(
     change(&mut reviews);
     let snapshot = snapshot(vec![service_resource(reviews), workload_resource(workload)]);
     let cluster = Arc::clone(snapshot.clusters().next().unwrap());
-    upstream_tls(&cluster, &cluster.endpoints[0])
+    upstream_tls(&cluster, cluster.endpoints.first().unwrap())
 }
 
 #[test]
@@ -137,5 +137,8 @@ fn names_are_resolved_into_one_endpoint_per_address() {
         .map(|endpoint| endpoint.address.to_string())
         .collect();
     assert_eq!(addresses, ["10.0.0.1:5432", "[::1]:5432"]);
-    assert_ne!(resolved.endpoints[0].uid, resolved.endpoints[1].uid);
+    assert_ne!(
+        resolved.endpoints.first().unwrap().uid,
+        resolved.endpoints.iter().nth(1).unwrap().uid
+    );
 }

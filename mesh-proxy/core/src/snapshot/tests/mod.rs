@@ -39,7 +39,7 @@ fn clusters_are_ports_times_subsets() {
     assert!(snapshot.cluster(&id("v3")).is_none());
     let cluster = snapshot.cluster(&id("v1")).unwrap();
     assert_eq!(
-        cluster.endpoints[0].address,
+        cluster.endpoints.first().unwrap().address,
         EndpointAddress::Ip("10.0.0.1:9081".parse().unwrap())
     );
     assert_eq!(
@@ -98,15 +98,27 @@ fn only_what_is_touched_is_built_anew() {
     assert!(same(&ratings) && same(&id("v1")));
     assert!(!same(&id("v2")) && !same(&id("")));
     assert!(Arc::ptr_eq(
-        &before.cluster(&id("")).unwrap().endpoints[0],
-        &after.cluster(&id("")).unwrap().endpoints[0]
+        before.cluster(&id("")).unwrap().endpoints.first().unwrap(),
+        after.cluster(&id("")).unwrap().endpoints.first().unwrap()
     ));
     assert_eq!(
-        after.cluster(&id("v2")).unwrap().endpoints[0].health,
+        after
+            .cluster(&id("v2"))
+            .unwrap()
+            .endpoints
+            .first()
+            .unwrap()
+            .health,
         Health::Unhealthy
     );
     assert_eq!(
-        before.cluster(&id("v2")).unwrap().endpoints[0].health,
+        before
+            .cluster(&id("v2"))
+            .unwrap()
+            .endpoints
+            .first()
+            .unwrap()
+            .health,
         Health::Healthy,
         "the old one never changes"
     );
