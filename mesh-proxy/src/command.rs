@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::app::{App, Handle};
 use crate::capture::{self, CaptureArgs, Operation};
 use crate::memory;
-use crate::net::raise_descriptor_limit;
+use crate::net::{forbid_core_files, raise_descriptor_limit};
 use crate::runtime;
 use crate::settings::{Settings, SettingsSource};
 use crate::telemetry::install_tracing;
@@ -103,6 +103,9 @@ pub struct RunArgs {
     /// Log as JSON
     #[arg(long, env = "MESH_LOG_JSON")]
     pub log_json: bool,
+    /// Let a crash leave a core file, which holds the keys of the workload
+    #[arg(long, env = "MESH_CORE_FILES")]
+    pub core_files: bool,
 }
 
 /// A proxy that serves for so long has started.
@@ -151,6 +154,9 @@ fn run(args: RunArgs) -> anyhow::Result<()> {
     }
     let level = install_tracing(&args.log, args.log_json)?;
     raise_descriptor_limit();
+    if !args.core_files {
+        forbid_core_files();
+    }
     // Every configuration names its provider; this is for libraries that do not.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     runtime::single_threaded()

@@ -37,8 +37,9 @@ pub enum First {
 pub enum Race<E> {
     /// As in [`first_bytes`].
     First(First),
-    /// The server spoke first, or the client spoke opaque bytes: they are to be joined. The bytes
-    /// are still in the streams.
+    /// The client spoke first, and the connection to the server is there for what it says.
+    Client(Detected, Stream),
+    /// The server spoke first: they are to be joined. The bytes are still in the streams.
     Server(Stream),
     /// There is no connection to a server that could speak first, and the client is silent.
     Failed(E),
@@ -48,7 +49,7 @@ impl<E> Race<E> {
     /// Who spoke first, if anybody did.
     pub fn speaker(&self, client: &Stream) -> Option<Speaker> {
         match self {
-            Self::First(First::Client(_)) => Some(Speaker::Client),
+            Self::First(First::Client(_)) | Self::Client(..) => Some(Speaker::Client),
             Self::Server(server) if !server.unread().is_empty() => Some(Speaker::Server),
             Self::Server(_) if !client.unread().is_empty() => Some(Speaker::Client),
             _ => None,
@@ -77,8 +78,9 @@ pub async fn first_bytes(stream: &mut Stream, timeout: Duration) -> io::Result<F
 /// As [`first_bytes`], for ports where a server may speak first: unless the client speaks within
 /// `patience`, it opens the connection to the server (already authorised by the caller) and takes
 /// whichever side speaks first. So nobody waits for a time of detection: a server is heard as
-/// soon as it is reached. If the client turns out to speak anything but opaque bytes, the
-/// server's connection is dropped.
+/// soon as it is reached. The connection is dropped only if the client turns out to speak what
+/// goes another way: opaque bytes take it, and whatever else `keeps` says, so that the server
+/// does not meet a connection without a byte.
 ///
 /// `timeout` is for a client without a server: one that has to go on speaking until it is clear
 /// what it speaks, or whose server cannot be reached.
@@ -87,10 +89,11 @@ pub async fn first_bytes(stream: &mut Stream, timeout: Duration) -> io::Result<F
 /// If the client's connection breaks.
 pub async fn race<E>(
     client: &mut Stream,
-    patience: Duration,
-    timeout: Duration,
+    (patience, timeout): (Duration, Duration),
+    keeps: impl Fn(&Detected) -> bool,
     dial: impl Future<Output = Result<Stream, E>>,
 ) -> io::Result<Race<E>> {
+    let keeps = |detected: &Detected| *detected == Detected::Opaque || keeps(detected);
     // Looks at what is there already, also without any patience.
     match first_bytes(client, patience.min(timeout)).await? {
         First::Silent => {}
@@ -102,8 +105,9 @@ pub async fn race<E>(
         tokio::select! {
             biased;
             first = &mut first => match first? {
+                First::Silent => None,
                 // Where these bytes go is known, and half of the way is gone.
-                First::Client(Detected::Opaque) | First::Silent => None,
+                First::Client(detected) if keeps(&detected) => None,
                 first => return Ok(Race::First(first)),
             },
             server = &mut dial => Some(server),
@@ -113,13 +117,14 @@ pub async fn race<E>(
         Some(server) => server,
         None => dial.await,
     };
-    settle(client, timeout, server).await
+    settle(client, timeout, keeps, server).await
 }
 
 /// Goes on with an open connection to the server, or without one.
 async fn settle<E>(
     client: &mut Stream,
     timeout: Duration,
+    keeps: impl Fn(&Detected) -> bool,
     server: Result<Stream, E>,
 ) -> io::Result<Race<E>> {
     let mut server = match server {
@@ -141,7 +146,7 @@ async fn settle<E>(
         }
     }
     Ok(match first_bytes(client, timeout).await? {
-        First::Client(Detected::Opaque) => Race::Server(server),
+        First::Client(detected) if keeps(&detected) => Race::Client(detected, server),
         first => Race::First(first),
     })
 }
@@ -204,6 +209,8 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     const LONG: Duration = Duration::from_secs(600);
+    // No patience with the client, a long time for what has to come.
+    const AT_ONCE: (Duration, Duration) = (Duration::ZERO, LONG);
 
     fn pair() -> (UnixStream, Stream) {
         let (far, near) = UnixStream::pair().unwrap();
@@ -250,7 +257,7 @@ mod tests {
         let (_client, mut near) = pair();
         let (mut server, far) = pair();
         server.write_all(b"220 ready\r\n").await.unwrap();
-        let raced = race(&mut near, Duration::ZERO, LONG, async { Ok::<_, ()>(far) })
+        let raced = race(&mut near, AT_ONCE, |_| false, async { Ok::<_, ()>(far) })
             .await
             .unwrap();
         let Race::Server(server) = raced else {
@@ -271,7 +278,7 @@ mod tests {
             dialed.set(true);
             Err::<Stream, ()>(())
         };
-        let raced = race(&mut near, Duration::ZERO, LONG, dial).await.unwrap();
+        let raced = race(&mut near, AT_ONCE, |_| false, dial).await.unwrap();
         assert!(matches!(raced, Race::First(First::Client(Detected::Http2))));
         assert!(!dialed.get());
     }
@@ -283,7 +290,7 @@ mod tests {
         let (mut server, far) = pair();
         server.write_all(b"220 ready\r\n").await.unwrap();
         let dial = async { Ok::<_, ()>(far) };
-        let raced = race(&mut near, Duration::ZERO, LONG, dial).await.unwrap();
+        let raced = race(&mut near, AT_ONCE, |_| false, dial).await.unwrap();
         assert!(matches!(raced, Race::Server(_)));
         // The clock of this test moves only when everybody waits for it. The timer's own grain
         // is a millisecond.
@@ -294,13 +301,13 @@ mod tests {
     async fn opaque_bytes_take_the_connection_that_is_there() {
         let (mut client, mut near) = pair();
         let (server, far) = pair();
-        let raced = race(&mut near, Duration::ZERO, LONG, async {
+        let raced = race(&mut near, AT_ONCE, |_| false, async {
             // The client speaks while the way is being made.
             client.write_all(b"*1\r\n$4\r\nPING\r\n").await.unwrap();
             tokio::time::sleep(Duration::from_secs(1)).await;
             Ok::<_, ()>(far)
         });
-        let Race::Server(taken) = raced.await.unwrap() else {
+        let Race::Client(Detected::Opaque, taken) = raced.await.unwrap() else {
             panic!("the connection is dropped")
         };
         assert!(taken.unread().is_empty() && near.unread().starts_with(b"*1"));
@@ -308,10 +315,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_carried_as_bytes_takes_the_connection_that_is_there() {
+        // The client speaks while the way is being made, and when it is there.
+        for pause in [Duration::from_secs(1), Duration::from_secs(3)] {
+            let (mut client, mut near) = pair();
+            let (_server, far) = pair();
+            let dial = async {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                Ok::<_, ()>(far)
+            };
+            let raced = race(&mut near, AT_ONCE, |_| true, dial);
+            let speak = async {
+                tokio::time::sleep(pause).await;
+                client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+            };
+            let (raced, ()) = tokio::join!(raced, speak);
+            assert!(matches!(raced.unwrap(), Race::Client(Detected::Http1, _)));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_client_may_speak_long_after_the_connection_is_there() {
         let (mut client, mut near) = pair();
         let (_server, far) = pair();
-        let raced = race(&mut near, Duration::ZERO, LONG, async { Ok::<_, ()>(far) });
+        let raced = race(&mut near, AT_ONCE, |_| false, async { Ok::<_, ()>(far) });
         let speak = async {
             tokio::time::sleep(LONG * 2).await;
             client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
@@ -326,14 +353,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_failed_dial_leaves_the_word_to_the_client() {
         let (mut client, mut near) = pair();
-        let raced = race(&mut near, Duration::ZERO, LONG, async {
+        let raced = race(&mut near, AT_ONCE, |_| false, async {
             Err::<Stream, _>("refused")
         })
         .await
         .unwrap();
         assert!(matches!(raced, Race::Failed("refused")));
         client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-        let raced = race(&mut near, Duration::ZERO, LONG, async {
+        let raced = race(&mut near, AT_ONCE, |_| false, async {
             Err::<Stream, _>("refused")
         })
         .await

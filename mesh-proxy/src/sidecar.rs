@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::pending;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use mesh_proxy_core::Snapshot;
 use mesh_proxy_core::ir::{EgressBind, EgressListener};
 use tokio_util::sync::CancellationToken;
 
+use crate::drain::Drain;
 use crate::hand_over::Offered;
 use crate::inbound::{self, Arrival};
 use crate::net::{self, StdTcpListener, UnixListener, UnixStream};
@@ -44,8 +46,18 @@ struct Open {
     bindings: Rc<[InboundBinding]>,
 }
 
-/// The file of a Unix socket; removed with the listener.
-struct SocketFile(PathBuf);
+/// The file of a Unix socket; removed with the listener, unless a successor has it.
+struct SocketFile {
+    path: PathBuf,
+    drain: Drain,
+}
+
+/// A Unix socket, and what goes with it.
+struct UnixSocket {
+    listener: UnixListener,
+    file: SocketFile,
+    offered: Offered,
+}
 
 /// Opens and closes listeners as the configuration changes, until the proxy drains. Those of
 /// `inherited` that are wanted are open already; the others close. Ports in `bindings` have theirs.
@@ -113,6 +125,7 @@ impl Open {
             }
         }
         self.inherited.clear();
+        worker.shared.sockets.forget_configured();
         for over in before.difference(&self.troubled) {
             worker.shared.telemetry.troubles.over(over);
         }
@@ -158,7 +171,8 @@ impl Open {
             Wanted::Ingress(address) => {
                 let address = *address;
                 for listener in self.sockets(address)? {
-                    let end = ended(worker, token.clone(), Some((address, &listener)));
+                    let offered = offer(worker, address, &listener);
+                    let end = ended(worker, token.clone(), offered);
                     let serve = move |worker, stream| {
                         inbound::serve(worker, stream, Arrival::Bound(address))
                     };
@@ -167,16 +181,17 @@ impl Open {
             }
             Wanted::Egress(egress) => match (egress.address(), &egress.bind) {
                 (_, EgressBind::Unix(path)) => {
-                    let Some((listener, file)) = unix(Path::new(&**path)).await? else {
+                    let Some(socket) = unix(worker, Path::new(&**path)).await? else {
                         return Ok(None);
                     };
-                    serve_unix(worker, (listener, file), Rc::new(egress.clone()), &token);
+                    serve_unix(worker, socket, Rc::new(egress.clone()), &token);
                 }
                 (Some(address), _) => {
                     let egress = Rc::new(egress.clone());
                     for listener in self.sockets(address)? {
                         worker.upstreams.connector().avoid(address);
-                        let end = ended(worker, token.clone(), Some((address, &listener)));
+                        let offered = offer(worker, address, &listener);
+                        let end = ended(worker, token.clone(), offered);
                         let egress = Rc::clone(&egress);
                         let serve = move |worker, stream| {
                             outbound::bound(worker, stream, Rc::clone(&egress))
@@ -219,15 +234,17 @@ impl Wanted {
     }
 }
 
+fn offer(worker: &Worker, address: SocketAddr, listener: &StdTcpListener) -> Offered {
+    let sockets = &worker.shared.sockets;
+    sockets.offer("sidecar", Some(address), listener)
+}
+
 // A successor takes over what is still open when the proxy ends.
 fn ended(
     worker: &Rc<Worker>,
     token: CancellationToken,
-    socket: Option<(SocketAddr, &StdTcpListener)>,
+    offered: Offered,
 ) -> impl Future<Output = ()> + 'static {
-    let sockets = &worker.shared.sockets;
-    let offered: Option<Offered> =
-        socket.map(|(address, socket)| sockets.offer("sidecar", Some(address), socket));
     let drain = worker.shared.drain.clone();
     async move {
         let _offered = offered;
@@ -238,29 +255,47 @@ fn ended(
     }
 }
 
-/// Opens a Unix socket. `None` if somebody serves it: another worker, or a predecessor. What a
-/// process left that is gone is taken away.
-async fn unix(path: &Path) -> io::Result<Option<(UnixListener, SocketFile)>> {
-    match UnixListener::bind(path) {
-        Ok(listener) => return Ok(Some((listener, SocketFile(path.to_owned())))),
-        Err(error) if error.kind() != io::ErrorKind::AddrInUse => return Err(error),
-        Err(_) => {}
-    }
-    if UnixStream::connect(path).await.is_ok() {
-        return Ok(None);
-    }
-    std::fs::remove_file(path)?;
-    let listener = UnixListener::bind(path)?;
-    Ok(Some((listener, SocketFile(path.to_owned()))))
+/// Opens a Unix socket, or takes over that of a predecessor. `None` if somebody serves it: another
+/// worker. What a process left that is gone is taken away.
+async fn unix(worker: &Worker, path: &Path) -> io::Result<Option<UnixSocket>> {
+    let open = || {
+        let sockets = &worker.shared.sockets;
+        sockets.configured_unix(path, || StdUnixListener::bind(path))
+    };
+    let (listener, offered) = match open() {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            if UnixStream::connect(path).await.is_ok() {
+                return Ok(None);
+            }
+            std::fs::remove_file(path)?;
+            open()?
+        }
+        opened => opened?,
+    };
+    listener.set_nonblocking(true)?;
+    let file = SocketFile {
+        path: path.to_owned(),
+        drain: worker.shared.drain.clone(),
+    };
+    Ok(Some(UnixSocket {
+        listener: UnixListener::from_std(listener)?,
+        file,
+        offered,
+    }))
 }
 
 fn serve_unix(
     worker: &Rc<Worker>,
-    (listener, file): (UnixListener, SocketFile),
+    socket: UnixSocket,
     egress: Rc<EgressListener>,
     token: &CancellationToken,
 ) {
-    let end = ended(worker, token.clone(), None);
+    let UnixSocket {
+        listener,
+        file,
+        offered,
+    } = socket;
+    let end = ended(worker, token.clone(), offered);
     let this = Rc::clone(worker);
     let listening = worker.shared.drain.listening();
     worker.tasks.spawn_local(async move {
@@ -284,7 +319,9 @@ fn serve_unix(
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // It may be gone with its directory.
-        let _ = std::fs::remove_file(&self.0);
+        if !self.drain.is_replaced() {
+            // It may be gone with its directory.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }

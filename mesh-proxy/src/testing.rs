@@ -25,6 +25,7 @@ use tonic::transport::Server;
 use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::clock;
 use crate::net::{UnixListener, UnixStream};
 use crate::settings::{Settings, SettingsSource};
 
@@ -59,6 +60,8 @@ pub(crate) enum PlaneEvent {
     Asked(Box<v1::DiscoveryRequest>),
     /// It asked for a certificate, with or without a token.
     Signed { token: Option<String> },
+    /// It asked for a token of its identity.
+    Token { audience: Vec<String> },
 }
 
 pub(crate) type Responses = mpsc::UnboundedSender<Result<v1::DiscoveryResponse, Status>>;
@@ -219,6 +222,15 @@ impl Plane {
             }
         }
     }
+
+    /// The audience of the next token, passing over everything else.
+    pub(crate) async fn token(&mut self) -> Vec<String> {
+        loop {
+            if let PlaneEvent::Token { audience } = self.event().await {
+                return audience;
+            }
+        }
+    }
 }
 
 impl Drop for Plane {
@@ -282,6 +294,30 @@ impl CertificateService for Service {
             identity: REVIEWS.to_owned(),
             not_before: 0,
             not_after: 0,
+            jwks: String::new(),
+        }))
+    }
+
+    async fn sign_jwt(
+        &self,
+        request: Request<v1::SignJwtRequest>,
+    ) -> Result<Response<v1::SignJwtResponse>, Status> {
+        let (seconds, refuses) = {
+            let authority = self.authority.lock().unwrap();
+            (authority.seconds, authority.refuses)
+        };
+        if refuses {
+            return Err(Status::resource_exhausted("not now"));
+        }
+        let audience = request.into_inner().audience;
+        let now = clock::unix_seconds(clock::wall());
+        let token = format!("for {}", audience.join(","));
+        let _ = self.events.send(PlaneEvent::Token { audience });
+        Ok(Response::new(v1::SignJwtResponse {
+            token,
+            identity: REVIEWS.to_owned(),
+            not_before: now + seconds.0,
+            not_after: now + seconds.1,
         }))
     }
 

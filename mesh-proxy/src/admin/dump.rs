@@ -99,7 +99,7 @@ pub(super) async fn configuration(State(admin): State<Admin>) -> Json<Dump> {
     Json(Dump {
         revision: snapshot.revision(),
         digest: snapshot.digest().to_owned(),
-        resources: snapshot.resources().cloned().collect(),
+        resources: snapshot.resources().collect(),
     })
 }
 

@@ -7,6 +7,7 @@ mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
@@ -22,7 +23,7 @@ use crate::clock;
 use crate::http::{Exchange, ResponseBody, respond};
 use crate::shared::Shared;
 pub use overload::{Gate, Permit};
-use rates::Rates;
+use rates::{Rates, RouteRates};
 
 const X_ENVOY_RATELIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
 // draft-ietf-httpapi-ratelimit-headers-03, as Envoy and many gateways send them.
@@ -34,6 +35,7 @@ const RATELIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 #[derive(Default)]
 pub struct Admission {
     rates: Rates,
+    routes: RouteRates,
     gates: overload::Gates,
 }
 
@@ -104,10 +106,7 @@ impl Admission {
             let view = RequestView::new(parts);
             let subject = asker.about(Some(&view));
             let checked = self.rates.check(shared, &policy.limits, &subject);
-            checked.map_err(|(limit, after)| Refused::Rate {
-                limit,
-                seconds: after.as_secs() + u64::from(after.subsec_nanos() > 0),
-            })?;
+            checked.map_err(Refused::rate)?;
         }
         let adapts = policy.overload.adaptive.unwrap_or(adapts);
         let probe = is_health_probe(parts);
@@ -124,6 +123,28 @@ impl Admission {
                 Err(Refused::Overload)
             }
         }
+    }
+
+    /// Whether a request is within the rates of its route.
+    ///
+    /// # Errors
+    /// The rate that it exceeds.
+    pub fn route(
+        &self,
+        shared: &Shared,
+        limits: &[Arc<RateLimit>],
+        (source, parts): (IpAddr, &Parts),
+    ) -> Result<(), Refused> {
+        let view = RequestView::new(parts);
+        // Who calls is either this workload, or a client of the gateway without an identity.
+        let subject = Subject {
+            identity: None,
+            source,
+            port: 0,
+            request: Some(&view),
+        };
+        let checked = self.routes.check(shared, limits, &subject);
+        checked.map_err(Refused::rate)
     }
 }
 
@@ -143,6 +164,13 @@ impl<'a> Asker<'a> {
 // === impl Refused ===
 
 impl Refused {
+    fn rate((limit, after): (Arc<RateLimit>, Duration)) -> Self {
+        Self::Rate {
+            limit,
+            seconds: after.as_secs() + u64::from(after.subsec_nanos() > 0),
+        }
+    }
+
     /// The answer.
     pub fn answer(&self, exchange: Box<Exchange>) -> Response<ResponseBody> {
         let grpc = exchange.is_grpc();

@@ -1,5 +1,6 @@
 //! Buckets of all limits.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,17 @@ pub(super) struct Rates {
     current: ArcSwapOption<Current>,
     changing: Mutex<()>,
 }
+
+/// The buckets of limits of routes, by policy and name: a limit is one for all of its routes.
+pub(super) struct RouteRates {
+    began: Instant,
+    known: Mutex<HashMap<LimitName, Asked>>,
+}
+
+/// Policy and name of a limit.
+type LimitName = (Arc<str>, Arc<str>);
+/// When a limit was asked last, since the beginning, and its buckets.
+type Asked = (Duration, Arc<Counted>);
 
 /// The limits of a configuration with their buckets.
 struct Current {
@@ -71,24 +83,8 @@ impl Rates {
         let current = self.of(shared, limits);
         let now = clock::monotonic().saturating_duration_since(self.began);
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        for counted in &current.counted {
-            let limit = &counted.limit;
-            if !limit.takes(subject) {
-                continue;
-            }
-            match counted.buckets.take(limit, subject, now) {
-                Take::Granted { .. } => {
-                    counted.allowed.inc();
-                }
-                Take::Refused { after } => {
-                    counted.refused.inc();
-                    if !limit.shadow {
-                        return Err((Arc::clone(limit), after));
-                    }
-                }
-            }
-        }
-        Ok(())
+        let mut asked = current.counted.iter();
+        asked.try_for_each(|counted| counted.take(&counted.limit, subject, now))
     }
 
     fn of(&self, shared: &Shared, limits: &Arc<[Arc<RateLimit>]>) -> Arc<Current> {
@@ -102,23 +98,9 @@ impl Rates {
             return Arc::clone(current);
         }
         let old = before.as_ref().map_or(&[][..], |before| &before.counted);
-        let rates = &shared.telemetry.stages.resilience;
         let counted = |limit: &Arc<RateLimit>| {
             let known = old.iter().find(|old| is_same(&old.limit, limit));
-            let refused = if limit.shadow {
-                RateResult::Shadow
-            } else {
-                RateResult::Refused
-            };
-            Counted {
-                limit: Arc::clone(limit),
-                buckets: known.map_or_else(
-                    || Arc::new(Buckets::new(limit)),
-                    |known| Arc::clone(&known.buckets),
-                ),
-                allowed: rates.rate(&limit.policy, &limit.name, RateResult::Allowed),
-                refused: rates.rate(&limit.policy, &limit.name, refused),
-            }
+            Counted::new(shared, limit, known)
         };
         let current = Arc::new(Current {
             of: Arc::clone(limits),
@@ -126,6 +108,106 @@ impl Rates {
         });
         self.current.store(Some(Arc::clone(&current)));
         current
+    }
+}
+
+// === impl RouteRates ===
+
+impl Default for RouteRates {
+    fn default() -> Self {
+        Self {
+            began: clock::monotonic(),
+            known: Mutex::default(),
+        }
+    }
+}
+
+impl RouteRates {
+    /// Takes a token of each limit that the request falls under.
+    pub(super) fn check(
+        &self,
+        shared: &Shared,
+        limits: &[Arc<RateLimit>],
+        subject: &Subject<'_>,
+    ) -> Result<(), (Arc<RateLimit>, Duration)> {
+        let elapsed = clock::monotonic().saturating_duration_since(self.began);
+        let now = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        for limit in limits {
+            self.of(shared, limit, elapsed).take(limit, subject, now)?;
+        }
+        Ok(())
+    }
+
+    fn of(&self, shared: &Shared, limit: &Arc<RateLimit>, now: Duration) -> Arc<Counted> {
+        let mut known = lock(&self.known);
+        let name = (Arc::clone(&limit.policy), Arc::clone(&limit.name));
+        if let Some((used, counted)) = known.get_mut(&name) {
+            *used = now;
+            // Whom it is for is asked of the route's own.
+            if is_same(&counted.limit, limit) {
+                if counted.limit.shadow != limit.shadow {
+                    *counted = Arc::new(Counted::new(shared, limit, Some(counted)));
+                }
+                return Arc::clone(counted);
+            }
+        }
+        // Buckets that are full again are as good as new ones.
+        known.retain(|_, (used, counted)| {
+            let rate = counted.limit.rate;
+            let whole = rate
+                .interval
+                .saturating_mul(rate.burst / rate.amount.max(1) + 1);
+            now.saturating_sub(*used) <= whole
+        });
+        let counted = Arc::new(Counted::new(shared, limit, None));
+        known.insert(name, (now, Arc::clone(&counted)));
+        counted
+    }
+}
+
+// === impl Counted ===
+
+impl Counted {
+    fn new(shared: &Shared, limit: &Arc<RateLimit>, known: Option<&Self>) -> Self {
+        let rates = &shared.telemetry.stages.resilience;
+        let refused = if limit.shadow {
+            RateResult::Shadow
+        } else {
+            RateResult::Refused
+        };
+        Self {
+            limit: Arc::clone(limit),
+            buckets: known.map_or_else(
+                || Arc::new(Buckets::new(limit)),
+                |known| Arc::clone(&known.buckets),
+            ),
+            allowed: rates.rate(&limit.policy, &limit.name, RateResult::Allowed),
+            refused: rates.rate(&limit.policy, &limit.name, refused),
+        }
+    }
+
+    /// Takes a token if the subject falls under the limit.
+    fn take(
+        &self,
+        limit: &Arc<RateLimit>,
+        subject: &Subject<'_>,
+        now: u64,
+    ) -> Result<(), (Arc<RateLimit>, Duration)> {
+        if !limit.takes(subject) {
+            return Ok(());
+        }
+        match self.buckets.take(limit, subject, now) {
+            Take::Granted { .. } => {
+                self.allowed.inc();
+            }
+            Take::Refused { after } => {
+                self.refused.inc();
+                if !limit.shadow {
+                    return Err((Arc::clone(limit), after));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

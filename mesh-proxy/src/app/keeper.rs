@@ -146,7 +146,7 @@ impl Keeper {
                 };
                 if settings.pod.workload_api.is_some() {
                     let own = kept.identity.clone();
-                    let (manager, app) = AppManager::new(settings, &plane, own);
+                    let (manager, app) = AppManager::new(settings, &plane, own, kept.store.clone());
                     keeping.tasks.push(Box::pin(manager.run()));
                     keeping.app = Some(app);
                 }

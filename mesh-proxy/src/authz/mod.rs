@@ -16,6 +16,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use mesh_proxy_core::authz::{Asked, Caller, Verdict};
 use mesh_proxy_core::filter::LocalResponse;
+use mesh_proxy_core::ir::Protocol;
 use mesh_proxy_core::jwt::{self, Refused, TokenCache};
 use mesh_proxy_core::{Reason, Snapshot, plan};
 
@@ -62,6 +63,13 @@ pub(crate) struct Admitted {
     pub(crate) to_client: HeaderMap,
 }
 
+/// What is decided about a connection of opaque bytes.
+#[derive(Debug)]
+pub(crate) struct TcpVerdict {
+    denied: Option<Reason>,
+    decision: Option<Decision>,
+}
+
 // === impl Memory ===
 
 impl Default for Memory {
@@ -106,19 +114,61 @@ impl Side {
     }
 
     /// Decides about a connection of opaque bytes. Authorizers that speak HTTP cannot be asked
-    /// about one and are passed over (Istio: the same); to ask others is not done, which denies.
-    pub(crate) fn decide_tcp(self, snapshot: &Snapshot, caller: &Caller<'_>) -> Verdict {
+    /// about one and are passed over where the port is declared to carry no HTTP (Istio: the
+    /// same); where it is not, bytes that are no HTTP are no way around one. To ask others is not
+    /// done, which denies.
+    pub(crate) fn decide_tcp(self, snapshot: &Snapshot, caller: &Caller<'_>) -> TcpVerdict {
         let checks = plan::request_checks(snapshot);
         for asked in self.ask(snapshot, caller, None) {
             let authorizer = checks.and_then(|checks| checks.authorizer(&asked.authorizer));
-            if authorizer.is_none_or(|authorizer| authorizer.http.is_none()) {
-                return Verdict::denied(Reason::ExternalAuthorizationFailed, Some(asked.by));
+            let over_http = authorizer.is_some_and(|authorizer| authorizer.http.is_some());
+            if !over_http || !self.is_opaque(snapshot, caller) {
+                let reason = Reason::ExternalAuthorizationFailed;
+                return TcpVerdict {
+                    denied: Some(reason),
+                    decision: Some(Decision::of_authorizer(asked, Some(reason))),
+                };
             }
         }
-        match self {
+        let verdict = match self {
             Self::Sidecar => plan::inbound_tcp(snapshot, caller),
             Self::Gateway => plan::gateway_authorize_tcp(snapshot, caller),
+        };
+        let denied =
+            (!verdict.allowed).then(|| verdict.reason.unwrap_or(Reason::AuthorizationDenied));
+        TcpVerdict {
+            denied,
+            decision: Decision::new(verdict),
         }
+    }
+
+    // Whether the port is declared to carry no HTTP. What a gateway carries its servers say.
+    fn is_opaque(self, snapshot: &Snapshot, caller: &Caller<'_>) -> bool {
+        let port = match self {
+            Self::Sidecar => plan::inbound_connection(snapshot, caller.destination.port()),
+            Self::Gateway => return true,
+        };
+        port.is_some_and(|port| matches!(port.protocol, Protocol::Tcp | Protocol::Tls))
+    }
+}
+
+// === impl TcpVerdict ===
+
+impl TcpVerdict {
+    /// An error says why it may not go on.
+    pub(crate) fn allowed(&self) -> Result<(), Reason> {
+        match self.denied {
+            None => Ok(()),
+            Some(reason) => Err(reason),
+        }
+    }
+
+    /// Counts what was decided, and gives it for the record of the connection.
+    pub(crate) fn counted(self, worker: &Worker) -> Option<Box<Decision>> {
+        let decision = self.decision?;
+        let stages = &worker.shared.telemetry.stages;
+        worker.authz.counters.count(stages, &decision);
+        Some(Box::new(decision))
     }
 }
 

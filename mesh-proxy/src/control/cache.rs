@@ -46,7 +46,7 @@ const DIGEST: usize = 32;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Whether a resource may be written: what holds a private key may not.
-fn keeps(resource: &&v1::Resource) -> bool {
+fn keeps(resource: &v1::Resource) -> bool {
     !matches!(resource.body, Some(v1::resource::Body::Credential(_)))
 }
 
@@ -114,7 +114,7 @@ impl Cache {
             nonce: String::new(),
             revision: snapshot.revision(),
             digest: snapshot.digest().to_owned(),
-            upsert: snapshot.resources().filter(keeps).cloned().collect(),
+            upsert: snapshot.resources().filter(keeps).collect(),
             removed: Vec::new(),
         };
         let body = response.encode_to_vec();

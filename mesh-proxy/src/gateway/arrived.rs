@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use mesh_api::SpiffeId;
 use mesh_proxy_core::authz::Caller;
-use mesh_proxy_core::ir::{ListenerId, ServerCertificate, TlsTermination};
+use mesh_proxy_core::ir::{GatewayTopology, ListenerId, ServerCertificate, TlsTermination};
 use mesh_proxy_core::plan::{self, GatewayPoint, Over};
 
 use super::xfcc;
@@ -24,6 +24,8 @@ pub(super) struct Arrived {
     /// Whom it speaks for: the client behind a balancer, or itself.
     pub(super) client: SocketAddr,
     pub(super) local: SocketAddr,
+    /// What stands before the gateway.
+    pub(super) topology: GatewayTopology,
     /// Absent without TLS.
     pub(super) over: Option<OverTls>,
 }
@@ -89,7 +91,7 @@ impl Arrived {
         }
     }
 
-    /// The value of `x-forwarded-client-cert`, if the client has a certificate.
+    /// The client's part of `x-forwarded-client-cert`, if the client has a certificate.
     pub(super) fn forwarded_certificate(&self) -> Option<HeaderValue> {
         let ended = self.ended()?;
         let own = match &ended.termination.certificate {

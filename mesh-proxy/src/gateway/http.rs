@@ -1,6 +1,6 @@
 //! Requests to a gateway.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,17 +9,18 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 use mesh_api::Hostname;
+use mesh_proxy_core::authz::Caller;
 use mesh_proxy_core::filter::without_port;
 use mesh_proxy_core::labels::{PeerLabels, Reporter, SecurityPolicy, ServiceLabels};
 use mesh_proxy_core::{Reason, plan};
 
 use super::arrived::Arrived;
+use super::xfcc;
 use crate::admission::{Gate, Permit, Refused};
 use crate::authz::{Admitted, Asker, Side};
 use crate::drain::Work;
 use crate::http::headers::{
-    X_FORWARDED_CLIENT_CERT, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_MESH_PEER, X_MESH_UNPROCESSED,
-    take_hop_by_hop,
+    X_FORWARDED_FOR, X_FORWARDED_PROTO, X_MESH_PEER, X_MESH_UNPROCESSED, take_hop_by_hop,
 };
 use crate::http::upgrade::OnUpgrade;
 use crate::http::{
@@ -79,7 +80,10 @@ impl Connection {
     async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (mut parts, incoming) = request.into_parts();
         let worker = &self.arrived.worker;
-        let mut exchange = Exchange::begin(worker, self.downstream.clone(), &parts);
+        let client = self.client(&parts.headers);
+        let mut downstream = self.downstream.clone();
+        downstream.remote = Some(client);
+        let mut exchange = Exchange::begin(worker, downstream, &parts);
         if self.arrived.must_prove_more() {
             return self.must_come_again(exchange);
         }
@@ -97,21 +101,15 @@ impl Connection {
         let Some(host) = host(&parts) else {
             return respond::fail(Reason::HostInvalid, "", exchange);
         };
-        let scheme = self.arrived.point().scheme();
-        sanitise(&mut parts.headers, self.arrived.client.ip(), scheme);
-        if let Some(certificate) = &self.certificate {
-            parts
-                .headers
-                .insert(X_FORWARDED_CLIENT_CERT, certificate.clone());
-        }
+        self.clean(&mut parts.headers);
         exchange.identify(&mut parts.headers);
-        let asker = self.asker();
+        let asker = self.asker(client);
         let admitted = match asker.check(&mut parts, incoming, &mut exchange).await {
             Ok(admitted) => admitted,
             Err(refusal) => return respond::send(*refusal, exchange),
         };
         let incoming = admitted.incoming;
-        let permit = match self.admit(&parts) {
+        let permit = match self.admit(&parts, client) {
             Ok(permit) => permit,
             Err(refused) => return refused.answer(exchange),
         };
@@ -162,24 +160,44 @@ impl Connection {
         answer
     }
 
-    fn asker(&self) -> Asker<'_> {
+    fn clean(&self, headers: &mut HeaderMap) {
+        let topology = &self.arrived.topology;
+        let scheme = self.arrived.point().scheme();
+        let trusts = topology.trusted_proxies > 0;
+        sanitise(headers, self.arrived.client.ip(), (scheme, trusts));
+        let own = self.certificate.as_ref();
+        xfcc::apply(headers, topology.forward_client_cert, own);
+    }
+
+    /// Whose request it is: the connection's client, or whom trusted proxies name.
+    fn client(&self, headers: &HeaderMap) -> SocketAddr {
+        let told = plan::forwarded_client(headers, self.arrived.topology.trusted_proxies);
+        told.map_or(self.arrived.client, |ip| SocketAddr::new(ip, 0))
+    }
+
+    fn asker(&self, client: SocketAddr) -> Asker<'_> {
         Asker {
             worker: &self.arrived.worker,
             side: Side::Gateway,
-            caller: self.arrived.caller(),
-            remote: self.arrived.client,
+            caller: Caller {
+                client: client.ip(),
+                ..self.arrived.caller()
+            },
+            remote: client,
             scheme: self.arrived.point().scheme(),
         }
     }
 
-    fn admit(&self, parts: &Parts) -> Result<Permit, Refused> {
+    fn admit(&self, parts: &Parts, client: SocketAddr) -> Result<Permit, Refused> {
         let shared = &self.arrived.worker.shared;
         let snapshot = shared.snapshot();
         let Some(gateway) = snapshot.gateway() else {
             return Ok(Permit::uncounted());
         };
         let admission = &shared.admission;
-        let asks = (self.arrived.asker(), parts);
+        let mut asker = self.arrived.asker();
+        asker.source = client.ip();
+        let asks = (asker, parts);
         admission.request(shared, &gateway.admission, (&self.gate, false), asks)
     }
 }
@@ -200,18 +218,15 @@ fn host(parts: &Parts) -> Option<Hostname> {
     without_port(authority).parse().ok()
 }
 
-// What only proxies of the mesh may say, clients from outside may not (Envoy: SANITIZE_SET; no
-// trusted proxies before the gateway).
-fn sanitise(headers: &mut HeaderMap, client: IpAddr, scheme: &'static str) {
-    for name in [
-        EXPECT,
-        X_MESH_PEER,
-        X_MESH_UNPROCESSED,
-        X_FORWARDED_CLIENT_CERT,
-    ] {
+// What only proxies of the mesh may say, clients from outside may not. Trusted proxies say by what
+// scheme their client came.
+fn sanitise(headers: &mut HeaderMap, client: IpAddr, (scheme, trusts): (&'static str, bool)) {
+    for name in [EXPECT, X_MESH_PEER, X_MESH_UNPROCESSED] {
         headers.remove(name);
     }
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    if !(trusts && headers.contains_key(X_FORWARDED_PROTO)) {
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    }
     let client = client.to_canonical().to_string();
     let earlier = headers
         .get_all(X_FORWARDED_FOR)
@@ -230,19 +245,19 @@ mod tests {
     #[test]
     fn clients_cannot_speak_for_the_mesh() {
         let mut headers = HeaderMap::new();
-        for name in [
-            "x-mesh-peer",
-            "x-mesh-unprocessed",
-            "x-forwarded-client-cert",
-            "expect",
-        ] {
+        for name in ["x-mesh-peer", "x-mesh-unprocessed", "expect"] {
             headers.insert(name, HeaderValue::from_static("1"));
         }
         headers.insert("x-forwarded-for", HeaderValue::from_static("1.1.1.1"));
         headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
-        sanitise(&mut headers, "10.0.0.1".parse().unwrap(), "http");
+        let client = "10.0.0.1".parse().unwrap();
+        sanitise(&mut headers, client, ("http", false));
         assert_eq!(headers.len(), 2);
         assert_eq!(headers.get("x-forwarded-for").unwrap(), "1.1.1.1,10.0.0.1");
         assert_eq!(headers.get("x-forwarded-proto").unwrap(), "http");
+        // Trusted proxies can.
+        headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+        sanitise(&mut headers, client, ("http", true));
+        assert_eq!(headers.get("x-forwarded-proto").unwrap(), "https");
     }
 }

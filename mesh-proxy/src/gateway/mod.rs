@@ -250,18 +250,25 @@ async fn serve(worker: Rc<Worker>, mut stream: Stream, listener: ListenerId) {
     let served = snapshot
         .gateway()
         .and_then(|gateway| gateway.listeners.get(&listener));
+    let told = snapshot.gateway().map(|gateway| gateway.topology);
+    let topology = worker
+        .shared
+        .settings
+        .topology
+        .over(told.unwrap_or_default());
     let mut arrived = Arrived {
         worker,
         listener,
         remote,
         client: remote,
         local,
+        topology,
         over: None,
     };
     let Some(served) = served else {
         return tcp::carriage(&arrived, &stream).refuse(stream, Reason::NotConfigured, "");
     };
-    if arrived.worker.shared.settings.gateway_proxy_protocol {
+    if topology.proxy_protocol {
         match balancer::client(&mut stream).await {
             Ok(client) => arrived.client = client.unwrap_or(remote),
             Err(error) => {

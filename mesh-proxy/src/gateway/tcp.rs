@@ -9,7 +9,7 @@ use mesh_proxy_core::labels::{Reporter, SecurityPolicy};
 use mesh_proxy_core::plan::{self, TcpAction};
 
 use super::arrived::Arrived;
-use crate::authz::Side;
+use crate::authz::{Decision, Side, TcpVerdict};
 use crate::net::Stream;
 use crate::outbound::{self, Target};
 use crate::upstream::Carriage;
@@ -18,7 +18,11 @@ use crate::upstream::Carriage;
 pub(super) async fn serve(arrived: Rc<Arrived>, stream: Stream) {
     let worker = &arrived.worker;
     let carriage = carriage(&arrived, &stream);
-    if let Err(reason) = verdict(&arrived) {
+    let verdict = verdict(&arrived);
+    let allowed = verdict.allowed();
+    let decision = Rc::clone(&carriage.decision);
+    decision.set(verdict.counted(worker));
+    if let Err(reason) = allowed {
         return carriage.refuse(stream, reason, "");
     }
     let planned = plan::gateway_tcp(
@@ -43,7 +47,13 @@ pub(super) async fn serve(arrived: Rc<Arrived>, stream: Stream) {
     let client = (Some(arrived.remote), Some(arrived.local));
     match Box::pin(outbound::endpoint(worker, &target, &cluster, client)).await {
         Ok(reached) => {
-            let cut = denied(&arrived);
+            let cut = async {
+                let (reason, by) = denied(&arrived).await;
+                if let Some(by) = by {
+                    decision.set(Some(by));
+                }
+                reason
+            };
             reached.carry(worker, stream, carriage, cut).await;
         }
         Err(unreachable) => carriage.refuse(stream, unreachable.reason, &unreachable.failure),
@@ -61,25 +71,21 @@ pub(super) fn carriage(arrived: &Arrived, stream: &Stream) -> Carriage {
     carriage
 }
 
-fn verdict(arrived: &Arrived) -> Result<(), Reason> {
+fn verdict(arrived: &Arrived) -> TcpVerdict {
     let snapshot = arrived.worker.shared.snapshot();
-    let verdict = Side::Gateway.decide_tcp(&snapshot, &arrived.caller());
-    if verdict.allowed {
-        Ok(())
-    } else {
-        Err(verdict.reason.unwrap_or(Reason::AuthorizationDenied))
-    }
+    Side::Gateway.decide_tcp(&snapshot, &arrived.caller())
 }
 
 // Resolves when a new configuration denies what an older one allowed.
-async fn denied(arrived: &Arrived) -> Reason {
+async fn denied(arrived: &Arrived) -> (Reason, Option<Box<Decision>>) {
     let mut epoch = arrived.worker.shared.epoch();
     while epoch.changed().await.is_ok() {
-        if let Err(reason) = verdict(arrived) {
-            return reason;
+        let verdict = verdict(arrived);
+        if let Err(reason) = verdict.allowed() {
+            return (reason, verdict.counted(&arrived.worker));
         }
         if arrived.must_prove_more() {
-            return Reason::TlsSettingsChanged;
+            return (Reason::TlsSettingsChanged, None);
         }
     }
     std::future::pending().await

@@ -5,12 +5,14 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use mesh_api::SpiffeId;
+use mesh_proxy_core::ir::{CertificateField, ForwardClientCert};
 
+use crate::http::headers::X_FORWARDED_CLIENT_CERT;
 use crate::tls::ClientCertificate;
 
-/// The field's value for a client with a certificate.
+/// What a gateway says of a client with a certificate.
 pub(super) fn value(own: Option<&SpiffeId>, client: &ClientCertificate) -> Option<HeaderValue> {
     let mut text = String::with_capacity(2048);
     if let Some(own) = own {
@@ -34,6 +36,26 @@ pub(super) fn value(own: Option<&SpiffeId>, client: &ClientCertificate) -> Optio
         let _ = write!(text, ";DNS={}", quoted(name));
     }
     HeaderValue::try_from(text).ok()
+}
+
+/// Makes the field of a request what the mode says. `own` is there for a client with a certificate.
+pub(super) fn apply(headers: &mut HeaderMap, mode: ForwardClientCert, own: Option<&HeaderValue>) {
+    match (mode.field(own.is_some()), own) {
+        (CertificateField::Keep, _) => {}
+        (CertificateField::Append, Some(own)) => {
+            let earlier = headers.get_all(X_FORWARDED_CLIENT_CERT).iter();
+            let all: Vec<&[u8]> = earlier.chain([own]).map(HeaderValue::as_bytes).collect();
+            if let Ok(value) = HeaderValue::from_bytes(&all.join(&b","[..])) {
+                headers.insert(X_FORWARDED_CLIENT_CERT, value);
+            }
+        }
+        (CertificateField::Replace, Some(own)) => {
+            headers.insert(X_FORWARDED_CLIENT_CERT, own.clone());
+        }
+        (CertificateField::Remove | CertificateField::Append | CertificateField::Replace, _) => {
+            headers.remove(X_FORWARDED_CLIENT_CERT);
+        }
+    }
 }
 
 // A name with a separator must not look like another element.
@@ -73,6 +95,26 @@ mod tests {
             dns: vec!["a.example.com".to_owned(), "x;URI=forged".to_owned()],
             others: Vec::new(),
             spki_hash: [0; 32],
+        }
+    }
+
+    #[test]
+    fn the_mode_decides() {
+        let own = HeaderValue::from_static("Hash=own");
+        for (mode, without, with) in [
+            ("SANITIZE", None, None),
+            ("FORWARD_ONLY", None, Some("Hash=1")),
+            ("APPEND_FORWARD", None, Some("Hash=1,Hash=own")),
+            ("SANITIZE_SET", None, Some("Hash=own")),
+            ("ALWAYS_FORWARD_ONLY", Some("Hash=1"), Some("Hash=1")),
+        ] {
+            for (own, want) in [(None, without), (Some(&own), with)] {
+                let mut headers = HeaderMap::new();
+                headers.insert(X_FORWARDED_CLIENT_CERT, HeaderValue::from_static("Hash=1"));
+                apply(&mut headers, mode.parse().unwrap(), own);
+                let found = headers.get(X_FORWARDED_CLIENT_CERT);
+                assert_eq!(found.map(|value| value.to_str().unwrap()), want, "{mode}");
+            }
         }
     }
 

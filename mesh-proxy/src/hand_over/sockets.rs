@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener as StdUnixListener;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::net::{AddressFamily, SocketType, sockopt};
@@ -12,6 +13,9 @@ use socket2::SockRef;
 
 use super::message::Label;
 use crate::net::{StdTcpListener, StdUdpSocket, bind, bind_shared};
+
+/// The role of Unix sockets that no option asks for, with the path behind it.
+const CONFIGURED: &str = "unix://";
 
 /// Opens sockets: takes those of a predecessor, opens what is missing, and offers all of them to
 /// a successor. Cheap to clone; the default has no predecessor.
@@ -150,14 +154,35 @@ impl Sockets {
         self.take(Kind::HandOver, role, None).into_iter().next()
     }
 
-    /// Listening sockets that were taken over and that no option asks for: those of a gateway,
-    /// whose configuration does. What the configuration has no use for has to be closed.
+    /// The same for a Unix socket that the configuration asks for by its path.
+    ///
+    /// # Errors
+    /// Those of `open`.
+    pub fn configured_unix(
+        &self,
+        path: &Path,
+        open: impl FnOnce() -> io::Result<StdUnixListener>,
+    ) -> io::Result<Open<StdUnixListener>> {
+        self.unix(&format!("{CONFIGURED}{}", path.display()), open)
+    }
+
+    /// Listening sockets that were taken over and that no option asks for, but the configuration.
+    /// What it has no use for has to be closed. Unix sockets of the configuration stay here until
+    /// [`Self::configured_unix`] asks for them, or [`Self::forget_configured`] closes them.
     pub fn rest(&self) -> Vec<StdTcpListener> {
-        let rest = std::mem::take(&mut self.lock().inherited);
-        rest.into_iter()
-            .filter(|one| one.kind == Kind::Tcp)
-            .map(|one| one.socket.into())
-            .collect()
+        let mut state = self.lock();
+        let rest = std::mem::take(&mut state.inherited);
+        let (tcp, others): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|one| one.kind == Kind::Tcp);
+        let configured = others.into_iter().filter(Inherited::is_configured);
+        state.inherited = configured.collect();
+        tcp.into_iter().map(|one| one.socket.into()).collect()
+    }
+
+    /// Closes Unix sockets that were taken over, and that the configuration has no use for.
+    pub fn forget_configured(&self) {
+        let mut state = self.lock();
+        state.inherited.retain(|one| !one.is_configured());
     }
 
     /// Offers an open socket to a successor.
@@ -232,6 +257,10 @@ impl Inherited {
             local,
             socket,
         })
+    }
+
+    fn is_configured(&self) -> bool {
+        self.kind == Kind::Unix && self.label.role.starts_with(CONFIGURED)
     }
 
     /// By the address, whatever asked for it before; with a free port only the option can tell.

@@ -87,6 +87,35 @@ async fn a_successor_gets_every_socket_and_the_older_one_goes_when_told() {
 }
 
 #[tokio::test]
+async fn unix_sockets_of_the_configuration_wait_until_it_asks() {
+    use std::os::unix::net::{UnixListener, UnixStream};
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let old = Sockets::default();
+    let open = |path: &Path| old.configured_unix(path, || UnixListener::bind(path));
+    let kept = open(&at("kept")).unwrap();
+    let unwanted = open(&at("unwanted")).unwrap();
+    let (signal, _drain) = drain::channel();
+    let serving = tokio::spawn(listen(&at("socket"), &old).serve(signal));
+    let new = Sockets::default();
+    let settings = settings("default/a", &at("socket"));
+    let predecessor = take_over(&settings, &new).await.unwrap().unwrap();
+    assert!(new.rest().is_empty());
+    let busy = || Err(io::ErrorKind::AddrInUse.into());
+    let (listener, _offered) = new.configured_unix(&at("kept"), busy).unwrap();
+    // Only one of the workers gets it.
+    let again = new.configured_unix(&at("kept"), busy).map(|_| ());
+    assert_eq!(again.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    new.forget_configured();
+    predecessor.release().await;
+    serving.await.unwrap();
+    drop((kept, unwanted));
+    let _client = UnixStream::connect(at("kept")).unwrap();
+    listener.accept().unwrap();
+    UnixStream::connect(at("unwanted")).unwrap_err();
+}
+
+#[tokio::test]
 async fn what_waits_in_a_queue_is_served_by_whoever_is_left() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");

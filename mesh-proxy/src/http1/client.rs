@@ -91,7 +91,9 @@ impl Handle {
         let mut now = Context::from_waker(Waker::noop());
         match sending.poll(&link, &mut now) {
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => return Err((error, !link.has_sent())),
+            // Who answers early and closes may have answered before the rest could be written.
+            Poll::Ready(Err(_)) if link.has_sent() => {}
+            Poll::Ready(Err(error)) => return Err((error, true)),
             Poll::Pending => self.send_rest(sending),
         }
         let head = poll_fn(|cx| poll_response(&link, &method, cx)).await;

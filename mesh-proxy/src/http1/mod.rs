@@ -8,9 +8,11 @@ mod body;
 mod client;
 mod link;
 mod server;
+mod tunnel;
 mod upgrade;
 
 pub use body::RecvBody;
 pub use client::{Handle, connect};
 pub use link::MessageError;
 pub use server::{Allowance, ConnectionEnd, Successive, serve};
+pub use tunnel::PostTunnel;

@@ -11,8 +11,10 @@ use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::authority::CaClient;
+use super::jwt::AppTokens;
 use super::{IdentityHandle, schedule};
 use crate::clock;
+use crate::control::Store;
 use crate::settings::{ControlPlane, Settings};
 
 /// The application's certificate and key.
@@ -36,6 +38,8 @@ pub struct AppSvid {
 pub struct AppIdentity {
     current: Arc<watch::Sender<Option<Arc<AppSvid>>>>,
     wanted: Arc<Notify>,
+    tokens: Arc<AppTokens>,
+    store: Store,
 }
 
 /// Keeps the application's certificate fresh.
@@ -69,6 +73,21 @@ impl AppIdentity {
         receiver
     }
 
+    /// Whom it names; `None` if the proxy ends.
+    pub(crate) async fn own_id(&self) -> Option<String> {
+        self.tokens.own_id().await
+    }
+
+    /// Tokens of the same identity.
+    pub(crate) fn tokens(&self) -> &AppTokens {
+        &self.tokens
+    }
+
+    /// What the control plane says, trust domains and their keys among it.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     fn is_wanted(&self) -> bool {
         self.current.receiver_count() > 0
     }
@@ -81,10 +100,14 @@ impl AppManager {
         settings: &Arc<Settings>,
         plane: &Arc<ControlPlane>,
         own: IdentityHandle,
+        store: Store,
     ) -> (Self, AppIdentity) {
+        let client = CaClient::new(Arc::clone(settings), Arc::clone(plane));
         let app = AppIdentity {
             current: Arc::new(watch::Sender::new(None)),
             wanted: Arc::default(),
+            tokens: Arc::new(AppTokens::new(client, own.clone())),
+            store,
         };
         let manager = Self {
             ca: CaClient::exporting(Arc::clone(settings), Arc::clone(plane)),

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use mesh_api::v1;
 use mesh_api::v1::certificate_service_client::CertificateServiceClient;
+use rustls::sign::CertifiedKey;
 use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Channel;
 use tonic::{Code, Request};
 
 use super::Svid;
@@ -151,26 +153,12 @@ impl CaClient {
         credential: Credential,
         more_roots: &[Vec<u8>],
     ) -> Result<Svid, CaError> {
-        let (settings, plane) = (&self.settings, &self.plane);
-        // Read anew each time: in a pod the file follows its ConfigMap.
-        let roots = control_roots(&plane.roots, more_roots).map_err(|source| {
-            let namespace = settings.workload.namespace().to_owned();
-            let hint = match is_mounted(&plane.roots) {
-                true => Hint::ConfigMap { namespace },
-                false => Hint::None,
-            };
-            CaError::Roots { source, hint }
-        })?;
+        let settings = &self.settings;
         let key = match &credential {
             Credential::Certificate(svid) => Some(Arc::clone(&svid.key)),
             Credential::Token(_) => None,
         };
-        let config = Arc::new(control_client(roots, key)?);
-        let dialer = Dialer {
-            mark: settings.own_mark,
-            source: None,
-        };
-        let channel = dial(&plane.ca, &plane.name, config, dialer).await?;
+        let channel = self.channel(key, more_roots).await?;
         let ours = match self.pending.take() {
             Some(pending) => self.pending.insert(pending),
             None => self.pending.insert(issuance::Request::new()?),
@@ -191,6 +179,50 @@ impl CaClient {
         svid.exported = self.exports.then(|| ours.key_der());
         self.pending = None;
         Ok(svid)
+    }
+
+    /// A JWT-SVID for an audience, for whom this certificate names.
+    pub(super) async fn sign_jwt(
+        &self,
+        svid: &Svid,
+        more_roots: &[Vec<u8>],
+        audience: Vec<String>,
+    ) -> Result<v1::SignJwtResponse, CaError> {
+        let exchange = async {
+            let key = Some(Arc::clone(&svid.key));
+            let channel = self.channel(key, more_roots).await?;
+            let request = v1::SignJwtRequest { audience };
+            let mut client = CertificateServiceClient::new(channel);
+            let answer = client.sign_jwt(request).await;
+            let refused = |status| CaError::Refused(Box::new(status));
+            Ok(answer.map_err(refused)?.into_inner())
+        };
+        tokio::time::timeout(ANSWER_TIMEOUT, Box::pin(exchange))
+            .await
+            .unwrap_or(Err(CaError::Timeout))
+    }
+
+    async fn channel(
+        &self,
+        key: Option<Arc<CertifiedKey>>,
+        more_roots: &[Vec<u8>],
+    ) -> Result<Channel, CaError> {
+        let (settings, plane) = (&self.settings, &self.plane);
+        // Read anew each time: in a pod the file follows its ConfigMap.
+        let roots = control_roots(&plane.roots, more_roots).map_err(|source| {
+            let namespace = settings.workload.namespace().to_owned();
+            let hint = match is_mounted(&plane.roots) {
+                true => Hint::ConfigMap { namespace },
+                false => Hint::None,
+            };
+            CaError::Roots { source, hint }
+        })?;
+        let config = Arc::new(control_client(roots, key)?);
+        let dialer = Dialer {
+            mark: settings.own_mark,
+            source: None,
+        };
+        Ok(dial(&plane.ca, &plane.name, config, dialer).await?)
     }
 
     // Read anew each time: the kubelet replaces the file before its token expires.

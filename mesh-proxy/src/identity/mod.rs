@@ -7,6 +7,7 @@ mod authority;
 mod files;
 mod fixed;
 mod issuance;
+mod jwt;
 mod manager;
 mod report;
 mod schedule;

@@ -4,6 +4,8 @@ use mesh_api::v1::resource::Body;
 use mesh_proxy_core::Snapshot;
 use tokio::task::JoinHandle;
 
+use super::authority::CaClient;
+use super::jwt::AppTokens;
 use super::*;
 use crate::control::{Demands, Store, Writer};
 use crate::settings::{AccessLog, LogFormat, LogSink};
@@ -246,4 +248,47 @@ async fn no_output_shows_the_key() {
     let identity = within(running.identity.wait()).await.unwrap();
     let text = format!("{identity:?} {:?}", identity.svid());
     assert!(!text.to_lowercase().contains("key"), "{text}");
+}
+
+#[tokio::test]
+async fn tokens_are_kept_by_audience_until_half_of_their_life() {
+    let mut plane = Plane::start();
+    let running = start(&plane);
+    within(running.identity.wait()).await.unwrap();
+    plane.signed().await;
+    let settings = Arc::new(plane.settings());
+    let client = CaClient::new(
+        Arc::clone(&settings),
+        Arc::clone(settings.control_plane().unwrap()),
+    );
+    let tokens = AppTokens::new(client, running.identity.clone());
+    let get = async |audience: &[&str]| {
+        let audience = audience.iter().map(ToString::to_string).collect();
+        within(tokens.get(audience)).await.map(Option::unwrap)
+    };
+    let first = get(&["b", "a"]).await.unwrap();
+    assert_eq!(
+        (first.id.as_str(), first.text.as_str()),
+        (REVIEWS, "for a,b")
+    );
+    assert_eq!(plane.token().await, ["a", "b"]);
+    // The same ones in any order; nobody is asked, and nobody would answer.
+    plane.authority.lock().unwrap().refuses = true;
+    let again = get(&["a", "b", "a"]).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &again));
+    let refused = get(&["c"]).await.err().unwrap();
+    assert!(refused.to_string().contains("not now"), "{refused}");
+
+    // Half of its life is over when it comes, so the next one is asked for at once; without an
+    // answer the last one serves.
+    {
+        let mut authority = plane.authority.lock().unwrap();
+        (authority.refuses, authority.seconds) = (false, (0, 0));
+    }
+    get(&["c"]).await.unwrap();
+    assert_eq!(plane.token().await, ["c"]);
+    plane.authority.lock().unwrap().seconds = (0, 1);
+    let short = get(&["c"]).await.unwrap();
+    assert_eq!(plane.token().await, ["c"]);
+    assert!(!Arc::ptr_eq(&short, &first));
 }

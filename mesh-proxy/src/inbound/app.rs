@@ -145,7 +145,9 @@ impl App {
             Self::Declared(cluster) => {
                 let target = worker.upstreams.target(cluster).await?;
                 let member = target.only(worker).map_err(DialError::Limit)?;
-                connector.endpoint_now(&member, APP_CONNECT).await
+                connector
+                    .endpoint_now(&member, cluster.connect_timeout)
+                    .await
             }
         }
     }

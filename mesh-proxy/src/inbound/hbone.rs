@@ -145,6 +145,7 @@ impl Trunk {
             local: destination,
             caller: identity.map(|identity| hbone::told(told, identity)),
             over_tls: Cell::new(false),
+            spare: Cell::new(None),
         });
         inbound.through(stream, answer, Rc::clone(&self.peer)).await;
     }
@@ -185,22 +186,19 @@ impl Inbound {
             answer.accept();
             return self.inner(stream, &port, None, Some(peer)).await;
         }
-        let reached = match self.tcp_verdict(Some(&peer)) {
-            Ok(()) => self
-                .dial()
-                .await
-                .map_err(|error| (error.reason(), error.to_string())),
-            Err(reason) => Err((reason, String::new())),
-        };
-        match reached {
+        if let Err(reason) = self.tcp_verdict(Some(&peer)).allowed() {
+            refuse(answer, reason);
+            return self.deny(stream, Some(&peer), reason);
+        }
+        match self.dial().await {
             Ok(server) => {
                 answer.accept();
                 self.carry(stream, server, Some(peer)).await;
             }
-            Err((reason, failure)) => {
-                refuse(answer, reason);
+            Err(error) => {
+                refuse(answer, error.reason());
                 let carriage = self.carriage(&stream, Some(&peer));
-                carriage.refuse(stream, reason, &failure);
+                carriage.refuse(stream, error.reason(), &error.to_string());
             }
         }
     }

@@ -59,6 +59,9 @@ pub(crate) struct Inbound {
     caller: Option<Arc<PeerLabels>>,
     /// Whether TLS for callers outside of the mesh was taken off.
     over_tls: Cell<bool>,
+    /// A connection to the application that was opened before it was known what is spoken, for
+    /// the first who dials.
+    spare: Cell<Option<Box<Stream>>>,
 }
 
 /// Serves one accepted connection until it ends.
@@ -93,6 +96,7 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, arrival: Arrival) {
         local,
         caller: None,
         over_tls: Cell::new(false),
+        spare: Cell::new(None),
     });
     if loops {
         return inbound.refuse(stream, Reason::LoopDetected, "");
@@ -114,9 +118,14 @@ impl Inbound {
         let timeout = self.worker.shared.settings.detect_timeout;
         let may_race =
             port.mtls != MtlsMode::Strict && !port.protocol.is_http() && port.tls.is_none();
-        let first = if may_race && self.tcp_verdict(None).is_ok() {
-            match Box::pin(self.race(&mut stream, timeout)).await {
+        let first = if may_race && self.tcp_verdict(None).allowed().is_ok() {
+            let keeps = |detected: &Detected| keeps(&port, detected);
+            match Box::pin(self.race(&mut stream, timeout, keeps)).await {
                 Ok(Race::First(first)) => first,
+                Ok(Race::Client(detected, server)) => {
+                    self.spare.set(Some(Box::new(server)));
+                    First::Client(detected)
+                }
                 Ok(Race::Server(server)) => {
                     return Box::pin(self.carry(stream, server, None)).await;
                 }
@@ -245,10 +254,15 @@ impl Inbound {
         peer: Option<&PeerInfo>,
     ) -> Inner {
         let timeout = self.worker.shared.settings.detect_timeout;
-        let may_race = protocol == Protocol::Auto && self.tcp_verdict(peer).is_ok();
+        let may_race = protocol == Protocol::Auto && self.tcp_verdict(peer).allowed().is_ok();
         let first = if may_race {
-            match self.race(stream, timeout).await {
+            let keeps = |detected: &Detected| http_version(protocol, detected).is_none();
+            match self.race(stream, timeout, keeps).await {
                 Ok(Race::First(first)) => first,
+                Ok(Race::Client(detected, server)) => {
+                    self.spare.set(Some(Box::new(server)));
+                    First::Client(detected)
+                }
                 Ok(Race::Server(server)) => return Inner::Server(server),
                 Ok(Race::Failed(_)) | Err(_) => return Inner::Ended,
             }
@@ -268,10 +282,12 @@ impl Inbound {
         &self,
         stream: &mut Stream,
         timeout: Duration,
+        keeps: impl Fn(&Detected) -> bool,
     ) -> std::io::Result<Race<DialError>> {
         let habits = &self.worker.inbound_habits;
         let port = self.destination.port();
-        let raced = race(stream, habits.patience(&port), timeout, self.dial()).await?;
+        let times = (habits.patience(&port), timeout);
+        let raced = race(stream, times, keeps, self.dial()).await?;
         if let Some(speaker) = raced.speaker(stream) {
             habits.learn(&port, speaker);
         }
@@ -366,6 +382,17 @@ pub(crate) fn security(peer: Option<&PeerInfo>) -> SecurityPolicy {
 // Istio's name of the cluster in front of the application.
 pub(crate) fn cluster_name(port: u16) -> String {
     format!("inbound|{port}||")
+}
+
+// Whether what a client begins with, or what is inside of it, is surely carried as bytes.
+fn keeps(port: &InboundPortPlan, detected: &Detected) -> bool {
+    let opaque = matches!(port.protocol, Protocol::Tcp | Protocol::Tls);
+    match plan::inbound_transport(port.mtls, detected) {
+        Accept::Terminate => opaque,
+        Accept::Plaintext => opaque || http_version(port.protocol, detected).is_none(),
+        Accept::Passthrough => true,
+        Accept::Refuse(_) => false,
+    }
 }
 
 // A port that is declared as HTTP gets HTTP's answer to what is none.

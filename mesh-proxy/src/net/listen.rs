@@ -156,6 +156,16 @@ pub fn raise_descriptor_limit() {
     }
 }
 
+/// Keeps the memory of this process, and the keys in it, out of core files. Not 0: a program that
+/// takes cores by a pipe (core_pattern) gets them whatever the limit is, unless it is 1.
+/// For servers' own processes: what they start inherits it.
+pub(crate) fn forbid_core_files() {
+    use nix::sys::resource::{Resource, setrlimit};
+    if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 1, 1) {
+        tracing::warn!(%error, "core files cannot be forbidden: if this process crashes, its keys may be in one");
+    }
+}
+
 // Peers that are gone without a word are noticed after two minutes.
 pub(super) fn keep_alive(stream: &TcpStream) {
     let probes = TcpKeepalive::new()

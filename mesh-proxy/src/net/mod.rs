@@ -9,6 +9,7 @@ mod stream;
 mod sys;
 
 pub use connect::{ConnectError, Dialer, connect, datagrams_to, lookup};
+pub(crate) use listen::forbid_core_files;
 pub use listen::{Acceptor, bind, bind_shared, bind_unix, raise_descriptor_limit};
 pub use orig_dst::original_destination;
 pub use own::own_addresses;

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{client, server};
 
+use crate::http1::PostTunnel;
 use crate::http2::Tunnel;
 
 /// A connection's bytes, whatever carries them, with the bytes that were read too early put
@@ -44,6 +45,7 @@ enum Carrier {
     TlsClient(Box<client::TlsStream<Stream>>),
     // All of a tunnel is on one thread. Only connections to the control plane move to another.
     Tunnel(Box<SendWrapper<Tunnel>>),
+    Post(Box<PostTunnel>),
 }
 
 /// Closes a connection so that the peer sees a reset (RST), not an orderly end.
@@ -140,6 +142,7 @@ impl Stream {
             Carrier::Unix(_) | Carrier::Tunnel(_) => None,
             Carrier::TlsServer(tls) => tls.get_ref().0.tcp(),
             Carrier::TlsClient(tls) => tls.get_ref().0.tcp(),
+            Carrier::Post(post) => post.get_ref().tcp(),
         }
     }
 
@@ -150,12 +153,22 @@ impl Stream {
             Carrier::TlsServer(tls) => tls.get_ref().0.tunnel(),
             Carrier::TlsClient(tls) => tls.get_ref().0.tunnel(),
             Carrier::Tunnel(tunnel) => Some(tunnel),
+            Carrier::Post(post) => post.get_ref().tunnel(),
         }
     }
 
     /// Whether the bytes are protected on their way.
     pub fn is_tls(&self) -> bool {
         matches!(self.carrier, Carrier::TlsServer(_) | Carrier::TlsClient(_))
+    }
+
+    /// Whether bytes of TLS are there that were not looked at yet.
+    pub(super) fn has_more(&self) -> bool {
+        match &self.carrier {
+            Carrier::Tcp(_) | Carrier::Unix(_) | Carrier::Tunnel(_) | Carrier::Post(_) => false,
+            Carrier::TlsServer(tls) => !tls.get_ref().0.unread.is_empty(),
+            Carrier::TlsClient(tls) => !tls.get_ref().0.unread.is_empty(),
+        }
     }
 
     /// Keeps something until the connection is closed.
@@ -264,6 +277,17 @@ impl From<Tunnel> for Stream {
     }
 }
 
+impl From<PostTunnel> for Stream {
+    fn from(post: PostTunnel) -> Self {
+        Self {
+            unread: BytesMut::new(),
+            carrier: Carrier::Post(Box::new(post)),
+            reads_ahead: false,
+            held: None,
+        }
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -299,6 +323,7 @@ impl AsyncWrite for Stream {
             Carrier::TlsServer(io) => Pin::new(io).poll_write(cx, bytes),
             Carrier::TlsClient(io) => Pin::new(io).poll_write(cx, bytes),
             Carrier::Tunnel(io) => Pin::new(&mut ***io).poll_write(cx, bytes),
+            Carrier::Post(io) => Pin::new(&mut **io).poll_write(cx, bytes),
         }
     }
 
@@ -313,6 +338,7 @@ impl AsyncWrite for Stream {
             Carrier::TlsServer(io) => Pin::new(io).poll_write_vectored(cx, slices),
             Carrier::TlsClient(io) => Pin::new(io).poll_write_vectored(cx, slices),
             Carrier::Tunnel(io) => Pin::new(&mut ***io).poll_write_vectored(cx, slices),
+            Carrier::Post(io) => Pin::new(&mut **io).poll_write_vectored(cx, slices),
         }
     }
 
@@ -322,7 +348,7 @@ impl AsyncWrite for Stream {
             Carrier::Unix(io) => io.is_write_vectored(),
             Carrier::TlsServer(io) => io.is_write_vectored(),
             Carrier::TlsClient(io) => io.is_write_vectored(),
-            Carrier::Tunnel(_) => false,
+            Carrier::Tunnel(_) | Carrier::Post(_) => false,
         }
     }
 
@@ -333,6 +359,7 @@ impl AsyncWrite for Stream {
             Carrier::TlsServer(io) => Pin::new(io).poll_flush(cx),
             Carrier::TlsClient(io) => Pin::new(io).poll_flush(cx),
             Carrier::Tunnel(io) => Pin::new(&mut ***io).poll_flush(cx),
+            Carrier::Post(io) => Pin::new(&mut **io).poll_flush(cx),
         }
     }
 
@@ -343,6 +370,7 @@ impl AsyncWrite for Stream {
             Carrier::TlsServer(io) => Pin::new(io).poll_shutdown(cx),
             Carrier::TlsClient(io) => Pin::new(io).poll_shutdown(cx),
             Carrier::Tunnel(io) => Pin::new(&mut ***io).poll_shutdown(cx),
+            Carrier::Post(io) => Pin::new(&mut **io).poll_shutdown(cx),
         }
     }
 }
@@ -361,6 +389,7 @@ impl Carrier {
             Self::TlsServer(io) => Pin::new(io).poll_read(cx, buffer),
             Self::TlsClient(io) => Pin::new(io).poll_read(cx, buffer),
             Self::Tunnel(io) => Pin::new(&mut ***io).poll_read(cx, buffer),
+            Self::Post(io) => Pin::new(&mut **io).poll_read(cx, buffer),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One planned request: fault, tries, answer.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,6 +79,15 @@ pub(crate) async fn act(
     mut call: Call,
 ) -> Response<ResponseBody> {
     call.exchange.upstream.route = plan.route.as_ref().map(|route| Arc::clone(&route.name));
+    if let Some(limits) = plan.route.as_ref().and_then(|route| route.limits.as_ref()) {
+        let remote = call.exchange.downstream.remote;
+        let source = remote.map_or(Ipv4Addr::UNSPECIFIED.into(), |remote| remote.ip());
+        let admission = &worker.shared.admission;
+        let checked = admission.route(&worker.shared, limits, (source, &call.parts));
+        if let Err(refused) = checked {
+            return edited(plan, refused.answer(call.exchange));
+        }
+    }
     if let Some(delay) = plan.fault.delay {
         call.exchange.flag(ResponseFlags::DELAY_INJECTED);
         tokio::time::sleep(delay).await;
@@ -285,7 +294,8 @@ async fn attempt(
         Err(_) => Err(timed_out(limit)),
     };
     let latency = clock::monotonic().duration_since(now);
-    settle(result, tracking, latency, over_mesh, call)
+    let errors = &*aim.cluster.traffic.error_statuses;
+    settle(result, tracking, latency, (over_mesh, errors), call)
 }
 
 // Tells the balancer, and takes out what only proxies tell each other.
@@ -293,7 +303,7 @@ fn settle(
     result: Result<Answer, Missed>,
     mut tracking: Tracking,
     latency: Duration,
-    over_mesh: bool,
+    (over_mesh, errors): (bool, &[u16]),
     call: &mut Call,
 ) -> Result<Got, Missed> {
     let mut answer = match result {
@@ -322,7 +332,8 @@ fn settle(
         });
     }
     let response = &answer.response;
-    let outcome = Outcome::of_response(response.status(), response.headers());
+    let outcome = Outcome::of_response(response.status(), response.headers())
+        .judged(response.status(), errors);
     tracking.answered(outcome, latency);
     call.exchange.upstream.service_time = Some(latency);
     call.exchange.upstream.local = answer.lease.local;

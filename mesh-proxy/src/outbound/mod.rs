@@ -170,13 +170,14 @@ async fn first(
             Ok::<_, tcp::Unreachable>(server)
         };
         let patience = worker.outbound_habits.patience(&plan.name);
-        let raced = race(stream, patience, timeout, dial).await;
+        // Requests, and TLS by its server name, may go elsewhere.
+        let raced = race(stream, (patience, timeout), |_| false, dial).await;
         if let Some(speaker) = raced.as_ref().ok().and_then(|raced| raced.speaker(stream)) {
             worker.outbound_habits.learn(&plan.name, speaker);
         }
         return match raced {
             Ok(Race::First(first)) => opening(first),
-            Ok(Race::Server(server)) => match reached.into_inner() {
+            Ok(Race::Client(_, server) | Race::Server(server)) => match reached.into_inner() {
                 Some(facts) => Opening::Server(tcp::Reached::from_parts(facts, server)),
                 None => Opening::Ended,
             },

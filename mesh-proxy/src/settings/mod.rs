@@ -5,6 +5,7 @@ mod pod;
 mod provider;
 mod source;
 mod telemetry;
+mod topology;
 mod tracing;
 mod workload_api;
 
@@ -23,6 +24,7 @@ pub(crate) use parse::{parse_duration, parse_mark};
 pub use pod::{AppMetrics, Check, HttpGet, PodSettings, Probe};
 pub use provider::{ControlPlane, IdentityFiles, Provider, StaticFiles};
 pub use source::SettingsSource;
+pub use topology::OwnTopology;
 pub use tracing::{TraceEndpoint, Tracing};
 pub use workload_api::{InvalidUsers, Users, WorkloadApiSettings};
 
@@ -67,9 +69,8 @@ pub struct Settings {
     /// Added to a gateway's port numbers to get the ports that are bound, so that a gateway
     /// without privileges can serve port 80.
     pub gateway_port_offset: i32,
-    /// Every connection to a gateway begins with a header of the PROXY protocol that says who
-    /// the client is (Istio: `gatewayTopology.proxyProtocol`); others are refused.
-    pub gateway_proxy_protocol: bool,
+    /// What stands before a gateway, as far as it is said here and not by the control plane.
+    pub topology: OwnTopology,
     /// Admin endpoint over TCP, loopback only.
     pub admin: Option<SocketAddr>,
     /// Admin endpoint over a Unix socket.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::net::own_addresses;
 
-use super::{InboundMode, InvalidValue, ProxyKind, Settings, SettingsSource};
+use super::{InboundMode, InvalidValue, OwnTopology, ProxyKind, Settings, SettingsSource};
 
 /// What is wrong with one setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -155,6 +155,7 @@ impl Reader {
         let tracing = self.tracing(&source);
         let own_mark = self.mark(source.own_mark.as_deref());
         let hand_over = hand_over(&source);
+        let topology = OwnTopology::read(&source, self);
         Some(Settings {
             workload: workload?,
             kind,
@@ -175,7 +176,7 @@ impl Reader {
             hbone: listeners.hbone,
             gateway_listen: listeners.gateway_listen,
             gateway_port_offset: listeners.gateway_port_offset,
-            gateway_proxy_protocol: source.gateway_proxy_protocol,
+            topology,
             admin: listeners.admin,
             admin_socket: source.admin_socket.map(Into::into),
             metrics: listeners.metrics,

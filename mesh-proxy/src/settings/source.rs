@@ -109,9 +109,25 @@ pub struct SettingsSource {
     )]
     pub gateway_port_offset: Option<String>,
     /// A gateway's clients come through a balancer that says who they are by the PROXY protocol,
-    /// version 1 or 2 (Istio: gatewayTopology.proxyProtocol)
-    #[arg(long, env = "MESH_GATEWAY_PROXY_PROTOCOL")]
-    pub gateway_proxy_protocol: bool,
+    /// version 1 or 2 (Istio: gatewayTopology.proxyProtocol) [default: as the control plane says]
+    #[arg(
+        long,
+        env = "MESH_GATEWAY_PROXY_PROTOCOL",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub gateway_proxy_protocol: Option<bool>,
+    /// Proxies before a gateway whose word in X-Forwarded-For is taken (Istio:
+    /// gatewayTopology.numTrustedProxies) [default: as the control plane says, or 0]
+    #[arg(long, env = "MESH_GATEWAY_TRUSTED_PROXIES", value_name = "N")]
+    pub gateway_trusted_proxies: Option<String>,
+    /// What a gateway does with X-Forwarded-Client-Cert (Istio:
+    /// gatewayTopology.forwardClientCertDetails) [default: as the control plane says, or
+    /// SANITIZE_SET]
+    #[arg(long, env = "MESH_GATEWAY_FORWARD_CLIENT_CERT", value_name = "MODE")]
+    pub gateway_forward_client_cert: Option<String>,
     /// Admin endpoint: loopback-ip:port
     #[arg(long, env = "MESH_ADMIN", value_name = "IP:PORT")]
     pub admin: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderValue, Response};
@@ -61,7 +62,11 @@ enum Leave {
         address: std::net::SocketAddr,
         dialer: Dialer,
     },
-    Limited(Allowed, Rc<Member>),
+    Limited {
+        allowed: Allowed,
+        member: Rc<Member>,
+        connect_timeout: Duration,
+    },
 }
 
 /// Sends a request to the application. A connection that the application closed while it was
@@ -173,7 +178,11 @@ impl Leave {
                 address,
                 dialer,
             },
-            AppWay::Target(target) => Self::Limited(target.admit()?, target.only(worker)?),
+            AppWay::Target(target) => Self::Limited {
+                allowed: target.admit()?,
+                member: target.only(worker)?,
+                connect_timeout: target.connect_timeout(),
+            },
         })
     }
 
@@ -184,7 +193,11 @@ impl Leave {
                 address,
                 dialer,
             } => (pool, Origin::App(*address, *dialer)),
-            Self::Limited(_, member) => (&member.pool, Origin::Endpoint(member, APP_CONNECT)),
+            Self::Limited {
+                member,
+                connect_timeout,
+                ..
+            } => (&member.pool, Origin::Endpoint(member, *connect_timeout)),
         }
     }
 
@@ -192,14 +205,14 @@ impl Leave {
     async fn turn(&self) -> Result<Option<Count>, Reason> {
         match self {
             Self::Direct { .. } => Ok(None),
-            Self::Limited(allowed, _) => allowed.turn().await,
+            Self::Limited { allowed, .. } => allowed.turn().await,
         }
     }
 
     fn into_count(self) -> Option<Count> {
         match self {
             Self::Direct { .. } => None,
-            Self::Limited(allowed, _) => allowed.into_count(),
+            Self::Limited { allowed, .. } => allowed.into_count(),
         }
     }
 }

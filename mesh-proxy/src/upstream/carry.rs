@@ -1,5 +1,6 @@
 //! Opaque bytes between a client and a server, recorded.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -13,6 +14,7 @@ use mesh_proxy_core::labels::{
 use mesh_proxy_core::{Reason, ResponseFlags};
 use tokio::io::AsyncWriteExt as _;
 
+use crate::authz::Decision;
 use crate::clock;
 use crate::net::{Ending, RelayLimits, RelayMeter, Stream, relay, reset};
 use crate::telemetry::{FlowRecord, TcpRecord};
@@ -59,6 +61,8 @@ pub struct Carriage {
     pub host: String,
     /// How long it may be silent.
     pub limits: RelayLimits,
+    /// What policies decided, last of all.
+    pub decision: Rc<Cell<Option<Box<Decision>>>>,
 }
 
 // === impl Carriage ===
@@ -82,6 +86,7 @@ impl Carriage {
             cluster: String::new(),
             host: String::new(),
             limits: LIMITS,
+            decision: Rc::default(),
         }
     }
 
@@ -129,8 +134,10 @@ impl Carriage {
             self.worker.shared.telemetry.stages.reason(reason);
         }
         labels.flags = reason.map_or(ResponseFlags::NONE, Reason::flags);
+        let decision = self.decision.take();
         let flow = FlowRecord {
             reason,
+            decision: decision.as_deref(),
             upstream_failure: &failure,
             bytes_received: meter.from_client(),
             bytes_sent: meter.from_server(),
@@ -174,8 +181,10 @@ impl Carriage {
         self.worker.shared.telemetry.stages.reason(reason);
         let labels = self.labels(reason.flags());
         let counters = self.worker.recorder.tcp_opened(&labels);
+        let decision = self.decision.take();
         let flow = FlowRecord {
             reason: Some(reason),
+            decision: decision.as_deref(),
             upstream_failure: failure,
             ..self.flow()
         };

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Buf as _;
+use http::Method;
 use mesh_proxy_core::Reason;
+use mesh_proxy_core::http1::parse_response;
 use mesh_proxy_core::ir::{EndpointAddress, Tunnel};
 use mesh_proxy_core::labels::PeerLabels;
 use mesh_proxy_core::plan::{self, TunnelAnswer};
@@ -21,10 +23,14 @@ use super::Member;
 use super::hbone::Tunnels;
 use super::resolve::Resolver;
 use crate::clock;
+use crate::http1::PostTunnel;
 use crate::net::{self, ConnectError, Dialer, Stream};
 use crate::shared::Shared;
 use crate::telemetry::{TlsResult, TlsSide};
 use crate::tls::{self, Alpn, Expect, Origination, OriginationError, PeerInfo, TlsError};
+
+/// No head of a tunnel's answer is longer.
+const MAX_HEAD: usize = 16 * 1024;
 
 /// How a connection is secured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -276,13 +282,14 @@ impl Connector {
         };
         let mut stream = self.to_member(member, Alpn::Tcp, timeout).await?;
         if let Some(tunnel) = member.tunnel() {
-            let open = tokio::time::timeout(timeout, through(&mut stream, tunnel)).await;
-            if !matches!(open, Ok(Ok(true))) {
+            let open = tokio::time::timeout(timeout, through(stream, tunnel)).await;
+            let Ok(Ok(Some(open))) = open else {
                 return Err(DialError::Tunnel(format!(
                     "{}:{}",
                     tunnel.host, tunnel.port
                 )));
-            }
+            };
+            stream = open;
         }
         if let Some(count) = count {
             stream.hold(Box::new(count));
@@ -405,20 +412,43 @@ impl Connector {
     }
 }
 
-/// Asks for a tunnel. Whether it is open; then its bytes are next.
-async fn through(stream: &mut Stream, tunnel: &Tunnel) -> io::Result<bool> {
+/// Asks for a tunnel, and gives it if it is open.
+async fn through(mut stream: Stream, tunnel: &Tunnel) -> io::Result<Option<Stream>> {
     stream.write_all(&plan::tunnel_request(tunnel)).await?;
     stream.flush().await?;
+    if tunnel.post {
+        return posted(stream).await;
+    }
     loop {
         match plan::tunnel_answer(stream.unread()) {
             TunnelAnswer::Open(head) => {
                 stream.unread_mut().advance(head);
-                return Ok(true);
+                return Ok(Some(stream));
             }
-            TunnelAnswer::Refused => return Ok(false),
+            TunnelAnswer::Refused => return Ok(None),
             TunnelAnswer::NeedMore => {
                 if stream.fill().await? == 0 {
-                    return Ok(false);
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the answer to a POST, whose body is the other direction.
+async fn posted(mut stream: Stream) -> io::Result<Option<Stream>> {
+    loop {
+        let head = parse_response(stream.unread_mut(), &Method::POST);
+        match head.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))? {
+            Some(head) if head.parts.status.is_informational() => {}
+            Some(head) if head.parts.status.is_success() => {
+                return Ok(Some(PostTunnel::new(stream, head.length).into()));
+            }
+            Some(_) => return Ok(None),
+            None if stream.unread().len() > MAX_HEAD => return Ok(None),
+            None => {
+                if stream.fill().await? == 0 {
+                    return Ok(None);
                 }
             }
         }

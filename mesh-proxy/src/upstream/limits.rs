@@ -182,19 +182,15 @@ impl Gate {
             *lock(&self.usage.detector) = None;
             return;
         };
-        let uids: HashSet<&str> = cluster
-            .endpoints
-            .iter()
-            .map(|endpoint| &*endpoint.uid)
-            .collect();
+        let endpoints = &cluster.endpoints;
         let mut detector = lock(&self.usage.detector);
         match &mut *detector {
             Some(known) => {
-                if known.update(policy, uids.len(), |uid| uids.contains(uid)) {
+                if known.update(policy, endpoints.len(), |uid| endpoints.get(uid).is_some()) {
                     self.usage.version.fetch_add(1, Ordering::AcqRel);
                 }
             }
-            None => *detector = Some(Detector::new(policy, uids.len(), now)),
+            None => *detector = Some(Detector::new(policy, endpoints.len(), now)),
         }
     }
 

@@ -35,7 +35,7 @@ pub struct Member {
     // The same endpoint for one client each, if connections tell whose they are.
     clients: RefCell<HashMap<Client, Rc<Member>>>,
     tasks: TaskTracker,
-    // What `secure` was made from.
+    // What `secure` was made from, without endpoints.
     cluster: Arc<Cluster>,
 }
 

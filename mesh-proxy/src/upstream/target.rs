@@ -40,6 +40,8 @@ pub struct Target {
 struct State {
     // As configured; the balancer's own may have addresses in place of names.
     cluster: Arc<Cluster>,
+    // The same without endpoints: another one if anything else is different.
+    frame: Arc<Cluster>,
     balancer: Balancer,
     budget: Budget,
     // Counters that all workers share, if the policy needs any.
@@ -106,6 +108,7 @@ impl Target {
             has_names: Cell::new(false),
             state: RefCell::new(State {
                 cluster: Arc::clone(cluster),
+                frame: Arc::new(cluster.frame()),
                 balancer: Balancer::new(Arc::clone(cluster), now),
                 budget: Budget::new(now),
                 gate,
@@ -130,6 +133,10 @@ impl Target {
         self.state.borrow().cluster.id.host.clone()
     }
 
+    pub(super) fn connect_timeout(&self) -> Duration {
+        self.state.borrow().cluster.connect_timeout
+    }
+
     pub(super) fn has_names(&self) -> bool {
         self.has_names.get()
     }
@@ -141,32 +148,25 @@ impl Target {
             return;
         }
         state.cluster = Arc::clone(cluster);
+        if !state.frame.frames(cluster) {
+            state.frame = Arc::new(cluster.frame());
+        }
         self.has_names.set(cluster.names().next().is_some());
         if self.has_names.get() {
             // Known addresses stay in use until the names are looked up.
             let resolved = state.resolved();
-            state.balancer.update(resolved, now);
+            state.choose_from(resolved, now);
         } else {
             state.addresses.clear();
-            state.balancer.update(Arc::clone(cluster), now);
+            state.choose_from(Arc::clone(cluster), now);
         }
         state.gate = Gate::of(&self.limits, cluster);
         state.detect(now);
         let checked = self.health.of(cluster, now);
         if checked.is_none() && state.checked.is_some() {
-            state.balancer.mark_down(|_| false);
+            state.balancer.mark_down([]);
         }
         state.checked = checked.map(|watched| (watched, u64::MAX));
-        let alive: Vec<Arc<str>> = state
-            .balancer
-            .cluster()
-            .endpoints
-            .iter()
-            .map(|endpoint| Arc::clone(&endpoint.uid))
-            .collect();
-        if !cluster.is_passthrough() {
-            state.members.retain(|uid, _| alive.contains(uid));
-        }
     }
 
     /// Somebody calls it: its endpoints are checked, if the policy says so.
@@ -185,7 +185,7 @@ impl Target {
     pub(super) fn watched_member(&self, uid: &str) -> Option<Rc<Member>> {
         let mut state = self.state.borrow_mut();
         let cluster = Arc::clone(state.balancer.cluster());
-        let endpoint = cluster.endpoints.iter().find(|one| &*one.uid == uid)?;
+        let endpoint = cluster.endpoints.get(uid)?;
         let asked = cluster.id.host.clone();
         Some(state.member(Arc::clone(endpoint), &asked, &self.tasks))
     }
@@ -223,7 +223,7 @@ impl Target {
             state.addresses = addresses;
             let resolved = state.resolved();
             let now = clock::monotonic();
-            state.balancer.update(resolved, now);
+            state.choose_from(resolved, now);
             state.detect(now);
             state.forget_checks();
         }
@@ -384,6 +384,23 @@ impl Allowance for Grants<'_> {
 // === impl State ===
 
 impl State {
+    // Takes the endpoints of a version of the cluster, and gives up those that left.
+    fn choose_from(&mut self, cluster: Arc<Cluster>, now: Instant) {
+        let before = Arc::clone(self.balancer.cluster());
+        self.balancer.update(cluster, now);
+        let cluster = Arc::clone(self.balancer.cluster());
+        // Of clusters that pass on, members are not endpoints.
+        if cluster.is_passthrough() {
+            return;
+        }
+        let endpoints = &cluster.endpoints;
+        endpoints.changes_since(&before.endpoints, |old, new| {
+            if let (Some(old), None) = (old, new) {
+                self.members.remove(&old.uid);
+            }
+        });
+    }
+
     fn detect(&mut self, now: Instant) {
         if let Some(gate) = &self.gate {
             gate.detect(self.balancer.cluster(), now);
@@ -403,7 +420,7 @@ impl State {
         if let Some(ejected) = gate.ejected(now) {
             self.ejections = (ejected.version, ejected.next_look);
             if ejected.version != version {
-                self.balancer.eject(|uid| ejected.uids.contains(uid));
+                self.balancer.eject(&ejected.uids);
             }
         }
     }
@@ -423,7 +440,7 @@ impl State {
         if now != *version {
             *version = now;
             let down = watched.down();
-            self.balancer.mark_down(|uid| down.contains(uid));
+            self.balancer.mark_down(&*down);
         }
     }
 
@@ -446,12 +463,12 @@ impl State {
     ) -> Rc<Member> {
         let known = self.members.get(&endpoint.uid);
         if let Some(known) = known
-            && Arc::ptr_eq(known.cluster(), &self.cluster)
+            && Arc::ptr_eq(known.cluster(), &self.frame)
             && Arc::ptr_eq(&known.endpoint, &endpoint)
         {
             return Rc::clone(known);
         }
-        let secure = secure(&self.cluster, &endpoint, asked);
+        let secure = secure(&self.frame, &endpoint, asked);
         // Open connections stay in use only if they lead to the same peer in the same way.
         let pool = known
             .filter(|known| known.endpoint.address == endpoint.address && known.secure == secure)
@@ -461,7 +478,7 @@ impl State {
                 |known| Rc::clone(&known.pool),
             );
         let uid = Arc::clone(&endpoint.uid);
-        let of = (Arc::clone(&self.cluster), self.gate.clone());
+        let of = (Arc::clone(&self.frame), self.gate.clone());
         let member = Rc::new(Member::new(of, endpoint, (secure, pool), tasks));
         self.members.insert(uid, Rc::clone(&member));
         member

@@ -40,6 +40,9 @@ const CONFIG: Config = Config {
     max_head: 16 * 1024,
 };
 
+/// Of a request, in octets: a token, and who asks.
+const LONGEST_REQUEST: usize = 32 * 1024;
+
 const PATIENCE: Patience = Patience {
     interval: Duration::from_secs(60),
     timeout: Duration::from_secs(20),
@@ -64,7 +67,9 @@ pub(super) async fn serve(
         app: app.clone(),
         own: own.clone(),
     };
-    let routes = Routes::new(SpiffeWorkloadApiServer::new(spiffe))
+    let workload_api =
+        SpiffeWorkloadApiServer::new(spiffe).max_decoding_message_size(LONGEST_REQUEST);
+    let routes = Routes::new(workload_api)
         .add_service(SecretDiscoveryServiceServer::new(Secrets { app, own }));
     loop {
         let stream = Stream::from(accept(&listener, &users).await?);

@@ -19,6 +19,7 @@ use crate::{net, runtime};
 pub(crate) struct WorkloadListener {
     listener: StdUnixListener,
     users: Users,
+    path: PathBuf,
     offered: Offered,
 }
 
@@ -66,11 +67,13 @@ impl WorkloadListener {
         Ok(Self {
             listener,
             users: settings.users.clone(),
+            path: path.clone(),
             offered,
         })
     }
 
-    /// Serves until `end`, on a thread of its own: connections of our HTTP/2 stay on theirs.
+    /// Serves until `end`, then removes the socket, unless another process has it now. It runs on
+    /// a thread of its own: connections of our HTTP/2 stay on theirs.
     pub(crate) async fn serve(
         self,
         app: AppIdentity,
@@ -78,7 +81,8 @@ impl WorkloadListener {
         drain: Drain,
         end: CancellationToken,
     ) -> Result<(), WorkloadApiError> {
-        let offered = self.offered;
+        let (offered, path) = (self.offered, self.path);
+        let replaced = drain.clone();
         let (listener, users) = (self.listener, self.users);
         let (done, ended) = oneshot::channel();
         std::thread::Builder::new()
@@ -98,6 +102,10 @@ impl WorkloadListener {
             })?;
         let served = ended.await.unwrap_or(Ok(()));
         drop(offered);
+        if !replaced.is_replaced() {
+            // It may be gone already with its directory.
+            let _ = std::fs::remove_file(path);
+        }
         Ok(served?)
     }
 }

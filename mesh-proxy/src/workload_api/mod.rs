@@ -8,6 +8,7 @@ mod connections;
 mod listen;
 mod secrets;
 mod spiffe;
+mod tokens;
 mod updates;
 
 pub use listen::WorkloadApiError;

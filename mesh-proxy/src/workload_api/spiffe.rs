@@ -5,11 +5,14 @@ use std::pin::Pin;
 use futures_util::stream::{Stream, StreamExt as _, unfold};
 use mesh_api::spiffe_workload::spiffe_workload_api_server::SpiffeWorkloadApi;
 use mesh_api::spiffe_workload::{
-    X509BundlesRequest, X509BundlesResponse, X509svid, X509svidRequest, X509svidResponse,
+    JwtBundlesRequest, JwtBundlesResponse, JwtsvidRequest, JwtsvidResponse, ValidateJwtsvidRequest,
+    ValidateJwtsvidResponse, X509BundlesRequest, X509BundlesResponse, X509svid, X509svidRequest,
+    X509svidResponse,
 };
 use tonic::{Request, Response, Status};
 
-use super::updates::{Material, Updates};
+use super::tokens;
+use super::updates::{KeyUpdates, Material, Updates};
 use crate::identity::{AppIdentity, IdentityHandle};
 
 /// Serves it.
@@ -28,6 +31,7 @@ const HEADER: &str = "workload.spiffe.io";
 impl SpiffeWorkloadApi for WorkloadApi {
     type FetchX509SVIDStream = Responses<X509svidResponse>;
     type FetchX509BundlesStream = Responses<X509BundlesResponse>;
+    type FetchJWTBundlesStream = Responses<JwtBundlesResponse>;
 
     async fn fetch_x509svid(
         &self,
@@ -42,6 +46,48 @@ impl SpiffeWorkloadApi for WorkloadApi {
     ) -> Result<Response<Self::FetchX509BundlesStream>, Status> {
         self.stream(&request, bundles)
     }
+
+    async fn fetch_jwtsvid(
+        &self,
+        request: Request<JwtsvidRequest>,
+    ) -> Result<Response<JwtsvidResponse>, Status> {
+        check_header(&request)?;
+        tokens::fetch(&self.app, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn fetch_jwt_bundles(
+        &self,
+        request: Request<JwtBundlesRequest>,
+    ) -> Result<Response<Self::FetchJWTBundlesStream>, Status> {
+        check_header(&request)?;
+        let updates = KeyUpdates::new(self.app.store());
+        let stream = unfold(updates, async |mut updates| {
+            let bundles = updates.next().await?;
+            Some((Ok(JwtBundlesResponse { bundles }), updates))
+        });
+        Ok(Response::new(stream.boxed()))
+    }
+
+    async fn validate_jwtsvid(
+        &self,
+        request: Request<ValidateJwtsvidRequest>,
+    ) -> Result<Response<ValidateJwtsvidResponse>, Status> {
+        check_header(&request)?;
+        let snapshot = self.app.store().load();
+        tokens::validate(snapshot.mesh(), &request.into_inner()).map(Response::new)
+    }
+}
+
+fn check_header<R>(request: &Request<R>) -> Result<(), Status> {
+    let said = request.metadata().get(HEADER);
+    match said.is_some_and(|value| value == "true") {
+        true => Ok(()),
+        false => Err(Status::invalid_argument(format!(
+            "the metadata {HEADER}: true is missing: use a SPIFFE library, or set it"
+        ))),
+    }
 }
 
 // === impl WorkloadApi ===
@@ -50,24 +96,19 @@ impl WorkloadApi {
     fn stream<R, T: Send + 'static>(
         &self,
         request: &Request<R>,
-        form: fn(&Material) -> T,
+        form: fn(Material) -> T,
     ) -> Result<Response<Responses<T>>, Status> {
-        let said = request.metadata().get(HEADER);
-        if said.is_none_or(|value| value != "true") {
-            return Err(Status::invalid_argument(format!(
-                "the metadata {HEADER}: true is missing: use a SPIFFE library, or set it"
-            )));
-        }
+        check_header(request)?;
         let updates = Updates::new(&self.app, &self.own);
         let stream = unfold(updates, move |mut updates| async move {
             let material = updates.next().await?;
-            Some((Ok(form(&material)), updates))
+            Some((Ok(form(material)), updates))
         });
         Ok(Response::new(stream.boxed()))
     }
 }
 
-fn svids(material: &Material) -> X509svidResponse {
+fn svids(material: Material) -> X509svidResponse {
     let svid = X509svid {
         spiffe_id: material.svid.id.to_string(),
         x509_svid: material.svid.chain_der.concat(),
@@ -77,14 +118,18 @@ fn svids(material: &Material) -> X509svidResponse {
     };
     X509svidResponse {
         svids: vec![svid],
-        ..X509svidResponse::default()
+        crl: material.crls,
+        federated_bundles: material.federated,
     }
 }
 
-fn bundles(material: &Material) -> X509BundlesResponse {
+fn bundles(material: Material) -> X509BundlesResponse {
     let roots = material.roots.roots_der().concat();
+    let domain = material.domain();
+    let mut bundles = material.federated;
+    bundles.insert(domain, roots);
     X509BundlesResponse {
-        bundles: [(material.domain(), roots)].into(),
-        ..X509BundlesResponse::default()
+        bundles,
+        crl: material.crls,
     }
 }

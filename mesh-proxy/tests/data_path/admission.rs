@@ -8,8 +8,8 @@ use http::Response;
 use http_body_util::Full;
 use mesh_api::v1::rate_key::By;
 use mesh_api::v1::{
-    Admission, Field, GatewayHost, HttpMatch, MtlsMode, OverloadProtection, Protocol, RateKey,
-    RateLimit, StringMatch, http_route::Action, string_match::Kind,
+    Admission, Field, GatewayHost, HttpMatch, HttpRoute, MtlsMode, OverloadProtection, Protocol,
+    RateKey, RateLimit, StringMatch, http_route::Action, string_match::Kind,
 };
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::Semaphore;
@@ -45,6 +45,59 @@ async fn get(client: &mut Client, path: &str, fields: &str) -> crate::peers::Ans
         .send(&format!("GET {path} HTTP/1.1\r\nHost: app\r\n{fields}\r\n"))
         .await;
     client.answer().await
+}
+
+#[tokio::test]
+async fn routes_have_rates_of_their_own() {
+    let app = App::echo("app").await;
+    let on = |path: &str, limits: Vec<RateLimit>| HttpRoute {
+        name: path.to_owned(),
+        matches: vec![HttpMatch {
+            uri: Some(StringMatch {
+                kind: Some(Kind::Prefix(path.to_owned())),
+            }),
+            ..Default::default()
+        }],
+        rate_limits: limits,
+        ..route(Action::Forward(forward("app", 80)))
+    };
+    let by_user = RateLimit {
+        keys: vec![RateKey {
+            by: Some(By::Header("x-user".to_owned())),
+        }],
+        ..two_an_hour("user")
+    };
+    let app = service("app", 80, Protocol::Http)
+        .plain(app.address)
+        .route(on("/a", vec![two_an_hour("both")]))
+        .route(on("/b", vec![two_an_hour("both")]))
+        .route(on("/c", vec![by_user]))
+        .route(on("/", vec![]));
+    let proxy = proxy(Config::default().service(app)).start();
+    let mut client = Client::to(proxy.explicit).await;
+    let mut ask = async |path: &str, fields: &str| {
+        let url = format!("http://app{path}");
+        let answer = get(&mut client, &url, fields).await;
+        (answer.status(), answer.reason().to_owned())
+    };
+    assert_eq!(ask("/a", "").await.0, 200);
+    assert_eq!(ask("/b", "").await.0, 200);
+    let refused = (429, "rate_limited".to_owned());
+    assert_eq!(ask("/a", "").await, refused, "one rate for both routes");
+    assert_eq!(ask("/b", "").await, refused);
+    for user in ["X-User: 1\r\n", "X-User: 2\r\n"] {
+        assert_eq!(ask("/c", user).await.0, 200);
+        assert_eq!(ask("/c", user).await.0, 200);
+        assert_eq!(ask("/c", user).await, refused);
+    }
+    assert_eq!(ask("/other", "").await.0, 200);
+    let metrics = proxy.telemetry.metrics();
+    for line in [
+        "mesh_rate_limit_total{policy=\"default/limits\",limit=\"both\",result=\"refused\"} 2",
+        "mesh_rate_limit_total{policy=\"default/limits\",limit=\"user\",result=\"allowed\"} 4",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
 }
 
 #[tokio::test]

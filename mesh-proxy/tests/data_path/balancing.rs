@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mesh_api::v1::{
     ConsistentHash, Forward, HashCookie, LocalityBalancing, OutlierDetection, Protocol, Resolution,
-    TrafficPolicy, consistent_hash::Key, http_route::Action,
+    TrafficPolicy, ZoneAware, consistent_hash::Key, http_route::Action,
 };
 
 use crate::config::{Config, Service, forward, retry, route, service};
@@ -30,6 +30,7 @@ const OUTLIERS: OutlierDetection = OutlierDetection {
     base_ejection_ms: 30_000,
     max_ejection_percent: 100,
     min_health_percent: 0,
+    error_statuses: Vec::new(),
 };
 
 fn ejecting(outliers: OutlierDetection) -> TrafficPolicy {
@@ -59,6 +60,64 @@ async fn trap_23_five_errors_in_a_row_eject() {
         failed += usize::from(answer.status() == 500);
     }
     assert_eq!(failed, 5, "Istio counts the application's errors, too");
+}
+
+#[tokio::test]
+async fn a_rule_may_say_which_statuses_eject() {
+    let ask = |statuses: &[u32]| {
+        let outliers = OutlierDetection {
+            error_statuses: statuses.to_vec(),
+            ..OUTLIERS
+        };
+        async move {
+            let bad = broken().await;
+            let app = service("app", 80, Protocol::Http).plain(bad.address);
+            let proxy = start(app.policy(ejecting(outliers)));
+            let mut client = Client::to(proxy.explicit).await;
+            let mut answers = Vec::new();
+            for _ in 0..7 {
+                answers.push(client.get("http://app/").await.status());
+            }
+            answers
+        }
+    };
+    assert_eq!(ask(&[404]).await, [500; 7], "500 is no error here");
+    assert_eq!(ask(&[404, 500]).await, [500, 500, 500, 500, 500, 503, 503]);
+}
+
+#[tokio::test]
+async fn trap_26_the_own_zone_takes_what_it_can() {
+    let (near, far) = (App::echo("near").await, App::echo("far").await);
+    let ask = |min_cluster_size| {
+        let app = service("app", 80, Protocol::Http)
+            .plain(near.address)
+            .at("us/a/1")
+            .plain(far.address)
+            .at("us/b/1")
+            .policy(TrafficPolicy {
+                locality: Some(LocalityBalancing {
+                    zone_aware: Some(ZoneAware { min_cluster_size }),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            });
+        async move {
+            let proxy = proxy(Config::default().at("us/a/2").service(app)).start();
+            let mut client = Client::to(proxy.explicit).await;
+            let mut names = BTreeSet::new();
+            for _ in 0..60 {
+                let answer = client.get("http://app/").await;
+                names.insert(answer.header(NAME).unwrap_or_default().to_owned());
+            }
+            names.into_iter().collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(ask(2).await, ["near"]);
+    assert_eq!(
+        ask(3).await,
+        ["far", "near"],
+        "too few: zones do not matter"
+    );
 }
 
 #[tokio::test]

@@ -375,6 +375,12 @@ impl Config {
         self
     }
 
+    /// Something else that a gateway is told.
+    pub fn with_gateway(mut self, change: impl FnOnce(&mut v1::Gateway)) -> Self {
+        change(self.gateway.as_mut().expect("gateway() comes first"));
+        self
+    }
+
     /// What the gateway lets in.
     pub fn gateway_admission(mut self, admission: v1::Admission) -> Self {
         let gateway = self.gateway.as_mut().expect("gateway() comes first");

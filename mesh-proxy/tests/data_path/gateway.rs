@@ -4,12 +4,13 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use mesh_api::v1::{
-    GatewayHost, HttpMatch, HttpRoute, MtlsMode, Protocol, StringMatch, http_route::Action,
+    AuthorizationAction, AuthorizationRule, AuthorizationSource, ForwardClientCert, GatewayHost,
+    GatewayTopology, HttpMatch, HttpRoute, MtlsMode, Protocol, StringMatch, http_route::Action,
     string_match::Kind,
 };
 use tokio::net::TcpStream;
 
-use crate::config::{Config, forward, route, service};
+use crate::config::{Config, forward, policy, route, service};
 use crate::peers::{App, Client, NAME, until, within};
 use crate::proxy::{PORT, Vacant, proxy, vacant};
 
@@ -97,6 +98,70 @@ async fn listeners_follow_the_configuration() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn trap_59_trusted_proxies_say_who_the_client_is() {
+    let (app, port) = (App::echo("a").await, vacant());
+    let banned = AuthorizationSource {
+        remote_ip_blocks: vec!["9.9.9.0/24".to_owned()],
+        ..Default::default()
+    };
+    let rule = AuthorizationRule {
+        from: vec![banned],
+        ..Default::default()
+    };
+    let redirected = GatewayHost {
+        https_redirect: true,
+        ..host("app", everything())
+    };
+    let config = |topology| {
+        Config::default()
+            .service(service("app", 80, Protocol::Http).plain(app.address))
+            .gateway(80, vec![redirected.clone()])
+            .gateway_policy(policy("banned", AuthorizationAction::Deny, rule.clone()))
+            .with_gateway(|gateway| gateway.topology = topology)
+            .snapshot()
+    };
+    let told = GatewayTopology {
+        trusted_proxies: 2,
+        forward_client_cert: ForwardClientCert::AlwaysForwardOnly.into(),
+        proxy_protocol: false,
+    };
+    let gateway = proxy(Config::default()).gateway(offset(&port)).start();
+    // An answer to a request with these addresses, which has come by TLS if that is believed.
+    let ask = async |forwarded: &str| {
+        let mut client = listens(port.address).await;
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: app\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Client-Cert: Hash=1\r\nX-Forwarded-For: {forwarded}\r\n\r\n"
+        );
+        client.send(&request).await;
+        client.answer().await
+    };
+    gateway.adjuster.set(config(Some(told)));
+    let answer = ask("9.9.9.9, 1.1.1.1, 2.2.2.2").await;
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    for kept in [
+        "x-forwarded-for: 9.9.9.9, 1.1.1.1, 2.2.2.2,127.0.0.1\n",
+        "x-forwarded-proto: https\n",
+        "x-forwarded-client-cert: Hash=1\n",
+    ] {
+        assert!(answer.body.contains(kept), "{kept}: {answer:?}");
+    }
+    let answer = ask("1.1.1.1, 9.9.9.9, 2.2.2.2").await;
+    assert_eq!(
+        (answer.status(), answer.reason()),
+        (403, "authorization_denied")
+    );
+    // Without trust nobody's word counts, neither for the address nor for the scheme.
+    gateway.adjuster.set(config(None));
+    for forged in ["9.9.9.9", "1.1.1.1, 9.9.9.9, 2.2.2.2"] {
+        let answer = ask(forged).await;
+        assert_eq!(
+            (answer.status(), answer.header("location")),
+            (301, Some("https://app/"))
+        );
+    }
 }
 
 #[tokio::test]

@@ -444,7 +444,7 @@ async fn opaque_bytes_go_through_tunnels() {
             tunnel: Some(Tunnel {
                 host: "end.example.com".into(),
                 port: 9000,
-                ..Default::default()
+                post: false,
             }),
             ..Default::default()
         };

@@ -249,6 +249,50 @@ async fn opaque_connections_are_authorised_and_cut_when_denied_later() {
     let mut again = connect(&client, "app:80").await;
     again.send("x").await;
     assert!(again.rest().await.map_or(true, |rest| rest.is_empty()));
+    // Each denial is counted by the policy's name: that of the connection that was cut, and that
+    // of the one that was refused.
+    let counted = || -> Option<u64> {
+        let start =
+            "mesh_authz_decisions_total{decision=\"deny\",policy=\"default/deny\",rule=\"0\"}";
+        let metrics = server.telemetry.metrics();
+        let line = metrics.lines().find(|line| line.starts_with(start))?;
+        line.rsplit(' ').next()?.parse().ok()
+    };
+    crate::peers::until(|| counted() >= Some(2)).await;
+}
+
+#[tokio::test]
+async fn decisions_about_opaque_connections_are_named() {
+    let app = App::raw(|mut stream| async move {
+        let (mut read, mut write) = stream.split();
+        let _ = tokio::io::copy(&mut read, &mut write).await;
+    })
+    .await;
+    let tried = mesh_api::v1::AuthorizationPolicy {
+        dry_run: true,
+        ..policy("tried", AuthorizationAction::Deny, from("client"))
+    };
+    let config = Config::default()
+        .inbound(PORT, Protocol::Tcp, MtlsMode::Strict)
+        .policy(policy("allow", AuthorizationAction::Allow, from("client")))
+        .policy(policy("audit", AuthorizationAction::Audit, from("client")))
+        .policy(tried);
+    let server = server(&app, config);
+    let client = client_of(&server, Protocol::Tcp);
+    let mut tunnel = connect(&client, "app:80").await;
+    tunnel.send("x").await;
+    within(tunnel.0.read_u8()).await.unwrap();
+    for (decision, name) in [
+        ("allow", "allow"),
+        ("audit", "audit"),
+        ("shadow_deny", "tried"),
+    ] {
+        let line = format!(
+            "mesh_authz_decisions_total{{decision=\"{decision}\",policy=\"default/{name}\",rule=\"0\"}} 1"
+        );
+        let metrics = server.telemetry.metrics();
+        assert!(metrics.contains(&line), "{line} in:\n{metrics}");
+    }
 }
 
 #[tokio::test]

@@ -166,6 +166,51 @@ async fn requests_to_the_application_are_limited() {
     drop(first);
 }
 
+/// A listener that accepts nothing, with as many connections as it takes.
+fn deaf() -> (socket2::Socket, SocketAddr, Vec<std::net::TcpStream>) {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut queued = Vec::new();
+    let wait = std::time::Duration::from_millis(500);
+    while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, wait) {
+        queued.push(stream);
+        assert!(queued.len() < 100, "everything is accepted");
+    }
+    (socket, address, queued)
+}
+
+#[tokio::test]
+async fn an_application_that_does_not_answer_is_given_up_when_the_sidecar_says() {
+    let (_socket, address, _queued) = tokio::task::spawn_blocking(deaf).await.unwrap();
+    for protocol in [Protocol::Http, Protocol::Tcp] {
+        let port = vacant();
+        let proxy = served(InboundPort {
+            connect_timeout_ms: 100,
+            ..listening(&port, protocol, Kind::LoopbackPort(address.port().into()))
+        });
+        let began = std::time::Instant::now();
+        let mut client = reach(port.address).await;
+        client.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n").await;
+        if protocol == Protocol::Http {
+            let answer = client.answer().await;
+            assert_eq!(
+                (answer.status(), answer.reason()),
+                (503, "upstream_connect_failure")
+            );
+        } else {
+            client.rest().await.unwrap_err();
+            let reason = "mesh_reasons_total{reason=\"upstream_connect_timeout\"}";
+            until(|| proxy.telemetry.metrics().contains(reason)).await;
+        }
+        // The default is ten seconds.
+        assert!(began.elapsed() < std::time::Duration::from_secs(8));
+    }
+}
+
 // Says nothing until the client is gone.
 async fn drop_late(mut stream: TcpStream) {
     let mut all = Vec::new();

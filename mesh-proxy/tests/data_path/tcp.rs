@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::config::{Config, service};
 use crate::explicit::{connect, socks};
-use crate::peers::App;
+use crate::peers::{App, Client, until, within};
 use crate::proxy::{PORT, proxy, vacant};
 
 // Reads to the end, then answers: needs half-close.
@@ -100,4 +100,69 @@ async fn unreachable_servers_reset_the_client() {
     let mut tunnel = connect(&proxy, "app:7").await;
     tunnel.rest().await.unwrap_err();
     assert!(proxy.telemetry.metrics().contains("response_flags=\"UF\""));
+}
+
+#[tokio::test]
+async fn an_application_sees_no_empty_connection_on_a_declared_port() {
+    // Tells what came on each connection.
+    let (told, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let app = App::raw(move |mut stream| {
+        let told = told.clone();
+        async move {
+            let mut all = Vec::new();
+            // A connection in vain has nothing.
+            let _ = stream.read_to_end(&mut all).await;
+            let _ = told.send(all);
+            let _ = stream.write_all(b"seen").await;
+        }
+    })
+    .await;
+    let config = Config::default().inbound(PORT, Protocol::Tcp, MtlsMode::Permissive);
+    let server = proxy(config).account("server").app(app.address).start();
+    let hello = [
+        &b"\x16\x03\x01\0\x05\x01\0\0\x01\0"[..],
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x00\x01\x02\x03",
+    ];
+    for (count, first) in hello.iter().enumerate() {
+        let mut client = Client::to(server.served()).await;
+        // The way to the application is there before the client's first bytes.
+        until(|| app.connections() == count + 1).await;
+        client.0.write_all(first).await.unwrap();
+        client.0.shutdown().await.unwrap();
+        assert_eq!(within(begun.recv()).await.unwrap(), *first);
+        assert_eq!(client.rest().await.unwrap(), "seen");
+    }
+    assert_eq!(app.connections(), hello.len());
+}
+
+#[tokio::test]
+async fn an_application_sees_no_empty_connection_of_a_late_mesh_client() {
+    let app = counting().await;
+    let config = Config::default().inbound(PORT, Protocol::Tcp, MtlsMode::Permissive);
+    let server = proxy(config).account("server").app(app.address).start();
+    // A client of the mesh whose handshake begins late.
+    let relay = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let between = relay.local_addr().unwrap();
+    let config =
+        Config::default().service(service("app", 7, Protocol::Tcp).mesh(between, "server"));
+    let client = proxy(config).account("client").start();
+    let relayed = async {
+        let (mut near, _) = relay.accept().await.unwrap();
+        let mut far = tokio::net::TcpStream::connect(server.served())
+            .await
+            .unwrap();
+        until(|| app.connections() == 1).await;
+        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+    };
+    let call = async {
+        let mut tunnel = connect(&client, "app:7").await;
+        tunnel.send("hello").await;
+        tunnel.0.shutdown().await.unwrap();
+        assert_eq!(tunnel.rest().await.unwrap(), "5");
+    };
+    let ((), ()) = within(async { tokio::join!(relayed, call) }).await;
+    assert_eq!(app.connections(), 1);
 }
