@@ -1,6 +1,7 @@
 //! The operator's HTTP interface.
 
 mod authority;
+mod coverage;
 mod listener;
 
 use std::sync::Arc;
@@ -65,6 +66,7 @@ pub(crate) fn router(admin: &Arc<Admin>) -> Router {
         .route("/v1/proxies", get(proxies))
         .route("/v1/problems", get(problems))
         .route("/v1/services", get(services))
+        .route("/v1/coverage", get(coverage::coverage))
         .route("/v1/wait", get(wait))
         .route("/debug/world", get(world))
         .route("/log", post(log))
@@ -98,6 +100,7 @@ async fn index() -> &'static str {
      GET  /v1/proxies                      who is connected, and what they run\n\
      GET  /v1/problems                     what is wrong with the configuration\n\
      GET  /v1/services                     services and what is behind them\n\
+     GET  /v1/coverage?namespace=N&workload=W&from=S&unprotected=true  which policy decides about whom\n\
      GET  /v1/wait?revision=N&timeout=S    the status, once every live proxy runs N (newest by default)\n\
      GET  /metrics                         OpenMetrics\n\
      GET  /healthz /readyz                 probes\n\

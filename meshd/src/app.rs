@@ -195,6 +195,7 @@ impl App {
         let (watcher, look) = watching.unzip();
         let mut mesh = settings.mesh.clone();
         mesh.roots_der = identity.roots_der();
+        mesh.jwks = identity.jwks();
         let (publisher, published, scanner) = tokio::task::spawn_blocking(move || {
             let mut scanner = scanner;
             let mut first = scanner.scan(clock::instant(), &Default::default()).changes;
@@ -351,12 +352,14 @@ impl Bound {
         let discovery_metrics = Arc::new(DiscoveryMetrics::new());
         let (mut chores, mut last_words) = (JoinSet::new(), JoinSet::new());
         let authority = self.authority().map(|(authority, _)| Arc::clone(authority));
+        let council = self.identity.council();
         let certificates = self.identity.serve(&self.tls, &config, &mut chores);
         let cluster = self.cluster.map(|cluster| {
             let links = kubernetes::Links {
                 config: config.clone(),
                 published: published.clone(),
                 authority,
+                council,
                 quarantine: self.quarantine,
                 webhook: self.webhook,
                 shutdown: shutdown.clone(),

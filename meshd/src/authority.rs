@@ -117,6 +117,11 @@ impl ExternalIdentity {
         &self.response.roots_der
     }
 
+    /// Keys that verify JWT-SVIDs of the trust domain.
+    pub(crate) fn jwks(&self) -> &str {
+        &self.response.jwks
+    }
+
     /// Presents the certificate and trusts its roots.
     pub(crate) fn present(&self, tls: &ServerTls) -> Result<(), TlsError> {
         tls.set_client_roots(&self.response.roots_der)?;
@@ -137,12 +142,13 @@ impl ExternalIdentity {
             }
             let renewed = self.renew(&tls).await;
             match renewed {
-                Ok(roots_changed) => {
+                Ok(trust_changed) => {
                     begun = clock::now();
-                    if roots_changed
+                    if trust_changed
                         && config
                             .send(Message::Trust(Trust::in_roots(
                                 self.response.roots_der.clone(),
+                                self.response.jwks.clone(),
                             )))
                             .await
                             .is_err()
@@ -158,7 +164,7 @@ impl ExternalIdentity {
         }
     }
 
-    /// Returns whether the roots are others than before.
+    /// Returns whether the roots or the keys of tokens are others than before.
     async fn renew(&mut self, tls: &ServerTls) -> Result<bool, ExternalAuthorityError> {
         let key = SecretKey::generate()?;
         let current = Some((self.response.chain_der.as_slice(), &self.key));
@@ -170,7 +176,8 @@ impl ExternalIdentity {
             None,
         )
         .await?;
-        let roots_changed = response.roots_der != self.response.roots_der;
+        let trust_changed =
+            response.roots_der != self.response.roots_der || response.jwks != self.response.jwks;
         let renewed = Self {
             settings: self.settings.clone(),
             key,
@@ -178,18 +185,20 @@ impl ExternalIdentity {
         };
         renewed.present(tls)?;
         *self = renewed;
-        Ok(roots_changed)
+        Ok(trust_changed)
     }
 }
 
 /// Tells the proxies what an authority in this process says whenever that changes. Runs
 /// until dropped.
 pub(crate) async fn keep_roots_published(authority: Arc<Authority>, config: ConfigHandle) {
+    // Keys of tokens go by time alone.
+    const LOOK: Duration = Duration::from_secs(60);
     let mut changes = authority.changes();
     // They may have changed since the configuration was loaded.
     changes.mark_changed();
     let mut published = None;
-    while changes.changed().await.is_ok() {
+    while !matches!(timeout(LOOK, changes.changed()).await, Ok(Err(_))) {
         let trust = Trust::of(&authority);
         if published.as_ref() == Some(&trust) {
             continue;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use mesh_api::v1::OutboundPolicy;
 use mesh_api::{TrustDomain, WorkloadName};
-use mesh_ca::listen::{ListenAddress, raise_descriptor_limit};
-use mesh_ca::{OutputFormat, parse_duration};
+use mesh_ca::listen::{ListenAddress, forbid_core_files, raise_descriptor_limit};
+use mesh_ca::{KeyType, OutputFormat, parse_duration};
 use meshd_core::{IngressSettings, MeshSettings};
 use tokio_util::sync::CancellationToken;
 
@@ -106,6 +106,10 @@ pub struct RunArgs {
     /// Do not give addresses to services that have none
     #[arg(long)]
     pub no_allocate_addresses: bool,
+    /// Call workloads through HBONE if they say that they take it, also those that take mutual TLS
+    /// on their own ports (Istio: PILOT_PREFER_SENDING_HBONE)
+    #[arg(long, env = "PILOT_PREFER_SENDING_HBONE", action = clap::ArgAction::SetTrue, value_parser = clap::builder::FalseyValueParser::new())]
+    pub prefer_hbone: bool,
     /// Directory of the authority's keys and certificates [default: ca in the state directory]
     #[arg(long, conflicts_with = "ca", value_name = "DIR")]
     pub ca_dir: Option<PathBuf>,
@@ -139,6 +143,18 @@ pub struct RunArgs {
     /// Print a line `ready {json}` on stdout once everything is bound
     #[arg(long)]
     pub print_ready: bool,
+    /// Kind of the keys that are made for the authority
+    #[arg(
+        long,
+        env = "MESHD_CA_KEY_TYPE",
+        conflicts_with = "ca",
+        default_value = "p256",
+        value_name = "KIND"
+    )]
+    pub ca_key_type: KeyType,
+    /// Let a crash leave a core file, which holds the authority's keys
+    #[arg(long, env = "MESHD_CORE_FILES")]
+    pub core_files: bool,
 }
 
 /// Arguments of `run` for Kubernetes.
@@ -303,6 +319,9 @@ impl Command {
         match self {
             Self::Run(args) => {
                 raise_descriptor_limit();
+                if !args.core_files {
+                    forbid_core_files();
+                }
                 args.run(log, shutdown).await
             }
             Self::Token(args) => args.run(&mut std::io::stdout()),
@@ -388,6 +407,7 @@ impl From<RunArgs> for Settings {
                 roots_der: Vec::new(),
                 allocate_addresses: !args.no_allocate_addresses,
                 declared_workloads_only: args.kubernetes.enabled,
+                prefer_hbone: args.prefer_hbone,
                 ingress: IngressSettings::default(),
                 ..defaults.mesh
             },
@@ -399,6 +419,7 @@ impl From<RunArgs> for Settings {
                 }),
                 None => AuthoritySettings::Own {
                     dir: args.ca_dir,
+                    key_type: args.ca_key_type,
                     default_ttl: args.certificate_ttl,
                     max_ttl: args.max_certificate_ttl,
                 },

@@ -17,7 +17,7 @@ use crate::app::BuildError;
 use crate::authority::{ExternalIdentity, keep_roots_published};
 use crate::clock;
 use crate::kubernetes::Cluster;
-use crate::kubernetes::ca::{self, AuthorityInCluster, Keeper};
+use crate::kubernetes::ca::{self, AuthorityInCluster, Council, Keeper};
 use crate::publish::ConfigHandle;
 use crate::settings::{AuthoritySettings, Settings};
 
@@ -49,6 +49,7 @@ pub(crate) struct InCluster {
     authenticator: Arc<dyn BearerAuthenticator>,
     // None: its keys are in a directory.
     keeper: Option<Keeper>,
+    council: Option<Arc<Council>>,
 }
 
 // === impl Identity ===
@@ -63,11 +64,13 @@ impl Identity {
         match &settings.authority {
             AuthoritySettings::Own {
                 dir,
+                key_type,
                 default_ttl,
                 max_ttl,
             } => {
                 let options = AuthorityOptions {
                     trust_domain: settings.trust_domain().clone(),
+                    key_type: *key_type,
                     default_ttl: *default_ttl,
                     max_ttl: *max_ttl,
                     ..AuthorityOptions::default()
@@ -76,7 +79,11 @@ impl Identity {
                 let ledger = Arc::new(Ledger::open(&place, clock::now())?);
                 let mut rotator = None;
                 let (authority, tokens, cluster) = match (cluster, dir) {
-                    (Some(cluster), None) => in_cluster(cluster, options).await?,
+                    (Some(cluster), None) => {
+                        let (opened, its) = in_cluster(cluster, options, &ledger).await?;
+                        rotator = Some(its);
+                        opened
+                    }
                     (cluster, _) => {
                         let dir = place;
                         let authority = Arc::new(Authority::open(&dir, &options)?);
@@ -91,6 +98,7 @@ impl Identity {
                             Box::new(InCluster {
                                 authenticator: ca::authenticator(&cluster.client, audiences),
                                 keeper: None,
+                                council: None,
                             })
                         });
                         (authority, tokens, cluster)
@@ -127,6 +135,22 @@ impl Identity {
         match self {
             Self::Own { authority, .. } => authority.roots_der().to_vec(),
             Self::External(identity) => identity.roots_der().to_vec(),
+        }
+    }
+
+    /// Keys that verify JWT-SVIDs of the trust domain, a JSON Web Key Set.
+    pub(crate) fn jwks(&self) -> String {
+        match self {
+            Self::Own { authority, .. } => authority.jwks(clock::now()),
+            Self::External(identity) => identity.jwks().to_owned(),
+        }
+    }
+
+    /// What replicas in a cluster confer by.
+    pub(crate) fn council(&self) -> Option<Arc<Council>> {
+        match self {
+            Self::Own { cluster, .. } => cluster.as_ref()?.council.clone(),
+            Self::External(_) => None,
         }
     }
 
@@ -206,19 +230,27 @@ async fn open_rotator(
 
 type Opened = (Arc<Authority>, Arc<JoinTokens>, Option<Box<InCluster>>);
 
-async fn in_cluster(cluster: &Cluster, options: AuthorityOptions) -> Result<Opened, BuildError> {
+async fn in_cluster(
+    cluster: &Cluster,
+    options: AuthorityOptions,
+    ledger: &Arc<Ledger>,
+) -> Result<(Opened, Arc<Rotator>), BuildError> {
     let settings = AuthorityInCluster {
         namespace: cluster.settings.namespace.clone(),
         options,
         audiences: cluster.settings.token_audiences.clone(),
         settle: AuthorityInCluster::SETTLE,
+        instance: cluster.settings.instance.clone(),
     };
-    let opened = ca::open(&cluster.client, &settings).await?;
+    let opened = ca::open(&cluster.client, &settings, ledger).await?;
     let in_cluster = InCluster {
         authenticator: opened.authenticator,
         keeper: Some(opened.keeper),
+        council: Some(opened.council),
     };
-    Ok((opened.authority, opened.tokens, Some(Box::new(in_cluster))))
+    let in_cluster = Some(Box::new(in_cluster));
+    let parts = (opened.authority, opened.tokens, in_cluster);
+    Ok((parts, opened.rotator))
 }
 
 /// What servers of this process are called, discovery and webhooks alike: by their identity, and

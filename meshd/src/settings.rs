@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mesh_api::TrustDomain;
-use mesh_ca::AuthorityOptions;
 use mesh_ca::listen::ListenAddress;
+use mesh_ca::{AuthorityOptions, KeyType};
 use meshd_core::MeshSettings;
 
 use crate::authority::ExternalAuthority;
@@ -44,6 +44,8 @@ pub enum AuthoritySettings {
     Own {
         /// Directory of keys and certificates; `ca` in the state directory if it is not given.
         dir: Option<PathBuf>,
+        /// Kind of the keys that are made for it.
+        key_type: KeyType,
         /// Life of a certificate whose caller asks for none.
         default_ttl: Duration,
         /// Longest life of a certificate.
@@ -81,12 +83,14 @@ impl Settings {
 impl Default for AuthoritySettings {
     fn default() -> Self {
         let AuthorityOptions {
+            key_type,
             default_ttl,
             max_ttl,
             ..
         } = AuthorityOptions::default();
         Self::Own {
             dir: None,
+            key_type,
             default_ttl,
             max_ttl,
         }

@@ -3,6 +3,8 @@
 use mesh_ca::Authority;
 use meshd_core::MeshSettings;
 
+use crate::clock;
+
 /// Roots, revocation lists, and the call to renew.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Trust {
@@ -12,6 +14,8 @@ pub(crate) struct Trust {
     pub(crate) crls_der: Vec<Vec<u8>>,
     /// Changes whenever all proxies are to renew their certificates at once.
     pub(crate) renewal: String,
+    /// Keys that verify JWT-SVIDs, a JSON Web Key Set; empty if unknown.
+    pub(crate) jwks: String,
 }
 
 // === impl Trust ===
@@ -23,13 +27,15 @@ impl Trust {
             roots_der: authority.roots_der().to_vec(),
             crls_der: authority.material().crls_der().to_vec(),
             renewal: authority.renewal().to_string(),
+            jwks: authority.jwks(clock::now()),
         }
     }
 
-    /// Only roots.
-    pub(crate) fn in_roots(roots_der: Vec<Vec<u8>>) -> Self {
+    /// Only roots and keys.
+    pub(crate) fn in_roots(roots_der: Vec<Vec<u8>>, jwks: String) -> Self {
         Self {
             roots_der,
+            jwks,
             ..Self::default()
         }
     }
@@ -40,6 +46,7 @@ impl Trust {
             roots_der: std::mem::take(&mut settings.roots_der),
             crls_der: std::mem::take(&mut settings.crls_der),
             renewal: std::mem::take(&mut settings.renew_certificates),
+            jwks: std::mem::take(&mut settings.jwks),
         }
     }
 
@@ -48,5 +55,6 @@ impl Trust {
         settings.roots_der = self.roots_der;
         settings.crls_der = self.crls_der;
         settings.renew_certificates = self.renewal;
+        settings.jwks = self.jwks;
     }
 }

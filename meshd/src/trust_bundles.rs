@@ -49,6 +49,7 @@ pub(crate) fn read(value: &Value) -> Result<Vec<TrustBundle>, String> {
                 .or_insert_with(|| TrustBundle {
                     trust_domain,
                     roots_der: Vec::new(),
+                    jwks: String::new(),
                 });
             bundle.roots_der.extend(roots_der.iter().cloned());
         }

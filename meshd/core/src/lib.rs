@@ -13,6 +13,7 @@
 //! - [`translate`] compiles what one proxy (a [`Scope`]) subscribes to, with all it needs.
 //! - [`session`] is the control plane's side of a discovery stream.
 //! - [`analyze`](fn@analyze) gives the findings only.
+//! - [`World::coverage`] tells which policy decides about whom.
 //!
 //! All of it is synchronous and pure: the same input gives the same output, without clocks,
 //! files or sockets.
@@ -50,6 +51,7 @@ pub mod inject;
 pub mod session;
 
 mod analyze;
+mod coverage;
 mod ingest;
 mod model;
 mod names;
@@ -59,16 +61,21 @@ mod redact;
 mod scope;
 mod settings;
 mod store;
+mod topology;
 mod translate;
 mod world;
 mod yaml;
 
 pub use analyze::analyze;
+pub use coverage::{
+    Coverage, CoverageFilter, CoveragePolicy, CoverageRow, CoverageVerdict, Holds, Transport,
+};
 pub use object_key::ObjectKey;
 pub use problem::ProblemLine;
 pub use redact::without_secrets;
 pub use scope::{Scope, ScopeError};
 pub use settings::{IngressMode, IngressSettings, KeySet, KeySource, MeshSettings, TrustBundle};
 pub use store::Store;
+pub use topology::gateway_topology;
 pub use translate::translate;
 pub use world::{IngressView, ServiceView, WorkloadKind, WorkloadView, World};

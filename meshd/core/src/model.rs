@@ -41,7 +41,9 @@ pub(crate) use service::{
     WorkloadEntry,
 };
 pub(crate) use sidecar::{Egress, EgressHost, EgressNamespace, SidecarIngress, SidecarObject};
-pub(crate) use workload::{EndpointSlice, KubernetesNode, Pod, SliceEndpoint, SlicePort, locality};
+pub(crate) use workload::{
+    EndpointSlice, InboundCapture, KubernetesNode, Pod, SliceEndpoint, SlicePort, locality,
+};
 
 /// Kinds that the mesh reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

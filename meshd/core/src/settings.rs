@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use mesh_api::TrustDomain;
-use mesh_api::v1::{ExternalAuthorizer, OutboundPolicy, PathNormalization};
+use mesh_api::v1::{ExternalAuthorizer, GatewayTopology, OutboundPolicy, PathNormalization};
 
 /// What holds for the whole mesh and is not in any object (Istio: `MeshConfig`).
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,8 @@ pub struct MeshSettings {
     pub crls_der: Vec<Vec<u8>>,
     /// Changes whenever all proxies are to renew their certificates at once.
     pub renew_certificates: String,
+    /// Keys that verify JWT-SVIDs of the trust domain, a JSON Web Key Set; empty if unknown.
+    pub jwks: String,
     /// Other trust domains whose workloads are taken as peers (Istio: `caCertificates` with
     /// `trustDomains`).
     pub federated: Vec<TrustBundle>,
@@ -37,12 +39,18 @@ pub struct MeshSettings {
     /// Kubernetes, where there is a Pod for each, which may only come late to the control plane:
     /// what a proxy says of itself counts for nothing there.
     pub declared_workloads_only: bool,
+    /// Call endpoints through HBONE if they say that they take it, also where they take Istio's
+    /// mutual TLS on their ports (Istio: `PILOT_PREFER_SENDING_HBONE`).
+    pub prefer_hbone: bool,
     /// Which Ingresses are served, and by which gateways.
     pub ingress: IngressSettings,
     /// Normal form of paths (Istio: `pathNormalization`).
     pub path_normalization: PathNormalization,
     /// Whom CUSTOM policies may name (Istio: `extensionProviders`). `host` is as written.
     pub authorizers: Vec<ExternalAuthorizer>,
+    /// What stands before gateways that do not say it themselves (Istio:
+    /// `defaultConfig.gatewayTopology`).
+    pub gateway_topology: GatewayTopology,
     /// Keys of token issuers, as they were fetched last.
     pub key_sets: BTreeMap<KeySource, KeySet>,
 }
@@ -72,6 +80,8 @@ pub struct TrustBundle {
     pub trust_domain: TrustDomain,
     /// The roots, DER.
     pub roots_der: Vec<Vec<u8>>,
+    /// Keys that verify its JWT-SVIDs, a JSON Web Key Set; empty if none are known.
+    pub jwks: String,
 }
 
 /// Which Ingresses are served, and by which gateways (Istio: `ingressControllerMode`,
@@ -114,12 +124,15 @@ impl Default for MeshSettings {
             roots_der: Vec::new(),
             crls_der: Vec::new(),
             renew_certificates: String::new(),
+            jwks: String::new(),
             federated: Vec::new(),
             allocate_addresses: true,
             declared_workloads_only: false,
+            prefer_hbone: false,
             ingress: IngressSettings::default(),
             path_normalization: PathNormalization::Base,
             authorizers: Vec::new(),
+            gateway_topology: GatewayTopology::default(),
             key_sets: BTreeMap::new(),
         }
     }

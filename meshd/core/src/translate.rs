@@ -179,10 +179,12 @@ fn mesh(settings: &MeshSettings, sidecar: Option<&SidecarObject>) -> Mesh {
             .map(|bundle| TrustBundle {
                 trust_domain: bundle.trust_domain.as_str().to_owned(),
                 roots_der: bundle.roots_der.clone(),
+                jwks: bundle.jwks.clone(),
             })
             .collect(),
         crls_der: settings.crls_der.clone(),
         renew_certificates: settings.renew_certificates.clone(),
+        jwks: settings.jwks.clone(),
     }
 }
 

@@ -109,7 +109,7 @@ fn rotator(admin: &Admin) -> Result<Found<'_>, Refusal> {
     match &desk.rotator {
         Some(rotator) => Ok((desk, rotator)),
         None => refuse(
-            "the authority's keys are in Secrets of the cluster: replace the Secret cacerts there\n",
+            "the authority's keys are in a directory that replicas of the cluster share: its root is replaced there\n",
         ),
     }
 }

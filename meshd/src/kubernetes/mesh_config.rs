@@ -6,8 +6,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use mesh_api::TrustDomain;
-use mesh_api::v1::{Origin, OutboundPolicy, Problem, Severity};
-use meshd_core::{IngressMode, MeshSettings};
+use mesh_api::v1::{GatewayTopology, Origin, OutboundPolicy, Problem, Severity};
+use meshd_core::{IngressMode, MeshSettings, gateway_topology};
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -256,10 +256,32 @@ fn parse(text: &str, base: &MeshSettings) -> Result<Parsed, String> {
             "extensionProviders" => {
                 settings.authorizers = extension_providers::read(&value, &mut unused)?;
             }
+            "defaultConfig" => {
+                settings.gateway_topology = default_config(&value, &mut unused)?;
+            }
             _ => unused.push(name),
         }
     }
     Ok(Parsed { settings, unused })
+}
+
+/// What a ProxyConfig says for all proxies.
+fn default_config(value: &Value, unused: &mut Vec<String>) -> Result<GatewayTopology, String> {
+    let fields = value
+        .as_object()
+        .ok_or("defaultConfig: it must hold fields")?;
+    let mut topology = GatewayTopology::default();
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+        if name == "gatewayTopology" {
+            let (read, unknown) =
+                gateway_topology(value).map_err(|error| format!("defaultConfig.{error}"))?;
+            topology = read;
+            unused.extend(unknown.iter().map(|name| format!("defaultConfig.{name}")));
+        } else {
+            unused.push(format!("defaultConfig.{name}"));
+        }
+    }
+    Ok(topology)
 }
 
 fn text_of<'a>(name: &str, value: &'a Value) -> Result<&'a str, String> {
@@ -362,6 +384,31 @@ enableTracing: true
         }
         assert_eq!(of(config.remove("mesh")).as_deref(), Some("theirs"));
         assert_eq!(of(config.remove("istio")).as_deref(), Some("istio-system"));
+    }
+
+    #[test]
+    fn what_stands_before_gateways_is_read() {
+        let text = "
+defaultConfig:
+  gatewayTopology: { numTrustedProxies: 2, forwardClientCertDetails: SANITIZE, proxyProtocol: {} }
+  statusPort: 15020
+";
+        let (settings, trouble) = outcome(config().set(&map("mesh", text)));
+        let topology = settings.unwrap().gateway_topology;
+        assert_eq!(
+            (topology.trusted_proxies, topology.proxy_protocol),
+            (2, true)
+        );
+        let unused = "not used by this mesh: defaultConfig.statusPort";
+        assert_eq!(trouble.as_deref(), Some(unused));
+        let bad = "defaultConfig: { gatewayTopology: { numTrustedProxies: many } }";
+        let (settings, trouble) = outcome(config().set(&map("mesh", bad)));
+        assert!(settings.is_none());
+        let trouble = trouble.unwrap();
+        assert!(
+            trouble.starts_with("defaultConfig.gatewayTopology.numTrustedProxies"),
+            "{trouble}"
+        );
     }
 
     #[test]

@@ -91,6 +91,8 @@ pub(crate) struct Links {
     pub(crate) published: watch::Receiver<Arc<Published>>,
     /// The authority, if it is in this process.
     pub(crate) authority: Option<Arc<Authority>>,
+    /// What replicas confer by when the root is replaced.
+    pub(crate) council: Option<Arc<ca::Council>>,
     /// The objects in quarantine.
     pub(crate) quarantine: watch::Receiver<Quarantine>,
     /// The admission webhooks, if they are served.
@@ -168,6 +170,9 @@ fn start_guests(
     leadership: &Leadership,
     chores: &mut JoinSet<()>,
 ) {
+    if let Some(council) = &links.council {
+        council.join(leadership.clone(), links.published.clone());
+    }
     if let Some(authority) = &links.authority
         && cluster.settings.distribute_roots
     {

@@ -5,7 +5,7 @@ use mesh_api::v1::{
 };
 
 use crate::model::PoolPolicy;
-use crate::yaml::{Fields, Report};
+use crate::yaml::{Fields, Report, Value};
 
 /// Envoy's numbers, which hold for what the object leaves out.
 const CONSECUTIVE: u32 = 5;
@@ -132,6 +132,7 @@ pub(super) fn outliers(mut fields: Fields<'_>, r: &mut Report) -> OutlierDetecti
         "Istio does not heed it either; write consecutive5xxErrors or consecutiveGatewayErrors",
         r,
     );
+    let error_statuses = error_statuses(&mut fields, r);
     fields.close(r);
     OutlierDetection {
         consecutive_5xx: consecutive_5xx.map_or(CONSECUTIVE, |(count, _)| count),
@@ -147,7 +148,26 @@ pub(super) fn outliers(mut fields: Fields<'_>, r: &mut Report) -> OutlierDetecti
             .filter(|percent| *percent > 0)
             .unwrap_or(MAX_EJECTION_PERCENT),
         min_health_percent: min_health.unwrap_or(0),
+        error_statuses,
     }
+}
+
+fn error_statuses(fields: &mut Fields<'_>, r: &mut Report) -> Vec<u32> {
+    const NAME: &str = "outlierDetectionHttpErrorCodes";
+    let path = fields.path(NAME);
+    let mut statuses = Vec::new();
+    for item in fields.list(NAME, r) {
+        match &item.value {
+            Value::Int(status @ 100..=599) => statuses.extend(u32::try_from(*status)),
+            _ => r.error(
+                item.place,
+                format!("{path}: a status is a number in the range 100..599"),
+            ),
+        }
+    }
+    statuses.sort_unstable();
+    statuses.dedup();
+    statuses
 }
 
 pub(super) fn retry_budget(mut fields: Fields<'_>, r: &mut Report) -> RetryBudget {
@@ -158,6 +178,12 @@ pub(super) fn retry_budget(mut fields: Fields<'_>, r: &mut Report) -> RetryBudge
         r.error(place, "retryBudget.percent must be in the range 0..100");
     }
     let least = fields.number("minRetryConcurrency", r);
+    fields.unsupported(
+        "budgetInterval",
+        Severity::Warning,
+        "the share is one of the requests under way",
+        r,
+    );
     fields.close(r);
     RetryBudget {
         percent: percent.map_or(RETRY_PERCENT, |(percent, _)| percent),

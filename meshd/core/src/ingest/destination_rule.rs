@@ -144,19 +144,17 @@ const VERSIONS: &[(&str, ProxyProtocol)] = &[("V1", ProxyProtocol::V1), ("V2", P
 fn tunnel(mut fields: Fields<'_>, r: &mut Report) -> Option<Tunnel> {
     let place = fields.place();
     let protocol = fields.word("protocol", r);
-    match protocol
+    let post = match protocol
         .as_ref()
         .map(|word| (word.text.as_str(), word.place))
     {
-        None | Some(("" | "CONNECT", _)) => {}
-        Some(("POST", at)) => r.push(
-            Severity::Error,
-            at,
-            "tunnel.protocol: `POST` is not supported; use CONNECT".to_owned(),
-            "unsupported",
-        ),
-        Some((_, at)) => r.error(at, "tunnel protocol must be \"CONNECT\" or \"POST\""),
-    }
+        None | Some(("" | "CONNECT", _)) => false,
+        Some(("POST", _)) => true,
+        Some((_, at)) => {
+            r.error(at, "tunnel protocol must be \"CONNECT\" or \"POST\"");
+            false
+        }
+    };
     let host = fields.word("targetHost", r);
     let port = fields.port("targetPort", r);
     fields.close(r);
@@ -174,7 +172,7 @@ fn tunnel(mut fields: Fields<'_>, r: &mut Report) -> Option<Tunnel> {
     Some(Tunnel {
         host: host.text,
         port: port.into(),
-        post: false,
+        post,
     })
 }
 

@@ -1,15 +1,12 @@
 //! `loadBalancer` of a DestinationRule.
 
-use std::collections::BTreeSet;
+mod locality;
 
 use mesh_api::v1::consistent_hash::Key;
-use mesh_api::v1::{
-    ConsistentHash, CookieAttribute, HashCookie, LoadBalancer, LocalityBalancing, LocalityShare,
-    LocalityShares, RegionFailover, Severity, Warmup,
-};
+use mesh_api::v1::{ConsistentHash, CookieAttribute, HashCookie, LoadBalancer, Severity, Warmup};
 
-use crate::model::{Balancing, LocalitySetting};
-use crate::yaml::{Fields, Place, Report, Value};
+use crate::model::Balancing;
+use crate::yaml::{Fields, Report};
 
 /// Envoy's number for `maglev: {}`.
 const MAGLEV_TABLE: u32 = 65_537;
@@ -19,13 +16,6 @@ const MAX_TABLE: u32 = 5_000_011;
 const RING: u64 = 1024;
 /// Istio's default of `minimumPercent`.
 const WARMUP_PERCENT: f64 = 10.0;
-
-/// Labels of topology, which `failover` looks at, too.
-const TOPOLOGY: [&str; 3] = [
-    "topology.kubernetes.io/region",
-    "topology.kubernetes.io/zone",
-    "topology.istio.io/subzone",
-];
 
 pub(super) fn balancer(mut fields: Fields<'_>, r: &mut Report) -> Balancing {
     const SIMPLE: &[(&str, LoadBalancer)] = &[
@@ -50,7 +40,22 @@ pub(super) fn balancer(mut fields: Fields<'_>, r: &mut Report) -> Balancing {
         .and_then(|inner| consistent_hash(inner, r));
     let locality = fields
         .child("localityLbSetting", r)
-        .map(|inner| locality(inner, r));
+        .map(|inner| locality::locality(inner, r));
+    let zones = fields
+        .child("zoneAwareLbSetting", r)
+        .map(|inner| locality::zone_aware(inner, r));
+    if locality.is_some() && zones.is_some() {
+        r.error(
+            place,
+            "loadBalancer: only one of localityLbSetting and zoneAwareLbSetting may be set",
+        );
+    }
+    fields.unsupported(
+        "backendUtilization",
+        Severity::Warning,
+        "endpoints are chosen by latency and load",
+        r,
+    );
     let legacy = fields.positive_duration("warmupDurationSecs", r);
     let warmup = fields
         .child("warmup", r)
@@ -79,7 +84,7 @@ pub(super) fn balancer(mut fields: Fields<'_>, r: &mut Report) -> Balancing {
         simple,
         hash,
         warmup,
-        locality,
+        locality: zones.or(locality),
     }
 }
 
@@ -225,130 +230,4 @@ fn warmup(mut fields: Fields<'_>, r: &mut Report) -> Option<Warmup> {
         minimum_percent: minimum.map_or(WARMUP_PERCENT, |(percent, _)| percent),
         aggression: aggression.map_or(1.0, |(aggression, _)| aggression),
     })
-}
-
-/// Istio: validateLocalityLbSetting.
-fn locality(mut fields: Fields<'_>, r: &mut Report) -> LocalitySetting {
-    let place = fields.place();
-    let enabled = fields.boolean("enabled", r);
-    let mut wire = LocalityBalancing::default();
-    for inner in fields.children("distribute", r) {
-        let shares = distribute(inner, r);
-        if wire
-            .distribute
-            .iter()
-            .any(|known| known.from == shares.from)
-        {
-            r.error(
-                place,
-                format!("locality {} is distributed twice", shares.from),
-            );
-        }
-        wire.distribute.push(shares);
-    }
-    for mut inner in fields.children("failover", r) {
-        let at = inner.place();
-        let (from, to) = (inner.text("from", r), inner.text("to", r));
-        inner.close(r);
-        if from == to {
-            r.error(
-                at,
-                format!("locality lb failover settings must specify different regions, found {from} twice"),
-            );
-        }
-        if [&from, &to]
-            .iter()
-            .any(|region| region.is_empty() || region.contains(['*', '/']))
-        {
-            r.error(at, "locality lb region must not be empty or contain / or *");
-        }
-        wire.failover.push(RegionFailover { from, to });
-    }
-    wire.failover_priority = fields.texts("failoverPriority", r);
-    if !wire.distribute.is_empty()
-        && (!wire.failover.is_empty() || !wire.failover_priority.is_empty())
-    {
-        let other = if wire.failover.is_empty() {
-            "failoverPriority"
-        } else {
-            "failover"
-        };
-        r.error(
-            place,
-            format!("can not simultaneously specify 'distribute' and '{other}'"),
-        );
-    }
-    let names: Vec<&str> = wire
-        .failover_priority
-        .iter()
-        .map(|label| {
-            label
-                .split_once('=')
-                .map_or(label.as_str(), |(name, _)| name)
-        })
-        .collect();
-    if names.iter().collect::<BTreeSet<_>>().len() < names.len() {
-        r.error(place, "failoverPriority names a label twice");
-    }
-    if !wire.failover.is_empty() && names.iter().any(|name| TOPOLOGY.contains(name)) {
-        r.error(
-            place,
-            "can not set 'failoverPriority' label of topology when 'failover' is set",
-        );
-    }
-    fields.unsupported(
-        "zoneAwareLbSetting",
-        Severity::Warning,
-        "localities are used by failover only",
-        r,
-    );
-    fields.close(r);
-    LocalitySetting {
-        enabled: enabled.unwrap_or(true),
-        wire,
-    }
-}
-
-fn distribute(mut fields: Fields<'_>, r: &mut Report) -> LocalityShares {
-    let place = fields.place();
-    let from = fields.text("from", r);
-    check_locality(&from, place, r);
-    let mut to = Vec::new();
-    let mut sum = 0_u64;
-    for (name, node) in fields.entries("to", r) {
-        check_locality(&name.text, name.place, r);
-        let percent = match &node.value {
-            Value::Int(value) => u32::try_from(*value).ok(),
-            _ => None,
-        };
-        let Some(percent @ 1..=100) = percent else {
-            r.error(node.place, "locality weight must be in range [1, 100]");
-            continue;
-        };
-        sum += u64::from(percent);
-        to.push(LocalityShare {
-            locality: name.text,
-            percent,
-        });
-    }
-    if sum != 100 {
-        r.error(place, format!("total locality weight {sum} != 100"));
-    }
-    fields.close(r);
-    LocalityShares { from, to }
-}
-
-fn check_locality(text: &str, place: Place, r: &mut Report) {
-    let parts: Vec<&str> = text.split('/').collect();
-    let star = parts.iter().position(|part| *part == "*");
-    let good = parts.len() <= 3
-        && parts.iter().all(|part| !part.is_empty())
-        && star.is_none_or(|at| at + 1 == parts.len())
-        && !parts.iter().any(|part| part.contains('*') && *part != "*");
-    if !good {
-        r.error(
-            place,
-            format!("locality `{text}` must be region/zone/subzone; only the last part may be *"),
-        );
-    }
 }

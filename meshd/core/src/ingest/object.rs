@@ -65,7 +65,7 @@ fn keeps(pod: bool, path: &str, key: &str) -> bool {
                     ))
         }
         // Those of pods are many, and change.
-        "metadata.annotations" if pod => key == super::pod::REDIRECTION,
+        "metadata.annotations" if pod => super::pod::ANNOTATIONS.contains(&key),
         "metadata.annotations" => {
             let domain = key.split_once('/').map_or("", |(domain, _)| domain);
             domain == "istio.io"

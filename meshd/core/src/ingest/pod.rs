@@ -6,13 +6,19 @@ use std::sync::Arc;
 
 use mesh_api::v1::ProxyKind;
 
-use crate::model::{Meta, Pod};
+use crate::model::{InboundCapture, Meta, Pod};
 use crate::yaml::{Labels, Node, Value};
 
 /// Container of the proxy, in injected pods and in those of gateways.
 const PROXY: &str = "istio-proxy";
 /// Annotation of pods whose connections a ztunnel takes.
-pub(super) const REDIRECTION: &str = "ambient.istio.io/redirection";
+const REDIRECTION: &str = "ambient.istio.io/redirection";
+/// Annotations that say which connections reach the sidecar (Istio: resource annotations).
+const INCLUDED: &str = "traffic.sidecar.istio.io/includeInboundPorts";
+const EXCLUDED: &str = "traffic.sidecar.istio.io/excludeInboundPorts";
+const INTERCEPTION: &str = "sidecar.istio.io/interceptionMode";
+/// Annotations that mean anything.
+pub(super) const ANNOTATIONS: [&str; 4] = [REDIRECTION, INCLUDED, EXCLUDED, INTERCEPTION];
 /// Variable of that container that says what kind of proxy it is.
 const KIND: &str = "MESH_KIND";
 /// Label that names the workload, before anything that can be derived.
@@ -24,6 +30,7 @@ pub(super) fn read(mut meta: Meta, root: &Node) -> Pod {
     let labels = std::mem::take(&mut meta.labels);
     let redirection = meta.annotations.get(REDIRECTION).map(String::as_str);
     let redirected = redirection == Some("enabled");
+    let capture = capture(&meta.annotations);
     meta.annotations.clear();
     let containers = containers(root);
     let text = |path: &[&str]| {
@@ -52,9 +59,32 @@ pub(super) fn read(mut meta: Meta, root: &Node) -> Pod {
         ready: is_ready(root),
         terminating: is_set(&["metadata", "deletionTimestamp"]),
         redirected,
+        capture,
         proxy: proxy_kind(&containers),
         labels: Arc::new(labels),
         meta,
+    }
+}
+
+/// Which connections are taken to the sidecar. What cannot be read is left to the webhook, which
+/// refuses it; here it counts as not said.
+fn capture(annotations: &Labels) -> InboundCapture {
+    let list = |name: &str| -> Option<Vec<u16>> {
+        let text = annotations.get(name)?;
+        let ports = text
+            .split(',')
+            .map(str::trim)
+            .filter(|port| !port.is_empty());
+        ports.map(|port| port.parse().ok()).collect()
+    };
+    let none = annotations.get(INTERCEPTION).map(String::as_str) == Some("NONE");
+    InboundCapture {
+        only: if none {
+            Some(Vec::new())
+        } else {
+            list(INCLUDED)
+        },
+        never: list(EXCLUDED).unwrap_or_default(),
     }
 }
 

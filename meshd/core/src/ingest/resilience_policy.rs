@@ -4,11 +4,12 @@
 mod health_check;
 mod rate_limit;
 
-use mesh_api::v1::{AdaptiveLimit, OverloadProtection};
+use mesh_api::v1::rate_key::By;
+use mesh_api::v1::{AdaptiveLimit, OverloadProtection, RateLimit, Severity};
 
 use super::metadata;
 use crate::model::{Meta, PolicyTarget, ResiliencePolicy, TargetKind, TargetRef};
-use crate::yaml::{Fields, Report};
+use crate::yaml::{Fields, Place, Report};
 
 pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> ResiliencePolicy {
     let name = meta.full_name();
@@ -35,7 +36,8 @@ pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Resilie
     let checked = spec.child("healthCheck", r);
     let health_check = checked.and_then(|fields| {
         let place = fields.place();
-        let services = |one: &TargetRef| one.kind != TargetKind::Gateway;
+        let services =
+            |one: &TargetRef| matches!(one.kind, TargetKind::Service | TargetKind::ServiceEntry);
         let fits = matches!(&target, PolicyTarget::Objects(all) if all.iter().all(services));
         if !fits {
             r.error(
@@ -45,6 +47,7 @@ pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Resilie
         }
         health_check::read(fields, &name, r)
     });
+    check_routes(&target, (&rate_limits, overload.as_ref()), r);
     if rate_limits.is_empty() && overload.is_none() && health_check.is_none() && !r.failed() {
         r.warn(
             spec.place(),
@@ -58,6 +61,39 @@ pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Resilie
         overload,
         health_check,
     }
+}
+
+/// A VirtualService is where requests pass on their way: nothing is served there.
+fn check_routes(
+    target: &PolicyTarget,
+    (limits, overload): (&[RateLimit], Option<&OverloadProtection>),
+    r: &mut Report,
+) {
+    let PolicyTarget::Objects(targets) = target else {
+        return;
+    };
+    let mut routes = targets.iter();
+    let Some(route) = routes.find(|one| one.kind == TargetKind::VirtualService) else {
+        return;
+    };
+    let by_identity = |limit: &RateLimit| {
+        let mut keys = limit.keys.iter();
+        keys.any(|key| matches!(key.by, Some(By::SourceIdentity(_))))
+    };
+    let trouble = if overload.is_some() {
+        "overload is for what serves requests: name Services, ServiceEntries or Gateways"
+    } else if limits.iter().any(|limit| limit.connections) {
+        "connectionRateLimits are for what takes connections: name Services, ServiceEntries or Gateways"
+    } else if limits.iter().any(by_identity) {
+        "the key SourceIdentity says nothing on a route: the caller is the workload itself, or a client of the gateway; write SourceIP or Header"
+    } else {
+        return;
+    };
+    let place = Place {
+        line: route.origin.line,
+        column: route.origin.column,
+    };
+    r.error(place, format!("targetRefs: VirtualService: {trouble}"));
 }
 
 fn target(spec: &mut Fields<'_>, r: &mut Report) -> PolicyTarget {
@@ -80,9 +116,18 @@ fn reference(mut fields: Fields<'_>, r: &mut Report) -> Option<TargetRef> {
         ("Service", TargetKind::Service),
         ("ServiceEntry", TargetKind::ServiceEntry),
         ("Gateway", TargetKind::Gateway),
+        ("VirtualService", TargetKind::VirtualService),
     ];
     let place = fields.place();
     let group = fields.word("group", r);
+    if let Some(kind @ ("HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute")) = fields.peek("kind")
+    {
+        let text = format!(
+            "targetRefs: {kind}s of the Gateway API are not read yet; name a VirtualService, or the Gateway"
+        );
+        r.push(Severity::Error, place, text, "unsupported");
+        return None;
+    }
     let kind = fields.choice("kind", KINDS, r);
     let name = fields.word("name", r);
     let section = fields.word("sectionName", r);

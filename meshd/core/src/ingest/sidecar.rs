@@ -44,7 +44,7 @@ pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Sidecar
     let ingress = ingress::read(spec, r);
     let inbound_pool = spec
         .child("inboundConnectionPool", r)
-        .map(|fields| connection_pool::pool(fields, r).wire);
+        .map(|fields| connection_pool::pool(fields, r));
     if egress.is_empty()
         && ingress.is_empty()
         && outbound_policy.is_none()
@@ -80,10 +80,15 @@ fn egress(mut fields: Fields<'_>, r: &mut Report) -> Egress {
     fields.close(r);
     let (number, protocol) = port.unwrap_or((None, Protocol::Auto));
     let (listener, bind) = listener(port.is_some(), (number, protocol), (bind, capture), r);
+    let (listener, all_ports) = match listener {
+        Some(all) if number.is_none() && !all.bind.starts_with(UNIX) => (None, Some(all)),
+        one => (one, None),
+    };
     Egress {
         port: number,
         hosts: words.iter().filter_map(|word| host(word, r)).collect(),
         listener,
+        all_ports,
         bind,
         protocol,
     }
@@ -128,16 +133,14 @@ fn listener(
         );
     }
     let address = bind.as_ref().and_then(|word| read_bind(word, r));
-    if port.is_none() {
-        if capture == Capture::Direct || address.is_some() {
-            r.push(
-                Severity::Error,
-                place,
-                "sidecar: a listener for all other ports is the capture's; name the port"
-                    .to_owned(),
-                "unsupported",
-            );
-        }
+    if port.is_none() && capture == Capture::Captured && address.is_some() {
+        r.push(
+            Severity::Error,
+            place,
+            "sidecar: captured connections to one address are told by their port, too; name it"
+                .to_owned(),
+            "unsupported",
+        );
         return (None, None);
     }
     let text = address

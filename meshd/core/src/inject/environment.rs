@@ -7,6 +7,7 @@ use super::decide::label;
 use super::options::Options;
 use super::settings::InjectSettings;
 use super::workload_api;
+use crate::topology::forward_name;
 
 /// Directory of the roots that the control plane is trusted by.
 pub(super) const ROOTS_DIR: &str = "/var/run/secrets/mesh";
@@ -85,8 +86,13 @@ fn listeners(kind: Kind, options: &Options) -> Vec<Value> {
             all.push(text("MESH_HBONE", "0.0.0.0:15008"));
         }
     }
-    if kind == Kind::Gateway && options.config.gateway_proxy_protocol {
-        all.push(text("MESH_GATEWAY_PROXY_PROTOCOL", "true"));
+    if let Some(topology) = options.config.topology.filter(|_| kind == Kind::Gateway) {
+        let proxies = topology.trusted_proxies.to_string();
+        all.push(text("MESH_GATEWAY_TRUSTED_PROXIES", &proxies));
+        let forward = forward_name(&topology);
+        all.push(text("MESH_GATEWAY_FORWARD_CLIENT_CERT", forward));
+        let header = topology.proxy_protocol.to_string();
+        all.push(text("MESH_GATEWAY_PROXY_PROTOCOL", &header));
     }
     all.push(text("MESH_ADMIN", "127.0.0.1:15000"));
     all.push(text("MESH_METRICS", "0.0.0.0:15090"));

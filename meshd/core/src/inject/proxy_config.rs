@@ -1,9 +1,11 @@
 //! The annotation `proxy.istio.io/config`.
 
+use mesh_api::v1::GatewayTopology;
 use serde_json::{Map, Value};
 
 use super::settings::{InjectSettings, InterceptionMode};
 use super::values;
+use crate::topology::gateway_topology;
 use crate::yaml::nearest;
 
 /// Fields of Istio's `ProxyConfig` that are known and do nothing here.
@@ -56,9 +58,8 @@ pub(super) struct ProxyConfig {
     pub(super) concurrency: Option<u32>,
     /// Milliseconds.
     pub(super) drain: u64,
-    /// `gatewayTopology.proxyProtocol`: a balancer in front of the gateway says who its clients
-    /// are.
-    pub(super) gateway_proxy_protocol: bool,
+    /// `gatewayTopology`, in place of the mesh's.
+    pub(super) topology: Option<GatewayTopology>,
     pub(super) hold_application: bool,
     pub(super) interception: InterceptionMode,
     pub(super) status_port: u16,
@@ -83,7 +84,7 @@ impl ProxyConfig {
             concurrency: settings.concurrency,
             drain: values::duration(&settings.termination_drain_duration)
                 .map_err(|error| format!("terminationDrainDuration: {error}"))?,
-            gateway_proxy_protocol: false,
+            topology: None,
             hold_application: settings.hold_application_until_proxy_starts,
             interception: settings.interception_mode,
             status_port: settings.status_port,
@@ -129,7 +130,10 @@ impl ProxyConfig {
             }
             "proxyMetadata" => self.add_metadata(value.as_object().ok_or("write an object")?)?,
             "gatewayTopology" => {
-                self.topology(value.as_object().ok_or("write an object")?, findings)?;
+                let (topology, unknown) = gateway_topology(value)?;
+                self.topology = Some(topology);
+                let warnings = unknown.iter().map(|name| format!("{name} has no effect"));
+                findings.warnings.extend(warnings);
             }
             "image" => {}
             _ if NO_EFFECT.contains(&name) => {
@@ -142,26 +146,6 @@ impl ProxyConfig {
                 findings
                     .warnings
                     .push(format!("{name} is unknown and has no effect{hint}"));
-            }
-        }
-        Ok(())
-    }
-
-    fn topology(
-        &mut self,
-        topology: &Map<String, Value>,
-        findings: &mut Findings,
-    ) -> Result<(), String> {
-        for (key, value) in topology.iter().filter(|(_, value)| !value.is_null()) {
-            match key.as_str() {
-                // A message without fields: that it is there is all it says.
-                "proxyProtocol" => {
-                    value.as_object().ok_or("proxyProtocol: write {}")?;
-                    self.gateway_proxy_protocol = true;
-                }
-                key => findings
-                    .warnings
-                    .push(format!("gatewayTopology.{key} has no effect")),
             }
         }
         Ok(())

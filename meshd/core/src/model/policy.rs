@@ -65,7 +65,7 @@ pub(crate) struct Balancing {
     pub(crate) locality: Option<LocalitySetting>,
 }
 
-/// A `localityLbSetting`.
+/// A `localityLbSetting` or `zoneAwareLbSetting`.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalitySetting {
     pub(crate) enabled: bool,
@@ -73,7 +73,7 @@ pub(crate) struct LocalitySetting {
 }
 
 /// A `connectionPool`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct PoolPolicy {
     /// In milliseconds, 0 for the default.
     pub(crate) connect_timeout_ms: u64,

@@ -30,7 +30,7 @@ pub(crate) enum PolicyTarget {
 pub(crate) struct TargetRef {
     pub(crate) kind: TargetKind,
     pub(crate) name: String,
-    /// A port by name or number, or a server of a Gateway by name; absent is all of it.
+    /// A port by name or number, or a rule of a VirtualService by name; absent is all of it.
     pub(crate) section: Option<String>,
     pub(crate) origin: Origin,
 }
@@ -41,6 +41,7 @@ pub(crate) enum TargetKind {
     Service,
     ServiceEntry,
     Gateway,
+    VirtualService,
 }
 
 // === impl TargetKind ===
@@ -51,6 +52,7 @@ impl TargetKind {
             Self::Service => "Service",
             Self::ServiceEntry => "ServiceEntry",
             Self::Gateway => "Gateway",
+            Self::VirtualService => "VirtualService",
         }
     }
 
@@ -58,7 +60,7 @@ impl TargetKind {
     pub(crate) const fn group(self) -> &'static str {
         match self {
             Self::Service => "",
-            Self::ServiceEntry | Self::Gateway => "networking.istio.io",
+            Self::ServiceEntry | Self::Gateway | Self::VirtualService => "networking.istio.io",
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use mesh_api::v1::{
-    AppEndpoint, ConnectionPool, EgressListener, InboundListener, Origin, OutboundPolicy, Protocol,
+    AppEndpoint, EgressListener, InboundListener, Origin, OutboundPolicy, Protocol,
 };
 
-use super::{Meta, ServerTls, Target};
+use super::{Meta, PoolPolicy, ServerTls, Target};
 use crate::yaml::Labels;
 
 /// A Sidecar.
@@ -18,7 +18,7 @@ pub(crate) struct SidecarObject {
     /// Ports that are served, in place of those of the Services; none: those of the Services.
     pub(crate) ingress: Vec<SidecarIngress>,
     /// Limits toward the application on ports that have none of their own.
-    pub(crate) inbound_pool: Option<ConnectionPool>,
+    pub(crate) inbound_pool: Option<PoolPolicy>,
     /// None: everything (Istio: `*/*`).
     pub(crate) egress: Vec<Egress>,
     /// Takes the place of the mesh's.
@@ -39,7 +39,7 @@ pub(crate) struct SidecarIngress {
     pub(crate) listener: Option<InboundListener>,
     pub(crate) endpoint: Option<AppEndpoint>,
     pub(crate) tls: Option<ServerTls>,
-    pub(crate) pool: Option<ConnectionPool>,
+    pub(crate) pool: Option<PoolPolicy>,
 }
 
 /// One of `egress`.
@@ -50,6 +50,8 @@ pub(crate) struct Egress {
     pub(crate) hosts: Vec<EgressHost>,
     /// A listener of its own, without a service yet.
     pub(crate) listener: Option<EgressListener>,
+    /// Without a port: one for each port of its services that no other listener names.
+    pub(crate) all_ports: Option<EgressListener>,
     /// Address that captured connections are told by.
     pub(crate) bind: Option<IpAddr>,
     pub(crate) protocol: Protocol,

@@ -33,8 +33,19 @@ pub(crate) struct Pod {
     pub(crate) terminating: bool,
     /// A ztunnel takes its connections.
     pub(crate) redirected: bool,
+    /// Which connections reach its sidecar.
+    pub(crate) capture: InboundCapture,
     /// What its proxy container is said to be; absent if nothing says so.
     pub(crate) proxy: Option<ProxyKind>,
+}
+
+/// Ports whose connections are taken to the sidecar.
+#[derive(Clone, Debug, Default, Hash, PartialEq)]
+pub(crate) struct InboundCapture {
+    /// Absent: all (Istio: includeInboundPorts `*`).
+    pub(crate) only: Option<Vec<u16>>,
+    /// But never these (Istio: excludeInboundPorts).
+    pub(crate) never: Vec<u16>,
 }
 
 /// A Node: where its pods are.
@@ -86,6 +97,21 @@ impl Pod {
     /// Whether it takes new connections by itself, whatever a Service says of it.
     pub(crate) fn serves(&self) -> bool {
         self.ready && !self.terminating && !self.addresses.is_empty()
+    }
+}
+
+// === impl InboundCapture ===
+
+impl InboundCapture {
+    /// Whether connections to a port reach the sidecar.
+    pub(crate) fn takes(&self, port: u16) -> bool {
+        let only = self.only.as_ref();
+        only.is_none_or(|only| only.contains(&port)) && !self.never.contains(&port)
+    }
+
+    /// Whether all connections do.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.only.is_none() && self.never.is_empty()
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use mesh_api::v1::resource::Body;
 use mesh_api::v1::{
-    Gateway, GatewayHost, GatewayListener, HttpRoute, Origin, Protocol, Resource, TcpRoute,
+    Gateway, GatewayHost, GatewayListener, GatewayTopology, HttpRoute, Origin, Protocol, Resource,
+    TcpRoute,
 };
 use mesh_api::{Hostname, ResourceName};
 
@@ -66,6 +67,8 @@ impl View<'_> {
         Gateway {
             workload: self.scope.workload().to_string(),
             place: Some(self.place()),
+            topology: Some(self.world.settings.gateway_topology)
+                .filter(|topology| *topology != GatewayTopology::default()),
             listeners: merged
                 .listeners
                 .iter()

@@ -89,7 +89,11 @@ impl View<'_> {
             if matches.is_empty() && !rule.cases.is_empty() {
                 continue;
             }
-            routes.push(self.http_route(rule, matches, object.meta.namespace(), place.port));
+            let route = self.http_route(rule, matches, object.meta.namespace(), place.port);
+            routes.push(HttpRoute {
+                rate_limits: self.route_limits(object, rule),
+                ..route
+            });
             if all {
                 break;
             }
@@ -144,6 +148,7 @@ impl View<'_> {
                 .headers
                 .clone()
                 .filter(|edits| *edits != HeaderEdits::default()),
+            rate_limits: Vec::new(),
         }
     }
 

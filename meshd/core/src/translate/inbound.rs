@@ -79,8 +79,8 @@ impl View<'_> {
         };
         let mut fronts: Vec<_> = record.fronts.iter().collect();
         fronts.sort_by_key(|(service, _)| *service);
-        for (service, fronted) in fronts {
-            let Some(service) = self.service(*service) else {
+        for (id, fronted) in fronts {
+            let Some(service) = self.service(*id) else {
                 continue;
             };
             for (service_port, port) in fronted {
@@ -90,12 +90,10 @@ impl View<'_> {
                     .find(|declared| declared.number == *service_port);
                 let protocol = declared.map_or(Protocol::Auto, ServicePort::protocol);
                 ports.entry(*port).or_insert_with(|| {
-                    inbound_port(
-                        *port,
-                        protocol,
-                        mtls,
-                        (service.host.as_str(), *service_port),
-                    )
+                    let front = (service.host.as_str(), *service_port);
+                    let mut made = inbound_port(*port, protocol, mtls, front);
+                    self.limit_by_rule(*id, &mut made);
+                    made
                 });
             }
         }

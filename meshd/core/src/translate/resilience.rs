@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use mesh_api::v1::{Admission, HealthCheck, Origin, OverloadProtection, ProxyKind};
+use mesh_api::v1::{Admission, HealthCheck, Origin, OverloadProtection, ProxyKind, RateLimit};
 
 use super::View;
-use crate::model::{PolicyTarget, ResiliencePolicy, TargetKind, TargetRef, selects};
+use crate::model::{
+    HttpRule, PolicyTarget, ResiliencePolicy, TargetKind, TargetRef, VirtualService, selects,
+};
 use crate::world::{Inner, ServiceRecord};
 
 /// Where in a proxy a policy holds.
@@ -60,6 +62,40 @@ impl View<'_> {
             .sort_by(|a, b| (&a.policy, &a.name).cmp(&(&b.policy, &b.name)));
         admission.overload = overload.map(|(_, own)| own.clone());
         (admission != Admission::default()).then_some(admission)
+    }
+
+    /// Rates of the requests that a rule of a VirtualService takes: of policies for that object,
+    /// and for the delegate that the rule comes from.
+    pub(super) fn route_limits(&self, object: &VirtualService, rule: &HttpRule) -> Vec<RateLimit> {
+        let (meta, origin) = (&object.meta, &rule.origin);
+        // Ingresses become VirtualServices, too, and are none that a policy could name.
+        if origin.kind != "VirtualService" {
+            return Vec::new();
+        }
+        let own = (meta.namespace(), meta.name());
+        let delegate = (origin.namespace.as_str(), origin.name.as_str());
+        let objects = [
+            Some(own),
+            Some(delegate).filter(|delegate| *delegate != own),
+        ];
+        let mut limits = Vec::new();
+        for (namespace, name) in objects.into_iter().flatten() {
+            let policies = self.world.resilience_policies.get(namespace);
+            for policy in policies.into_iter().flatten() {
+                let PolicyTarget::Objects(targets) = &policy.target else {
+                    continue;
+                };
+                let named = targets.iter().any(|target| {
+                    target.kind == TargetKind::VirtualService
+                        && target.name == name
+                        && (target.section.as_ref()).is_none_or(|section| *section == rule.name)
+                });
+                if named {
+                    limits.extend(policy.rate_limits.iter().cloned());
+                }
+            }
+        }
+        limits
     }
 
     fn reach(&self, policy: &ResiliencePolicy, of_root: bool) -> Option<(Reach, Nearness)> {

@@ -142,21 +142,26 @@ impl View<'_> {
             canonical_name: canonical_name(&record.labels, &record.name).to_owned(),
             canonical_revision: canonical_revision(&record.labels).to_owned(),
             node: node(record),
-            hbone_port: if speaks_hbone(record) { HBONE } else { 0 },
+            hbone_port: if speaks_hbone(record, self.world.settings.prefer_hbone) {
+                HBONE
+            } else {
+                0
+            },
         }
     }
 }
 
 /// Whether clients come through HBONE (Istio: supportTunnel): a ztunnel takes the pod's
 /// connections, its own proxy says so, or it is a waypoint. One that takes Istio's mutual TLS on its
-/// ports is called there all the same.
-fn speaks_hbone(record: &WorkloadRecord) -> bool {
+/// ports is called there all the same, unless HBONE is preferred.
+fn speaks_hbone(record: &WorkloadRecord, prefer: bool) -> bool {
     let label = |name: &str| record.labels.get(name).map(String::as_str);
     let listed = label(TUNNEL).is_some_and(|list| list.split(',').any(|one| one == "http"));
     let waypoint = label("gateway.istio.io/managed") == Some("istio.io-mesh-controller");
     let pod: Option<&Pod> = record.pod.as_deref();
     let redirected = pod.is_some_and(|pod| pod.redirected);
-    (listed || waypoint || redirected) && label("security.istio.io/tlsMode") != Some("istio")
+    let takes_tls = label("security.istio.io/tlsMode") == Some("istio");
+    (listed || waypoint || redirected) && (prefer || !takes_tls)
 }
 
 /// Istio's canonical service: the first of these labels, or the workload's name.

@@ -1,18 +1,19 @@
 //! What a Sidecar says of the ports that a proxy serves, and of the listeners that it has for its
 //! workload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use mesh_api::v1::http_route::Action;
 use mesh_api::v1::{
-    Destination, EgressListener, Forward, HttpRoute, InboundPort, MtlsMode, Protocol, RouteTable,
-    ServicePort, TcpRoute, TlsServer,
+    ConnectionPool, Destination, EgressListener, Forward, HttpRoute, InboundPort, MtlsMode,
+    Protocol, Resolution, RouteTable, ServicePort, TcpRoute, TlsServer,
 };
 
 use super::View;
 use super::gateway::terminating;
-use crate::model::{Egress, SidecarIngress, SidecarObject};
+use super::traffic::server_pool;
+use crate::model::{Egress, PoolPolicy, SidecarIngress, SidecarObject};
 use crate::world::{Mtls, ServiceId};
 
 // === impl View ===
@@ -35,17 +36,41 @@ impl View<'_> {
             });
             listed.collect()
         };
-        for port in ports.values_mut() {
-            if port.connection_pool.is_none() {
-                port.connection_pool = sidecar.inbound_pool;
+        for (number, port) in &mut ports {
+            let mut listed = sidecar.ingress.iter();
+            let listed = listed.find(|ingress| u32::from(ingress.port) == *number);
+            let own = listed.and_then(|ingress| ingress.pool);
+            if let Some(pool) = own.or(sidecar.inbound_pool) {
+                limit(port, &pool);
             }
         }
         ports
     }
 
+    /// The limits toward the application that the service's DestinationRule names. A rule for
+    /// some clients only says nothing of servers (Istio: buildInboundCluster).
+    pub(super) fn limit_by_rule(&self, id: ServiceId, port: &mut InboundPort) {
+        let Some(service) = self.service(id).filter(|_| self.imports(id, None)) else {
+            return;
+        };
+        let rule = self.world.rule_for_servers(service, self.namespace());
+        let pool = rule
+            .policy
+            .and_then(|policy| server_pool(policy, port.service_port));
+        if let Some(pool) = pool {
+            limit(port, &pool);
+        }
+    }
+
     /// Listeners for the workload's calls, beside those that every proxy has.
     pub(super) fn egress_listeners(&self) -> Vec<EgressListener> {
         let egress = self.sidecar.map_or(&[][..], |sidecar| &sidecar.egress);
+        let named: BTreeSet<u16> = egress.iter().filter_map(|egress| egress.port).collect();
+        let rest = egress.iter().filter_map(|egress| {
+            let all = egress.all_ports.as_ref()?;
+            Some(self.listeners_for_all(egress, all, &named))
+        });
+        let rest: Vec<EgressListener> = rest.flatten().collect();
         let listeners = egress.iter().filter_map(|egress| {
             let mut listener = egress.listener.clone()?;
             if egress.is_opaque() {
@@ -55,7 +80,49 @@ impl View<'_> {
             }
             Some(listener)
         });
-        listeners.collect()
+        listeners.chain(rest).collect()
+    }
+
+    /// A listener for each port of the services of `egress` that is not `named`. Of services with
+    /// opaque bytes on one port the oldest has it, and requests name theirs (Istio:
+    /// buildSidecarOutboundListeners). Where opaque bytes of a service go only their address would
+    /// tell: it has none.
+    fn listeners_for_all(
+        &self,
+        egress: &Egress,
+        all: &EgressListener,
+        named: &BTreeSet<u16>,
+    ) -> Vec<EgressListener> {
+        let mut listeners: BTreeMap<u32, EgressListener> = BTreeMap::new();
+        for (id, service) in self.world.services.iter().enumerate() {
+            let taken = egress.takes(
+                (service.namespace.as_str(), service.host.as_str()),
+                self.namespace(),
+            );
+            if !taken || !service.export_to.reaches(self.namespace()) || !self.sees(id) {
+                continue;
+            }
+            let by_address = service.resolution == Resolution::None || service.host.is_wildcard();
+            for port in &service.ports {
+                let opaque = is_opaque(port);
+                let is_named =
+                    u16::try_from(port.number).is_ok_and(|number| named.contains(&number));
+                if is_named || opaque && by_address {
+                    continue;
+                }
+                listeners.entry(port.number).or_insert_with(|| {
+                    let mut listener = all.clone();
+                    listener.port = port.number;
+                    listener.set_protocol(port.protocol());
+                    if opaque {
+                        listener.host = service.host.to_string();
+                        listener.service_port = port.number;
+                    }
+                    listener
+                });
+            }
+        }
+        listeners.into_values().collect()
     }
 
     /// The table of an address that an egress listener binds.
@@ -91,12 +158,6 @@ impl View<'_> {
     /// one port only.
     fn service_of(&self, egress: &Egress) -> Option<(ServiceId, u32)> {
         let number = egress.port.map(u32::from);
-        let opaque = |port: &&ServicePort| {
-            matches!(
-                port.protocol(),
-                Protocol::Tcp | Protocol::Tls | Protocol::Auto
-            )
-        };
         let services = || {
             let all = self.world.services.iter().enumerate();
             all.filter(|(id, service)| {
@@ -107,7 +168,7 @@ impl View<'_> {
             })
         };
         let exact = services().find_map(|(id, service)| {
-            let mut ports = service.ports.iter().filter(opaque);
+            let mut ports = service.ports.iter().filter(|port| is_opaque(port));
             let port = ports.find(|port| Some(port.number) == number)?;
             Some((id, port.number))
         });
@@ -160,6 +221,13 @@ impl View<'_> {
     }
 }
 
+fn is_opaque(port: &ServicePort) -> bool {
+    matches!(
+        port.protocol(),
+        Protocol::Tcp | Protocol::Tls | Protocol::Auto
+    )
+}
+
 // === impl Egress ===
 
 impl Egress {
@@ -167,6 +235,11 @@ impl Egress {
     fn is_opaque(&self) -> bool {
         matches!(self.protocol, Protocol::Tcp | Protocol::Tls)
     }
+}
+
+fn limit(port: &mut InboundPort, pool: &PoolPolicy) {
+    port.connect_timeout_ms = pool.connect_timeout_ms;
+    port.connection_pool = Some(pool.wire).filter(|wire| *wire != ConnectionPool::default());
 }
 
 /// A port of `ingress`. Without a service in front of it metrics name the Sidecar (Istio:
@@ -208,6 +281,7 @@ fn listed(
             protocol: protocol.into(),
             ..terminating(tls, ingress.origin.clone())
         }),
-        connection_pool: ingress.pool,
+        connection_pool: known.and_then(|known| known.connection_pool),
+        connect_timeout_ms: known.map_or(0, |known| known.connect_timeout_ms),
     }
 }

@@ -5,7 +5,7 @@ use mesh_api::v1::{
     Resolution, TrafficPolicy,
 };
 
-use crate::model::{Balancing, ClientPolicy, PolicyParts};
+use crate::model::{Balancing, ClientPolicy, PolicyParts, PoolPolicy};
 use crate::world::ServiceRecord;
 
 /// Time to open a connection when nothing says otherwise (Istio: connectTimeout).
@@ -35,6 +35,12 @@ pub(super) fn policies(
             policy: Some(policy(port.number)),
         })
         .collect()
+}
+
+/// What a server's proxy takes from the policy of its clients: how many connections and requests
+/// the application gets (Istio: buildInboundCluster).
+pub(super) fn server_pool(policy: &ClientPolicy, port: u32) -> Option<PoolPolicy> {
+    parts(port, Some(policy), None)?.connection_pool
 }
 
 /// What is said of one port (Istio: MergeTrafficPolicy, MergeSubsetTrafficPolicy). A port's
@@ -131,7 +137,10 @@ fn locality(
     ejects: bool,
 ) -> Option<LocalityBalancing> {
     if let Some(setting) = balancing.and_then(|balancing| balancing.locality.as_ref()) {
-        let counts = setting.enabled && (ejects || !setting.wire.distribute.is_empty());
+        let wire = &setting.wire;
+        // Zones matter, and regions take over, without ejection, too (Istio: ForceFailover).
+        let always = !wire.distribute.is_empty() || wire.zone_aware.is_some();
+        let counts = setting.enabled && (ejects || always);
         return counts.then(|| setting.wire.clone());
     }
     if !record.near.is_empty() {

@@ -131,11 +131,13 @@ fn settings_digest(settings: &MeshSettings) -> Sha256 {
         part(list);
     }
     part(settings.renew_certificates.as_bytes());
+    part(settings.jwks.as_bytes());
     for bundle in &settings.federated {
         part(bundle.trust_domain.as_str().as_bytes());
         for root in &bundle.roots_der {
             part(root);
         }
+        part(bundle.jwks.as_bytes());
     }
     hash
 }

@@ -112,6 +112,27 @@ impl Inner {
         namespace: &str,
         labels: &Labels,
     ) -> EffectiveRule<'_> {
+        self.rule_where(service, namespace, |place, selector| {
+            place == namespace && selects(selector, labels)
+        })
+    }
+
+    /// The same for the proxies of the service itself, which rules for some clients are not for
+    /// (Istio: SidecarScope.DestinationRule, inbound).
+    pub(crate) fn rule_for_servers(
+        &self,
+        service: &ServiceRecord,
+        namespace: &str,
+    ) -> EffectiveRule<'_> {
+        self.rule_where(service, namespace, |_, _| false)
+    }
+
+    fn rule_where(
+        &self,
+        service: &ServiceRecord,
+        namespace: &str,
+        is_for: impl Fn(&str, &Labels) -> bool,
+    ) -> EffectiveRule<'_> {
         let root = self.settings.root_namespace.as_str();
         let host = service.host.as_str();
         let mut places: Vec<(&str, bool)> = vec![(namespace, true)];
@@ -130,14 +151,15 @@ impl Inner {
                     (true, false) => true,
                     (false, _) => rule.export_to.reaches(namespace),
                 })
-                .filter(|rule| {
-                    rule.selector
-                        .as_ref()
-                        .is_none_or(|selector| place == namespace && selects(selector, labels))
-                })
                 .collect();
+            // Rules of one place hide those of the next, also where they are for others.
             if !rules.is_empty() {
-                return merge(&rules);
+                let mut chosen = rules;
+                chosen.retain(|rule| {
+                    let selector = rule.selector.as_ref();
+                    selector.is_none_or(|selector| is_for(place, selector))
+                });
+                return merge(&chosen);
             }
         }
         EffectiveRule::default()

@@ -154,6 +154,11 @@ fn traffic() {
 }
 
 #[test]
+fn resilience() {
+    check("resilience");
+}
+
+#[test]
 fn broken() {
     check("broken");
 }

@@ -1,8 +1,10 @@
 //! Which endpoints are called through HBONE.
 
+use meshd_core::MeshSettings;
 use serde_json::json;
 
 use crate::cluster::{endpoint, over, pod, service, slice, workloads, world};
+use crate::mesh::world_with;
 
 #[test]
 fn hbone_is_for_those_that_say_so_and_take_no_other_mutual_tls() {
@@ -38,5 +40,30 @@ fn hbone_is_for_those_that_say_so_and_take_no_other_mutual_tls() {
             ),
         ]);
         assert_eq!(workloads(&found, "a", 80)[0].hbone_port, want, "{more}");
+    }
+}
+
+#[test]
+fn hbone_may_be_preferred() {
+    for (labels, want) in [
+        ("security.istio.io/tlsMode: istio", [0, 0]),
+        (
+            "networking.istio.io/tunnel: http, security.istio.io/tlsMode: istio",
+            [0, 15008],
+        ),
+    ] {
+        let text = format!(
+            "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{ name: a-2 }}\nspec: {{ address: 10.0.0.7, labels: {{ app: a, {labels} }} }}\n"
+        );
+        for (prefer_hbone, want) in [false, true].into_iter().zip(want) {
+            let settings = MeshSettings {
+                prefer_hbone,
+                ..MeshSettings::default()
+            };
+            let world = world_with(&text, &settings);
+            let found = workloads(&world, "a", 80);
+            let one = found.iter().find(|one| one.address == "10.0.0.7").unwrap();
+            assert_eq!(one.hbone_port, want, "{labels} {prefer_hbone}");
+        }
     }
 }

@@ -7,8 +7,10 @@
 )]
 
 mod cluster;
+mod coverage;
 mod credentials;
 mod endpoints;
+mod enforceable;
 mod gateway_tls;
 mod gateways;
 mod golden;

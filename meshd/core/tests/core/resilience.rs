@@ -3,7 +3,7 @@
 use mesh_api::v1::health_check::Probe;
 use mesh_api::v1::rate_key::By;
 use mesh_api::v1::string_match::Kind;
-use mesh_api::v1::{Admission, RateLimit};
+use mesh_api::v1::{Admission, HttpRoute, RateLimit};
 
 use crate::mesh::{self, gateway, gateway_of, good, inbound, problems, service, sidecar, world};
 
@@ -133,6 +133,64 @@ fn policies_hold_where_they_are_attached() {
 }
 
 #[test]
+fn routes_have_the_rates_of_their_virtual_service() {
+    let routes = "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: routes }\nspec:\n  hosts: [a, shop.example.com]\n  gateways: [mesh, edge]\n  http:\n  - { name: api, match: [{ uri: { prefix: /api } }], route: [{ destination: { host: a } }] }\n  - { name: more, match: [{ uri: { prefix: /more } }], delegate: { name: part } }\n  - { name: rest, route: [{ destination: { host: a } }] }\n---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: part }\nspec: { http: [{ name: own, route: [{ destination: { host: a } }] }] }\n---\napiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: { name: edge }\nspec:\n  selector: { app: edge }\n  servers: [{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ['*'] }]\n";
+    let rate = |name: &str| format!("rateLimits: [{{ name: {name}, requests: 1 }}]");
+    let of = |target: &str| format!("targetRefs: [{{ kind: VirtualService, {target} }}]");
+    let mut text = routes.to_owned();
+    for (name, target) in [
+        ("all", "name: routes"),
+        ("one", "name: routes, sectionName: api"),
+        ("delegate", "name: part"),
+    ] {
+        let spec = format!("{{ {}, {} }}", of(target), rate(name));
+        text.push_str(&policy(name, "default", &spec));
+    }
+    // The same name in another namespace is another object.
+    let spec = format!("{{ {}, {} }}", of("name: routes"), rate("elsewhere"));
+    let elsewhere = policy("elsewhere", "shop", &spec);
+    let world = good(&text);
+    let limits = |http: &[HttpRoute]| -> Vec<(String, Vec<String>)> {
+        let names = |route: &HttpRoute| {
+            let names = route.rate_limits.iter();
+            names.map(|limit| limit.name.clone()).collect()
+        };
+        http.iter()
+            .map(|route| (route.name.clone(), names(route)))
+            .collect()
+    };
+    let want = [
+        ("api", vec!["all", "one"]),
+        ("more-own", vec!["all", "delegate"]),
+        ("rest", vec!["all"]),
+    ]
+    .map(|(route, names)| {
+        (
+            route.to_owned(),
+            names.into_iter().map(str::to_owned).collect(),
+        )
+    });
+    assert_eq!(limits(&mesh::table(&world, "routes/a:80").http), want);
+    let edge = gateway(&world, "default/edge-1", &[("app", "edge")]);
+    let served = gateway_of(&world, &edge);
+    let host = |domain: &str| {
+        let mut hosts = served.listeners.iter().flat_map(|one| &one.hosts);
+        hosts.find(|host| host.domain == domain).unwrap().clone()
+    };
+    assert_eq!(limits(&host("shop.example.com").http), want);
+    assert_eq!(served.admission, None, "the gateway itself is not limited");
+    assert_eq!(inbound(&world, "default/a-1").admission, None);
+    text.push_str(&elsewhere);
+    let found = problems(&mesh::world(&text));
+    assert!(
+        found
+            .iter()
+            .any(|line| line.contains("VirtualService shop/routes is not there")),
+        "{found:#?}"
+    );
+}
+
+#[test]
 fn of_several_the_nearest_protects_against_overload() {
     let most = |count: u32| format!("{{ overload: {{ maxRequests: {count} }} }}");
     let mut text = policy("a-mesh", "istio-system", &most(1));
@@ -241,22 +299,6 @@ fn what_makes_no_sense_is_refused_with_its_place() {
             "is no path",
         ),
         (
-            "{ targetRefs: [{ kind: Gateway, name: a }], selector: { matchLabels: { a: b } } }",
-            "only one of targetRefs or selector",
-        ),
-        (
-            "{ targetRefs: [{ kind: Service, name: a, namespace: b }] }",
-            "cross namespace",
-        ),
-        (
-            "{ targetRefs: [{ group: apps, kind: Service, name: a }] }",
-            "of the group ``",
-        ),
-        (
-            "{ targetRefs: [{ kind: HTTPRoute, name: a }] }",
-            "is none of Service",
-        ),
-        (
             "{ overload: { minRequests: 5, maxRequests: 4 } }",
             "minRequests is above maxRequests",
         ),
@@ -273,6 +315,50 @@ fn what_makes_no_sense_is_refused_with_its_place() {
     let other =
         "apiVersion: mesh.dev/v1\nkind: ResiliencePolicy\nmetadata: { name: p }\nspec: {}\n";
     assert!(problems(&world(other))[0].contains("write `mesh.dev/v1alpha1`"));
+}
+
+#[test]
+fn targets_that_cannot_be_are_refused() {
+    for (spec, why) in [
+        (
+            "{ targetRefs: [{ kind: Gateway, name: a }], selector: { matchLabels: { a: b } } }",
+            "only one of targetRefs or selector",
+        ),
+        (
+            "{ targetRefs: [{ kind: Service, name: a, namespace: b }] }",
+            "cross namespace",
+        ),
+        (
+            "{ targetRefs: [{ group: apps, kind: Service, name: a }] }",
+            "of the group ``",
+        ),
+        (
+            "{ targetRefs: [{ kind: HTTPRoute, name: a }] }",
+            "HTTPRoutes of the Gateway API are not read yet; name a VirtualService, or the Gateway",
+        ),
+        (
+            "{ targetRefs: [{ kind: Pod, name: a }] }",
+            "is none of Service, ServiceEntry, Gateway, VirtualService",
+        ),
+        (
+            "{ targetRefs: [{ kind: VirtualService, name: a }], overload: {} }",
+            "overload is for what serves requests",
+        ),
+        (
+            "{ targetRefs: [{ kind: VirtualService, name: a }], connectionRateLimits: [{ connections: 1 }] }",
+            "for what takes connections",
+        ),
+        (
+            "{ targetRefs: [{ kind: VirtualService, name: a }], healthCheck: { tcp: {} } }",
+            "healthCheck is for services",
+        ),
+        (
+            "{ targetRefs: [{ kind: VirtualService, name: a }], rateLimits: [{ requests: 1, keys: [{ type: SourceIdentity }] }] }",
+            "SourceIdentity says nothing on a route",
+        ),
+    ] {
+        refused(spec, why);
+    }
 }
 
 #[test]
@@ -297,6 +383,10 @@ fn what_has_no_effect_is_told() {
         (
             "{ kind: Service, name: a, sectionName: grpc }",
             "has no port `grpc`",
+        ),
+        (
+            "{ kind: VirtualService, name: nobody }",
+            "VirtualService default/nobody is not there",
         ),
     ] {
         told(&format!("{{ targetRefs: [{target}], {rate} }}"), why);

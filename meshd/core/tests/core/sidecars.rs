@@ -146,6 +146,67 @@ fn limits_of_a_port_come_before_those_of_all() {
     );
 }
 
+/// The limits of each port: connections, and the time to connect.
+fn limits(text: &str) -> Vec<(u32, u32, u64)> {
+    let limit = |port: &InboundPort| {
+        let pool = port.connection_pool.unwrap_or_default();
+        (port.port, pool.max_connections, port.connect_timeout_ms)
+    };
+    inbound(&good(text)).ports.iter().map(limit).collect()
+}
+
+#[test]
+fn a_destination_rule_limits_servers_too() {
+    let rule = |spec: &str| {
+        format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{ name: front }}\nspec: {{ host: front, {spec} }}\n"
+        )
+    };
+    let pool = |most: u32, ms: u32| {
+        format!("connectionPool: {{ tcp: {{ maxConnections: {most}, connectTimeout: {ms}ms }} }}")
+    };
+    assert_eq!(limits(BACKEND), [(90, 0, 0), (9080, 0, 0)]);
+    let by_port = format!(
+        "trafficPolicy: {{ {}, portLevelSettings: [{{ port: {{ number: 80 }}, {} }}] }}",
+        pool(5, 50),
+        pool(7, 0).replace(", connectTimeout: 0ms", ""),
+    );
+    let text = format!("{BACKEND}{}", rule(&by_port));
+    // By the port of the service, and whole: nothing is inherited.
+    assert_eq!(limits(&text), [(90, 5, 50), (9080, 7, 0)]);
+    // Subsets are of clients, and so are rules for some workloads.
+    let subset = format!(
+        "subsets: [{{ name: v1, trafficPolicy: {{ {} }} }}]",
+        pool(3, 30)
+    );
+    assert_eq!(
+        limits(&format!("{BACKEND}{}", rule(&subset))),
+        [(90, 0, 0), (9080, 0, 0)]
+    );
+    let selected = format!(
+        "workloadSelector: {{ matchLabels: {{ app: client }} }}, trafficPolicy: {{ {} }}",
+        pool(3, 30)
+    );
+    assert_eq!(
+        limits(&format!("{BACKEND}{}", rule(&selected))),
+        [(90, 0, 0), (9080, 0, 0)]
+    );
+    // A Sidecar counts more; one that does not import the service knows nothing of its rule.
+    let sidecar = |spec: &str| {
+        format!(
+            "{}---\n{}",
+            text.clone(),
+            &self::text(spec)[BACKEND.len()..]
+        )
+    };
+    let own = "{ inboundConnectionPool: { tcp: { maxConnections: 9, connectTimeout: 90ms } } }";
+    assert_eq!(limits(&sidecar(own)), [(90, 9, 90), (9080, 9, 90)]);
+    let listed = "{ ingress: [{ port: { number: 9080, protocol: HTTP } }, { port: { number: 90, protocol: TCP }, connectionPool: { tcp: { connectTimeout: 1s } } }] }";
+    assert_eq!(limits(&sidecar(listed)), [(90, 0, 1000), (9080, 7, 0)]);
+    let elsewhere = "{ egress: [{ hosts: ['istio-system/*'] }] }";
+    assert_eq!(limits(&sidecar(elsewhere)), [(90, 0, 0), (9080, 0, 0)]);
+}
+
 #[test]
 fn trap_51_tls_ends_at_the_sidecar_only_without_mutual_tls() {
     let tls = "{ ingress: [{ port: { number: 8443, protocol: HTTPS, name: x }, defaultEndpoint: '127.0.0.1:80', tls: { mode: SIMPLE, serverCertificate: /c.pem, privateKey: /k.pem } }] }";
@@ -203,6 +264,38 @@ fn egress_listeners_name_the_service_of_opaque_bytes() {
     // Captured connections are told by the address that is bound.
     let table = table_of(&world, &scope, "address/127.0.0.3:7000");
     assert_eq!(table.tcp[0].destinations[0].host, db);
+}
+
+#[test]
+fn one_egress_listener_stands_for_all_ports() {
+    let spec = "{ egress: [
+      { port: { number: 8080, protocol: HTTP, name: h }, captureMode: NONE, hosts: ['./*'] },
+      { captureMode: NONE, hosts: ['./*'] }] }";
+    let found: Vec<_> = inbound(&good(&text(spec)))
+        .egress
+        .into_iter()
+        .map(|one| (one.port, one.protocol(), one.host, one.always))
+        .collect();
+    let db = "db.default.svc.cluster.local".to_owned();
+    let front = "front.default.svc.cluster.local".to_owned();
+    assert_eq!(
+        found,
+        [
+            (8080, Protocol::Http, String::new(), true),
+            (80, Protocol::Http, String::new(), true),
+            (90, Protocol::Tcp, front, true),
+            (5432, Protocol::Tcp, db, true),
+            (9000, Protocol::Http, String::new(), true),
+        ]
+    );
+    // Of the services that it names only, on its address, and only where nothing is captured.
+    let spec = "{ egress: [{ bind: 127.0.0.9, hosts: ['./db.default.svc.cluster.local'] }] }";
+    let found = inbound(&good(&text(spec))).egress;
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (found[0].bind.as_str(), found[0].port, found[0].always),
+        ("127.0.0.9", 5432, false)
+    );
 }
 
 #[test]
@@ -293,8 +386,8 @@ fn what_istio_refuses_is_refused() {
             "must be DEFAULT/NONE",
         ),
         (
-            "{ egress: [{ captureMode: NONE, hosts: ['*/*'] }] }",
-            "name the port",
+            "{ egress: [{ captureMode: IPTABLES, bind: 127.0.0.9, hosts: ['*/*'] }] }",
+            "told by their port, too",
         ),
         (
             "{ outboundTrafficPolicy: { egressProxy: { host: b, port: { number: 1 } } } }",

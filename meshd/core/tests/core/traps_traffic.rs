@@ -4,7 +4,7 @@
 use mesh_api::v1::consistent_hash::Key;
 use mesh_api::v1::{
     ConnectionPool, HashCookie, LocalityBalancing, OutlierDetection, ProxyProtocol, RetryBudget,
-    TrafficPolicy,
+    TrafficPolicy, ZoneAware,
 };
 
 use crate::mesh::{self, good, problems, service, sidecar, world};
@@ -126,6 +126,7 @@ fn trap_23_ejection_is_off_without_the_block_and_has_defaults_with_it() {
         base_ejection_ms: 30_000,
         max_ejection_percent: 10,
         min_health_percent: 0,
+        ..OutlierDetection::default()
     };
     assert_eq!(
         policy("{ loadBalancer: { simple: RANDOM } }").outlier_detection,
@@ -137,7 +138,7 @@ fn trap_23_ejection_is_off_without_the_block_and_has_defaults_with_it() {
     );
     assert_eq!(
         policy(
-            "{ outlierDetection: { consecutive5xxErrors: 0, consecutiveGatewayErrors: 3, splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 2, interval: 1s, baseEjectionTime: 2s, maxEjectionPercent: 100, minHealthPercent: 40 } }"
+            "{ outlierDetection: { consecutive5xxErrors: 0, consecutiveGatewayErrors: 3, splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 2, interval: 1s, baseEjectionTime: 2s, maxEjectionPercent: 100, minHealthPercent: 40, outlierDetectionHttpErrorCodes: [503, 429, 503] } }"
         )
         .outlier_detection,
         Some(OutlierDetection {
@@ -149,11 +150,16 @@ fn trap_23_ejection_is_off_without_the_block_and_has_defaults_with_it() {
             base_ejection_ms: 2_000,
             max_ejection_percent: 100,
             min_health_percent: 40,
+            error_statuses: vec![429, 503],
         })
     );
     refused(
         "{ outlierDetection: { consecutiveLocalOriginFailures: 2 } }",
         "split external local origin errors is set to false",
+    );
+    refused(
+        "{ outlierDetection: { outlierDetectionHttpErrorCodes: [200, 99] } }",
+        "outlierDetectionHttpErrorCodes: a status is a number in the range 100..599",
     );
     refused(
         "{ outlierDetection: { maxEjectionPercent: 101 } }",
@@ -274,6 +280,73 @@ fn trap_26_locality_needs_ejection_and_rules_agree() {
 }
 
 #[test]
+fn trap_26_zones_need_no_ejection_and_go_with_no_other_setting() {
+    let spec = |rest: &str| format!("{{ loadBalancer: {{ zoneAwareLbSetting: {rest} }} }}");
+    let zones = |rest: &str| policy(&spec(rest)).locality;
+    let of = |size| {
+        let zone_aware = Some(ZoneAware {
+            min_cluster_size: size,
+        });
+        LocalityBalancing {
+            zone_aware,
+            ..LocalityBalancing::default()
+        }
+    };
+    assert_eq!(zones("{}"), Some(of(6)), "on, from Envoy's number on");
+    assert_eq!(zones("{ enabled: true, minClusterSize: 2 }"), Some(of(2)));
+    assert_eq!(zones("{ enabled: false }"), None);
+    let regions = zones("{ failover: [{ from: us, to: eu }], failoverPriority: [version] }");
+    let regions = regions.unwrap();
+    assert_eq!(regions.failover[0].to, "eu");
+    assert_eq!(regions.failover_priority, ["version"]);
+    for (rest, why) in [
+        ("{ minClusterSize: 0 }", "must be at least 1"),
+        (
+            "{ failoverPriority: [topology.kubernetes.io/zone] }",
+            "must not use topology label 'topology.kubernetes.io/zone'",
+        ),
+        (
+            "{ failover: [{ from: us, to: us }] }",
+            "must specify different regions",
+        ),
+        ("{ failover: [{ from: us, to: eu/a }] }", "contain / or *"),
+        ("{ distribute: [] }", "unknown field"),
+        (
+            "{ failover: [{ from: us, to: eu }] }",
+            "outlier detection policy must be provided",
+        ),
+    ] {
+        refused(&spec(rest), why);
+    }
+    refused(
+        "{ loadBalancer: { zoneAwareLbSetting: {}, localityLbSetting: {} } }",
+        "only one of localityLbSetting and zoneAwareLbSetting",
+    );
+}
+
+#[test]
+fn what_a_policy_says_in_vain_is_told() {
+    for (spec, why) in [
+        (
+            "{ retryBudget: { percent: 20, budgetInterval: 10s } }",
+            "budgetInterval: `budgetInterval` is not supported yet; the share is one of the requests under way",
+        ),
+        (
+            "{ loadBalancer: { backendUtilization: { weightUpdatePeriod: 1s } } }",
+            "backendUtilization: `backendUtilization` is not supported yet; endpoints are chosen by latency and load",
+        ),
+        (
+            "{ outlierDetection: { consecutiveErrors: 5 } }",
+            "Istio does not heed it either",
+        ),
+    ] {
+        let found = problems(&good(&rule(spec)));
+        let told = |line: &&String| line.contains(": warning: ") && line.contains(why);
+        assert!(found.iter().any(|line| told(&line)), "{found:#?}");
+    }
+}
+
+#[test]
 fn trap_26_services_may_prefer_near_endpoints() {
     let text = "---\napiVersion: v1\nkind: Service\nmetadata: { name: near, annotations: { networking.istio.io/traffic-distribution: PreferClose } }\nspec: { selector: { app: a }, ports: [{ name: http, port: 80 }] }\n---\napiVersion: v1\nkind: Service\nmetadata: { name: node }\nspec: { selector: { app: a }, trafficDistribution: PreferSameNode, ports: [{ name: http, port: 80 }] }\n";
     let world = good(text);
@@ -359,9 +432,14 @@ fn headers_and_tunnels_hold_for_all_ports() {
         policy("{ proxyProtocol: {} }").proxy_protocol(),
         ProxyProtocol::V1
     );
+    for (protocol, post) in [("CONNECT", false), ("POST", true)] {
+        let text =
+            format!("{{ tunnel: {{ protocol: {protocol}, targetHost: x, targetPort: 1 }} }}");
+        assert_eq!(policy(&text).tunnel.unwrap().post, post);
+    }
     refused(
-        "{ tunnel: { protocol: POST, targetHost: x, targetPort: 1 } }",
-        "`POST` is not supported",
+        "{ tunnel: { protocol: GET, targetHost: x, targetPort: 1 } }",
+        "tunnel protocol must be \"CONNECT\" or \"POST\"",
     );
     refused(
         "{ tunnel: { targetHost: x } }",

@@ -18,11 +18,11 @@ pub(super) fn resilience_policy() -> Schema {
             list(
                 object([
                     ("group", text()),
-                    ("kind", one_of(&["Service", "ServiceEntry", "Gateway"])),
+                    ("kind", one_of(&["Service", "ServiceEntry", "Gateway", "VirtualService"])),
                     ("name", text()),
                     (
                         "sectionName",
-                        text().about("A port of it, by name or number; absent for all"),
+                        text().about("A port of it, by name or number, or a rule of a VirtualService, by name; absent for all"),
                     ),
                 ])
                 .requires(&["kind", "name"]),

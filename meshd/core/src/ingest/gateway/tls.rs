@@ -79,6 +79,12 @@ pub(super) fn read(
         cipher_suites,
     };
     tls.unsupported(
+        "ecdhCurves",
+        Severity::Error,
+        "the server would take key exchanges that it should not",
+        r,
+    );
+    tls.unsupported(
         "insecureSkipVerify",
         Severity::Error,
         "clients whose certificates are not checked would pass for checked ones",

@@ -75,7 +75,7 @@ fn one(mut fields: Fields<'_>, r: &mut Report) -> Option<SidecarIngress> {
         }),
         endpoint: endpoint.and_then(|word| default_endpoint(&word, r)),
         tls: tls.and_then(|tls| server_tls(tls, protocol, is_https, r)),
-        pool: pool.map(|(_, _, pool)| pool.wire),
+        pool: pool.map(|(_, _, pool)| pool),
     })
 }
 

@@ -32,7 +32,7 @@ type Labels<'a> = &'a [(&'a str, &'a str)];
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
-fn follows_istio_s_precedence() {
+fn trap_74_follows_istio_s_precedence() {
     use SkipReason::{NamespaceDisabled, NotSelected, OtherRevision, PodDisabled};
     let other = |revision: &str| Decision::Skip(OtherRevision(revision.to_owned()));
     let skip = Decision::Skip;

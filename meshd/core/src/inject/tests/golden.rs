@@ -115,21 +115,36 @@ spec:
 "
         );
         let (pod, outcomes) = injected(yaml(&pod), &settings());
-        let told = pod.to_string().contains("MESH_GATEWAY_PROXY_PROTOCOL");
-        (told, outcomes[0].warnings.clone())
+        let containers = pod["spec"]["containers"].as_array().unwrap().iter();
+        let environment = containers.flat_map(|one| one["env"].as_array().into_iter().flatten());
+        let told = environment.filter_map(|variable| {
+            let name = variable["name"].as_str()?.strip_prefix("MESH_GATEWAY_")?;
+            Some(format!("{name}={}", variable["value"].as_str()?))
+        });
+        let told: Vec<String> = told.collect();
+        (told.join(" "), outcomes[0].warnings.clone())
     };
-    let none: Vec<String> = Vec::new();
-    assert_eq!(
-        inject("gateway", "{proxyProtocol: {}}"),
-        (true, none.clone())
-    );
-    assert_eq!(inject("gateway", "{proxyProtocol: null}"), (false, none));
-    let warning =
-        "annotation proxy.istio.io/config: gatewayTopology.numTrustedProxies has no effect";
-    assert_eq!(
-        inject("gateway", "{numTrustedProxies: 1}"),
-        (false, vec![warning.to_owned()])
-    );
+    let all = |trusted: u32, forward: &str, header: bool| {
+        format!("TRUSTED_PROXIES={trusted} FORWARD_CLIENT_CERT={forward} PROXY_PROTOCOL={header}")
+    };
+    // The whole of it takes the place of what the mesh says.
+    for (topology, told) in [
+        ("{proxyProtocol: {}}", all(0, "SANITIZE_SET", true)),
+        ("{proxyProtocol: null}", all(0, "SANITIZE_SET", false)),
+        (
+            "{numTrustedProxies: 2, forwardClientCertDetails: APPEND_FORWARD}",
+            all(2, "APPEND_FORWARD", false),
+        ),
+        ("null", String::new()),
+    ] {
+        assert_eq!(
+            inject("gateway", topology),
+            (told, Vec::new()),
+            "{topology}"
+        );
+    }
+    let warning = "annotation proxy.istio.io/config: gatewayTopology.hops has no effect";
+    assert_eq!(inject("gateway", "{hops: 1}").1, [warning.to_owned()]);
 }
 
 #[test]

@@ -1,190 +1,206 @@
-//! Policies that say something of HTTP about ports that speak something else.
+//! Policies against what each place can enforce: workloads without a proxy, ports that are not
+//! captured, ports that carry no HTTP, callers who prove nothing.
 //!
-//! The proxy narrows them as Istio does (checkError in pilot/pkg/security/authz/model): a rule of
-//! an ALLOW policy that needs HTTP matches nothing there, and one of another policy matches
-//! without what it says of HTTP, so that it denies more. Who wrote it should know.
+//! The proxy narrows what it cannot see, as Istio does (checkError in
+//! pilot/pkg/security/authz/model): a rule of an ALLOW policy that needs HTTP matches nothing on
+//! opaque connections, and one of another policy matches without what it says of HTTP, so that it
+//! denies more. Who wrote it should know.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod identity;
+mod ports;
 
-use mesh_api::v1::{
-    AuthorizationAction, AuthorizationAttribute, AuthorizationRule, Origin, Protocol,
-};
+use std::collections::BTreeSet;
+
+use mesh_api::v1::{ExternalAuthorizer, MtlsMode, Origin};
 
 use super::super::objects::Objects;
 use super::Findings;
-use crate::model::AuthorizationPolicy;
+use crate::coverage::{self, Carries, Destination, Enforcer};
+use crate::model::{AuthorizationPolicy, Meta, Placement};
+use crate::world::Inner;
 
-const CODE: &str = "authorization-needs-http";
+/// A policy cannot hold somewhere, for there is nothing to enforce it.
+const NOT_ENFORCED: &str = "policy-not-enforced";
+/// So many are named in a message.
+const NAMED: usize = 5;
 
-/// Ports of opaque bytes of the workloads that a policy holds for, with their services.
-type Ports = BTreeMap<u32, String>;
+/// What a finding is about, its code and its text.
+type Finding = (Origin, &'static str, String);
+
+/// What policies are held against.
+struct Places<'w> {
+    inner: &'w Inner,
+    all: Vec<Destination<'w>>,
+    authorizers: Vec<ExternalAuthorizer>,
+}
 
 pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
-    let mut findings: Vec<(Origin, String)> = Vec::new();
+    let none = objects.authorization_policies.is_empty()
+        && objects.request_authentications.is_empty()
+        && objects.peer_authentications.is_empty();
+    if none {
+        return;
+    }
+    let places = Places {
+        inner: found.world,
+        all: coverage::destinations(found.world),
+        authorizers: coverage::authorizers(found.world),
+    };
+    let mut findings: Vec<Finding> = Vec::new();
     for policy in &objects.authorization_policies {
-        let unenforceable = policy.rules.iter().any(|rule| !of_http(rule).is_empty());
-        if !unenforceable && policy.action != AuthorizationAction::Custom {
-            continue;
-        }
-        let ports = opaque_ports(found, policy);
-        if ports.is_empty() {
-            continue;
-        }
-        findings.extend(authorizer(found, policy, &ports));
-        for (index, rule) in policy.rules.iter().enumerate() {
-            findings.extend(of_rule(policy, (index, rule), &ports));
-        }
+        let concerned = places.under(&policy.meta, &policy.placement);
+        findings.extend(without_proxy(
+            &places,
+            &policy.meta,
+            &policy.placement,
+            &concerned,
+        ));
+        findings.extend(uncaptured(&policy.meta, &concerned));
+        findings.extend(ports::check(&places, policy, &concerned));
+        findings.extend(identity::check(&places, policy, &concerned));
     }
-    for (origin, message) in findings {
-        found.warn(&origin, CODE, message);
+    for policy in &objects.request_authentications {
+        let concerned = places.under(&policy.meta, &policy.placement);
+        findings.extend(without_proxy(
+            &places,
+            &policy.meta,
+            &policy.placement,
+            &concerned,
+        ));
+        findings.extend(uncaptured(&policy.meta, &concerned));
+        findings.extend(no_request(&policy.meta, &concerned));
     }
-}
-
-fn opaque_ports(found: &Findings<'_>, policy: &AuthorizationPolicy) -> Ports {
-    let world = found.world;
-    let namespace = policy.meta.namespace();
-    let anywhere = namespace == world.settings.root_namespace;
-    let mut ports = Ports::new();
-    for workload in &world.workloads {
-        let own = workload.namespace == namespace;
-        if !(own || anywhere) || !policy.placement.holds(&workload.labels, own) {
-            continue;
-        }
-        for (service, fronted) in &workload.fronts {
-            let Some(service) = world.services.get(*service) else {
-                continue;
+    for policy in &objects.peer_authentications {
+        let strict = |mode: &Option<MtlsMode>| *mode == Some(MtlsMode::Strict);
+        let whole = policy.mode.as_ref().map(|(mode, _)| *mode);
+        if strict(&whole) || policy.ports.values().any(|(mode, _)| strict(mode)) {
+            let placement = Placement {
+                selector: policy.selector.clone(),
+                gateways: Vec::new(),
             };
-            for (number, target) in fronted {
-                let declared = service.ports.iter().find(|port| port.number == *number);
-                let opaque = declared
-                    .is_some_and(|port| matches!(port.protocol(), Protocol::Tcp | Protocol::Tls));
-                if opaque {
-                    let host = &service.host;
-                    ports.entry(*target).or_insert_with(|| host.to_string());
-                }
-            }
+            let mut concerned = places.under(&policy.meta, &placement);
+            // What clients of gateways have to prove, Gateways say.
+            concerned.retain(|place| place.proxy != Enforcer::Gateway);
+            findings.extend(without_proxy(&places, &policy.meta, &placement, &concerned));
+            findings.extend(uncaptured(&policy.meta, &concerned));
         }
     }
-    ports
+    for (origin, code, message) in findings {
+        found.warn(&origin, code, message);
+    }
 }
 
-/// A CUSTOM policy whose authorizer speaks HTTP is passed over on ports that do not.
-fn authorizer(
-    found: &Findings<'_>,
-    policy: &AuthorizationPolicy,
-    ports: &Ports,
-) -> Option<(Origin, String)> {
-    if policy.action != AuthorizationAction::Custom {
+// === impl Places ===
+
+impl<'w> Places<'w> {
+    fn under(&self, meta: &Meta, placement: &Placement) -> Vec<&Destination<'w>> {
+        let root = self.inner.settings.root_namespace.as_str();
+        let all = self.all.iter();
+        all.filter(|place| place.is_under(placement, meta.namespace(), root))
+            .collect()
+    }
+
+    /// What holds for a workload, together with a policy that may not be in force yet.
+    fn policies<'p>(
+        &'p self,
+        place: &Destination<'p>,
+        new: &'p AuthorizationPolicy,
+    ) -> Vec<&'p AuthorizationPolicy>
+    where
+        'w: 'p,
+    {
+        let mut policies = place.policies(self.inner);
+        policies.retain(|old| old.meta.id != new.meta.id);
+        policies.push(new);
+        policies
+    }
+}
+
+/// Workloads that nothing stands before. A policy for the whole mesh means those that are of it.
+fn without_proxy(
+    places: &Places<'_>,
+    meta: &Meta,
+    placement: &Placement,
+    concerned: &[&Destination<'_>],
+) -> Option<Finding> {
+    let root = places.inner.settings.root_namespace.as_str();
+    if meta.namespace() == root && placement.selector.is_empty() {
         return None;
     }
-    let mut known = found.world.settings.authorizers.iter();
-    let authorizer = known.find(|known| known.name == policy.provider)?;
-    let consequence = if authorizer.grpc {
-        "connections that it selects are denied there: authorizers are asked about requests only"
-    } else {
-        "it has no effect there: an authorizer that speaks HTTP cannot be asked about them; deny them by another policy"
-    };
-    let message = format!(
-        "CUSTOM policy with the provider {}: {} no HTTP; {consequence}",
-        policy.provider,
-        listed(ports)
-    );
-    Some((policy.meta.origin.clone(), message))
-}
-
-fn of_rule(
-    policy: &AuthorizationPolicy,
-    (index, rule): (usize, &AuthorizationRule),
-    ports: &Ports,
-) -> Option<(Origin, String)> {
-    let fields = of_http(rule);
-    let concerned: Ports = ports
+    let open: BTreeSet<String> = concerned
         .iter()
-        .filter(|(port, _)| reaches(rule, **port))
-        .map(|(port, host)| (*port, host.clone()))
+        .filter(|place| place.proxy == Enforcer::Nobody)
+        .map(|place| place.full_name())
         .collect();
-    if fields.is_empty() || concerned.is_empty() {
+    if open.is_empty() {
         return None;
     }
-    let consequence = match policy.action {
-        AuthorizationAction::Allow => "the rule allows nothing there".to_owned(),
-        _ => format!(
-            "there the rule holds without {}, and so for more",
-            join(&fields)
-        ),
+    let (verb, it) = match open.len() {
+        1 => ("has", "it"),
+        _ => ("have", "them"),
     };
     let message = format!(
-        "rule {index} looks at {}, and {} no HTTP; {consequence}. Name the ports that it is for in `to.operation.ports`",
-        join(&fields),
-        listed(&concerned)
+        "{} {verb} no proxy, and nothing else enforces this policy there: whoever reaches {it} gets through. Give {it} a sidecar, or leave {it} out by the selector",
+        some(&open)
     );
-    let origin = rule.origin.clone();
-    Some((
-        origin.unwrap_or_else(|| policy.meta.origin.clone()),
-        message,
-    ))
+    Some((meta.origin.clone(), NOT_ENFORCED, message))
 }
 
-/// Whether a rule may be about a port.
-fn reaches(rule: &AuthorizationRule, port: u32) -> bool {
-    let ports = |operation: &mesh_api::v1::AuthorizationOperation| {
-        (operation.ports.is_empty() || operation.ports.contains(&port))
-            && !operation.not_ports.contains(&port)
-    };
-    rule.to.is_empty() || rule.to.iter().any(ports)
-}
-
-/// Fields of a rule that only HTTP has.
-fn of_http(rule: &AuthorizationRule) -> BTreeSet<&'static str> {
-    let mut fields = BTreeSet::new();
-    for source in &rule.from {
-        if !(source.request_principals.is_empty() && source.not_request_principals.is_empty()) {
-            fields.insert("requestPrincipals");
-        }
-    }
-    for operation in &rule.to {
-        for (name, lists) in [
-            ("hosts", [&operation.hosts, &operation.not_hosts]),
-            ("methods", [&operation.methods, &operation.not_methods]),
-            ("paths", [&operation.paths, &operation.not_paths]),
-        ] {
-            if lists.iter().any(|list| !list.is_empty()) {
-                fields.insert(name);
-            }
-        }
-    }
-    for condition in &rule.when {
-        match condition.attribute() {
-            AuthorizationAttribute::RequestHeader => fields.insert("request.headers"),
-            AuthorizationAttribute::RequestPrincipal
-            | AuthorizationAttribute::RequestAudiences
-            | AuthorizationAttribute::RequestPresenter
-            | AuthorizationAttribute::RequestClaim => fields.insert("request.auth"),
-            _ => false,
-        };
-    }
-    fields
-}
-
-fn join(fields: &BTreeSet<&'static str>) -> String {
-    let names: Vec<&str> = fields.iter().copied().collect();
-    names.join(", ")
-}
-
-/// `port 3306 of db.default.svc.cluster.local speaks`.
-fn listed(ports: &Ports) -> String {
-    let names: Vec<String> = ports
+/// Ports that the sidecar never sees.
+fn uncaptured(meta: &Meta, concerned: &[&Destination<'_>]) -> Option<Finding> {
+    let open: BTreeSet<String> = concerned
         .iter()
-        .take(5)
-        .map(|(port, host)| format!("{port} of {host}"))
+        .filter_map(|place| {
+            let name = place.full_name();
+            let capture = place.capture?;
+            let told = match &capture.only {
+                None => listed(&capture.never),
+                Some(only) if only.is_empty() => "all ports".to_owned(),
+                Some(only) => format!("all ports but {}", listed(only)),
+            };
+            Some(format!("{told} of {name}"))
+        })
         .collect();
-    let more = if ports.len() > names.len() {
-        " and more"
-    } else {
-        ""
-    };
-    match (ports.len(), names.join(", ")) {
-        (1, name) => format!("port {name} speaks"),
-        (_, list) => format!("ports {list}{more} speak"),
+    if open.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "connections to {} do not pass the sidecar (annotations includeInboundPorts, excludeInboundPorts and interceptionMode): this policy does not hold for them",
+        some(&open)
+    );
+    Some((meta.origin.clone(), NOT_ENFORCED, message))
+}
+
+fn listed(ports: &[u16]) -> String {
+    let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+    let noun = if ports.len() == 1 { "port" } else { "ports" };
+    format!("{noun} {}", ports.join(", "))
+}
+
+/// Tokens where no port has requests.
+fn no_request(meta: &Meta, concerned: &[&Destination<'_>]) -> Option<Finding> {
+    let mut ports = concerned
+        .iter()
+        .flat_map(|place| place.ports.values())
+        .peekable();
+    ports.peek()?;
+    let opaque = ports.all(|port| port.carries == Carries::Opaque);
+    opaque.then(|| {
+        let names: BTreeSet<String> = concerned.iter().map(|place| place.full_name()).collect();
+        let message = format!(
+            "no port of {} carries HTTP: tokens are not looked at there",
+            some(&names)
+        );
+        (meta.origin.clone(), "IST0167", message)
+    })
+}
+
+/// Some names and how many more.
+fn some(names: &BTreeSet<String>) -> String {
+    let shown: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
+    let text = shown.join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => text,
+        more => format!("{text} and {more} more"),
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
             PolicyTarget::Workloads(labels) => selector(found, &policy.meta, labels),
             PolicyTarget::Objects(targets) => {
                 for target in targets {
-                    referenced(found, policy, target);
+                    referenced(found, objects, policy, target);
                 }
             }
         }
@@ -71,7 +71,15 @@ fn selector(found: &mut Findings<'_>, meta: &Meta, labels: &Labels) {
 
 /// An object that a policy is for is there, has the section that it names, and can do what the
 /// policy wants.
-fn referenced(found: &mut Findings<'_>, policy: &ResiliencePolicy, target: &TargetRef) {
+fn referenced(
+    found: &mut Findings<'_>,
+    objects: &Objects,
+    policy: &ResiliencePolicy,
+    target: &TargetRef,
+) {
+    if target.kind == TargetKind::VirtualService {
+        return referenced_route(found, objects, policy, target);
+    }
     let namespace = policy.meta.namespace();
     let what = format!("{} {namespace}/{}", target.kind.name(), target.name);
     let world = found.world;
@@ -119,6 +127,31 @@ fn referenced(found: &mut Findings<'_>, policy: &ResiliencePolicy, target: &Targ
         );
         found.warn(&target.origin, "IST0167", text);
     }
+}
+
+/// A VirtualService that a policy is for is there, and has the rule that it names.
+fn referenced_route(
+    found: &mut Findings<'_>,
+    objects: &Objects,
+    policy: &ResiliencePolicy,
+    target: &TargetRef,
+) {
+    let namespace = policy.meta.namespace();
+    let what = format!("VirtualService {namespace}/{}", target.name);
+    let mut routes = objects.virtual_services.iter();
+    let object =
+        routes.find(|one| (one.meta.namespace(), one.meta.name()) == (namespace, &*target.name));
+    let trouble = match (object, &target.section) {
+        (None, _) => format!("{what} is not there"),
+        (Some(object), Some(section)) if !object.http.iter().any(|rule| rule.name == *section) => {
+            format!("{what} has no HTTP rule `{section}`")
+        }
+        (Some(object), None) if object.http.is_empty() => {
+            format!("{what} has no HTTP rules: rates of requests mean nothing to others")
+        }
+        _ => return,
+    };
+    found.warn(&target.origin, "IST0101", format!("targetRefs: {trouble}"));
 }
 
 /// The Secret of a client is in the client's namespace: that of the rule, if it has a selector;
