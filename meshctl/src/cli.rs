@@ -13,6 +13,7 @@ mod ask;
 mod ca;
 mod inject;
 mod install;
+mod policy;
 mod selection;
 mod value;
 
@@ -27,6 +28,7 @@ pub use inject::{InjectArgs, InjectForm};
 pub use install::{
     GatewayArg, InstallArgs, PlaceArg, TagAction, TagArgs, UninstallArgs, UpgradeArgs, ValuesArg,
 };
+pub use policy::{CoverageOutput, FailOn, PolicyArgs, PolicyCommand, PolicyCoverageArgs};
 pub use selection::{ClusterArg, MeshArg, Output, OutputArg, StateArg};
 
 /// Runs a service mesh on this machine, and explains what it does there and in a cluster.
@@ -68,6 +70,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Check configuration files and report every problem with its place.
     Analyze(AnalyzeArgs),
+    /// Show which policy decides about each source, destination and port.
+    Policy(PolicyArgs),
     /// Wait until every proxy runs a revision of the configuration.
     Wait(WaitArgs),
     /// Open a page of the mesh on a port of this machine.

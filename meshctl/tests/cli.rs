@@ -360,3 +360,66 @@ fn a_reader_that_goes_away_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
 }
+
+#[test]
+fn policy_coverage_tells_who_decides_and_fails_where_nobody_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.yaml");
+    let deployment = |name: &str| {
+        format!(
+            "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: {name}, namespace: shop }}\nspec: {{ template: {{ metadata: {{ labels: {{ app: {name} }} }}, spec: {{ serviceAccountName: {name} }} }} }}\n---\napiVersion: v1\nkind: Service\nmetadata: {{ name: {name}, namespace: shop }}\nspec: {{ selector: {{ app: {name} }}, ports: [{{ name: http, port: 80 }}] }}\n"
+        )
+    };
+    let policy = "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: readers, namespace: shop }\nspec: { selector: { matchLabels: { app: api } }, rules: [{ from: [{ source: { principals: [cluster.local/ns/shop/sa/web] } }] }] }\n";
+    let text = format!("{}{}{policy}", deployment("web"), deployment("api"));
+    fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap();
+
+    let (output, out, err) = run(&["policy", "coverage", path]);
+    assert!(output.status.success(), "{err}");
+    for line in [
+        "shop/web            shop/api     80 http  mTLS (PERMISSIVE)       allowed",
+        "ALLOW shop/readers[0]",
+        "no ALLOW policy matches",
+        "unprotected",
+    ] {
+        assert!(out.contains(line), "{line}:\n{out}");
+    }
+    let fail = |more: &[&str]| {
+        let args = [
+            &["policy", "coverage", path, "--fail-on", "unprotected"],
+            more,
+        ]
+        .concat();
+        run(&args).0.status.code()
+    };
+    assert_eq!(fail(&[]), Some(1));
+    assert_eq!(fail(&["--workload", "web"]), Some(1));
+    assert_eq!(fail(&["--workload", "api"]), Some(0));
+    assert_eq!(fail(&["-n", "elsewhere"]), Some(0));
+
+    let (_, out, _) = run(&[
+        "policy",
+        "coverage",
+        path,
+        "--workload",
+        "api",
+        "-o",
+        "json",
+    ]);
+    let found: meshd_core::Coverage = serde_json::from_str(&out).unwrap();
+    assert!(found.rows.iter().all(|row| row.destination == "shop/api"));
+    let (_, out, _) = run(&[
+        "policy",
+        "coverage",
+        path,
+        "--workload",
+        "api",
+        "-o",
+        "yaml",
+    ]);
+    assert!(
+        out.starts_with("rows:") && out.contains("destination: shop/api"),
+        "{out}"
+    );
+}

@@ -214,7 +214,7 @@ fn span(seconds: i64) -> String {
 }
 
 /// For a query of a URL.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for byte in text.bytes() {
         match byte {

@@ -13,6 +13,7 @@ mod explain;
 mod inject;
 mod install;
 mod parts;
+mod policy;
 mod signals;
 mod status;
 mod tag;
@@ -47,6 +48,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Down(args) => down::run(&args),
         Command::Explain(args) => block_on(explain::run(args)),
         Command::Analyze(args) => block_on(analyze::run(&args)),
+        Command::Policy(args) => block_on(policy::run(&args)),
         Command::Wait(args) => block_on(wait::run(&args)),
         Command::Dashboard(args) => block_on(dashboard::run(&args)),
         Command::BugReport(args) => block_on(bug_report::run(&args)),

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use mesh_proxy_core::explain::{
-    AdmissionReport, DestinationReport, ExplainReport, InboundReport, OutboundReport, PolicyReport,
-    RouteReport, TlsReport, TriedMatch,
+    AdmissionReport, AskedReport, DestinationReport, ExplainReport, InboundReport, OutboundReport,
+    PolicyReport, RouteReport, TlsReport, TriedMatch, VerdictReport,
 };
 use mesh_proxy_core::ir::Origin;
 
@@ -91,6 +91,9 @@ fn write_outbound(f: &mut fmt::Formatter<'_>, outbound: &OutboundReport) -> fmt:
     }
     for edit in &outbound.edits {
         write!(f, "\n  edit           {edit}")?;
+    }
+    if let Some(decided) = &outbound.authorization {
+        write_authorization(f, &decided.policies, &decided.asked, &decided.verdict)?;
     }
     write_admission(f, &outbound.admission)
 }
@@ -330,10 +333,20 @@ fn write_callees(f: &mut fmt::Formatter<'_>, group: &[&Callee]) -> fmt::Result {
         report.mtls,
         place(report.mtls_origin.as_ref())
     )?;
-    for policy in &report.policies {
+    write_authorization(f, &report.policies, &report.asked, &report.verdict)?;
+    write_admission(f, &report.admission)
+}
+
+/// Policies that were looked at, and what came out.
+fn write_authorization(
+    f: &mut fmt::Formatter<'_>,
+    policies: &[PolicyReport],
+    asked: &[AskedReport],
+    verdict: &VerdictReport,
+) -> fmt::Result {
+    for policy in policies {
         write_policy(f, policy)?;
     }
-    let verdict = &report.verdict;
     let word = if verdict.allowed { "allowed" } else { "denied" };
     write!(f, "\n  authorization  {word}")?;
     if let Some(policy) = &verdict.policy {
@@ -348,10 +361,10 @@ fn write_callees(f: &mut fmt::Formatter<'_>, group: &[&Callee]) -> fmt::Result {
     if let Some(reason) = &verdict.reason {
         write!(f, " because of {reason}")?;
     }
-    if report.policies.is_empty() && verdict.allowed {
+    if policies.is_empty() && verdict.allowed {
         write!(f, ": no AuthorizationPolicy selects it")?;
     }
-    for asked in &report.asked {
+    for asked in asked {
         write!(
             f,
             "\n  first          {} is asked, for {} rule {} ({})",
@@ -371,7 +384,7 @@ fn write_callees(f: &mut fmt::Formatter<'_>, group: &[&Callee]) -> fmt::Result {
             write!(f, " by {policy} rule {rule}")?;
         }
     }
-    write_admission(f, &report.admission)
+    Ok(())
 }
 
 /// Limits on what is let in.

@@ -13,6 +13,8 @@ use crate::cluster::{Cluster, ObjectRef};
 
 /// Secret of the authority.
 const AUTHORITY: &str = "mesh-ca";
+/// Where replicas confer while the root is replaced; it is there only then.
+const ROTATION: &str = "mesh-ca-rotation";
 /// ConfigMap with the roots, in every namespace.
 const ROOTS: &str = "mesh-ca-root-cert";
 
@@ -162,12 +164,13 @@ fn made_by_control_plane(record: &Record) -> [ObjectRef; 2] {
 
 /// What belongs to no revision.
 async fn shared(cluster: &Cluster, namespace: &str) -> Result<Vec<ObjectRef>, InstallError> {
-    let mut all = vec![ObjectRef {
+    let own = |kind: &str, name: &str| ObjectRef {
         api_version: "v1".to_owned(),
-        kind: "Secret".to_owned(),
+        kind: kind.to_owned(),
         namespace: namespace.to_owned(),
-        name: AUTHORITY.to_owned(),
-    }];
+        name: name.to_owned(),
+    };
+    let mut all = vec![own("Secret", AUTHORITY), own("ConfigMap", ROTATION)];
     let namespaces = cluster.labelled("v1", "Namespace", "", "").await?;
     all.extend(namespaces.into_iter().map(|one| ObjectRef {
         api_version: "v1".to_owned(),
