@@ -76,7 +76,8 @@ fn sample(options: &Options, peer: &Peer, place: &Place<'_>) -> anyhow::Result<S
     } = *place;
     let Pair { running, port } = peer.start(place)?;
     let processes: Vec<u32> = running.iter().map(crate::child::Running::id).collect();
-    let idle = process::resident(&processes)?;
+    let idle = process::settled(&processes)?;
+    process::forget_peak(&processes)?;
     let run = |requests| load::run(kind, port, requests, options, directory);
     if kind != Kind::Tcp {
         run((options.requests / 10).max(1_000))?;

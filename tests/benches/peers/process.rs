@@ -7,6 +7,12 @@ use anyhow::Context as _;
 
 /// Length of a tick in /proc/PID/stat: `USER_HZ` is 100 on every architecture of Linux.
 const TICK: Duration = Duration::from_millis(10);
+/// A process whose memory has not changed for so many looks has settled.
+const SETTLED_LOOKS: u32 = 12;
+const MOST_LOOKS: u32 = 60;
+const LOOK: Duration = Duration::from_millis(250);
+/// MiB.
+const ALIKE: f64 = 0.1;
 /// TCP_LISTEN of the kernel, as /proc/net/tcp writes it.
 const LISTEN: &str = "0A";
 
@@ -36,7 +42,36 @@ pub(crate) fn resident(processes: &[u32]) -> anyhow::Result<f64> {
     largest(processes, "VmRSS:")
 }
 
-/// The most memory that the largest of the processes ever had, MiB.
+/// The same, once it has not changed for a while: proxies give back what only their start needed.
+pub(crate) fn settled(processes: &[u32]) -> anyhow::Result<f64> {
+    let mut known = resident(processes)?;
+    let mut same = 0;
+    for _ in 0..MOST_LOOKS {
+        std::thread::sleep(LOOK);
+        let now = resident(processes)?;
+        same = if (now - known).abs() < ALIKE {
+            same + 1
+        } else {
+            0
+        };
+        known = now;
+        if same == SETTLED_LOOKS {
+            break;
+        }
+    }
+    Ok(known)
+}
+
+/// Begins anew with the most memory that each process has (proc(5), `clear_refs`).
+pub(crate) fn forget_peak(processes: &[u32]) -> anyhow::Result<()> {
+    for id in processes {
+        let path = format!("/proc/{id}/clear_refs");
+        fs::write(&path, "5").with_context(|| format!("cannot write {path}"))?;
+    }
+    Ok(())
+}
+
+/// The most memory that the largest of the processes had since then, MiB.
 pub(crate) fn peak(processes: &[u32]) -> anyhow::Result<f64> {
     largest(processes, "VmHWM:")
 }

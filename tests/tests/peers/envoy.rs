@@ -2,6 +2,7 @@
 //! Istio configures it: tokens of ALPN, server names, certificates with a SPIFFE identity.
 
 mod config;
+mod hbone;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -17,10 +18,18 @@ use crate::place::{mesh, workload};
 use crate::programs::{Daemon, LIMIT, PAUSE, free_port, must, program, python, run};
 use config::{Client, Server, Wire};
 
+pub(crate) use hbone::{has_seen, post_terminator};
+
 /// A running Envoy.
 async fn envoy(config: &serde_json::Value, directory: tempfile::TempDir, port: u16) -> Daemon {
     let file = directory.path().join("envoy.json");
     std::fs::write(&file, config.to_string()).unwrap();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    Daemon::start(command(&file), directory, address).await
+}
+
+/// Runs Envoy on a file of configuration.
+fn command(file: &Path) -> Command {
     let mut command = Command::new(python("envoy"));
     command
         .args([
@@ -38,8 +47,7 @@ async fn envoy(config: &serde_json::Value, directory: tempfile::TempDir, port: u
         ])
         .arg(file);
     command.env_remove("ENVOY_UID");
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    Daemon::start(command, directory, address).await
+    command
 }
 
 fn curl(arguments: &[&str]) -> Command {

@@ -8,6 +8,7 @@ use std::process::Command;
 use mesh_tests::LaptopMesh;
 
 use crate::door::Door;
+use crate::envoy::{has_seen, post_terminator};
 use crate::nginx::Nginx;
 use crate::place::mesh;
 use crate::programs::{Daemon, free_port, must, program, run};
@@ -143,6 +144,39 @@ spec:
     let line = format!("CONNECT 127.0.0.1:{}", nginx.port);
     assert!(printed.contains(&line), "{printed}");
     let refused = curl(&mesh, "strict.example.com", 3128, &[], "/hello").await;
+    assert_eq!(refused, "000");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tunnels_are_asked_for_by_post() {
+    let nginx = Nginx::start().await;
+    let (envoy, port) = post_terminator(nginx.port).await;
+    let policy = |port: u16| {
+        format!("{{tunnel: {{protocol: POST, targetHost: end.example.com, targetPort: {port}}}}}")
+    };
+    let config = [
+        outside("proxy.example.com", 3128, "TCP", port, &policy(443)),
+        // nginx takes no POST there.
+        outside("wrong.example.com", 3128, "TCP", nginx.port, &policy(443)),
+    ]
+    .concat();
+    let mesh = mesh("", &config).await;
+    let get = async |path: &str| curl(&mesh, "proxy.example.com", 3128, &[], path).await;
+    assert_eq!(get("/hello").await, "hello\n200");
+    // Much in both directions, and an answer that ends with the connection.
+    let large = crate::nginx::large();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("large");
+    fs::write(&file, &large).unwrap();
+    let data = format!("@{}", file.display());
+    let more = ["-H", "Expect:", "--data-binary", &data, "-o", "/dev/null"];
+    let more = [&more[..], &["-w", "%{size_download} %{http_code}"]].concat();
+    let said = curl(&mesh, "proxy.example.com", 3128, &more, "/body").await;
+    assert_eq!(said, format!("{} 200", large.len()));
+    assert_eq!(get("/closed").await, "one\ntwo\n200");
+    let line = "seen POST / end.example.com:443".to_owned();
+    has_seen(&envoy, &[line]).await;
+    let refused = curl(&mesh, "wrong.example.com", 3128, &[], "/hello").await;
     assert_eq!(refused, "000");
 }
 

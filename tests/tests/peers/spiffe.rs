@@ -76,6 +76,36 @@ async fn an_application_gets_its_identity_by_the_workload_api() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_application_gets_tokens_that_others_can_check() {
+    let nginx = Nginx::start().await;
+    let mesh = mesh(&workload("web", "http", 8080, nginx.port), POLICY).await;
+    let other = mesh.state().join("proxies/default.web/svid.sock");
+    let mut tokens = script("spiffe_tokens.py");
+    for socket in [socket(&mesh), other] {
+        tokens.arg(format!("unix://{}", socket.display()));
+    }
+    let said = ask(tokens).await;
+    for who in ["id", "seen", "checked"] {
+        assert_eq!(
+            said[who], "spiffe://cluster.local/ns/default/sa/client",
+            "{said}"
+        );
+    }
+    assert_eq!(said["same"], true, "the sidecar keeps it: {said}");
+    for (attempt, words) in [
+        ("elsewhere", "another audience"),
+        ("damaged", "no key of its trust domain"),
+        ("foreign", "and nobody else"),
+        ("bare", "INVALID_ARGUMENT"),
+    ] {
+        let text = said[attempt].as_str().unwrap();
+        assert!(text.contains(words), "{attempt}: {text}");
+    }
+    let audit = std::fs::read_to_string(mesh.state().join("ca/audit.jsonl")).unwrap();
+    assert_eq!(audit.matches("jwtIssued").count(), 1, "{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_certificate_comes_before_the_old_one_expires() {
     let mesh = crate::place::mesh_with_certificates("6s").await;
     let directory = Daemon::directory();

@@ -36,7 +36,7 @@ pub(super) struct Server {
 
 const EXTENSIONS: &str = "type.googleapis.com/envoy.extensions.";
 
-fn kind(name: &str) -> String {
+pub(super) fn kind(name: &str) -> String {
     format!("{EXTENSIONS}{name}")
 }
 
@@ -66,7 +66,7 @@ fn chosen_by(wire: Wire) -> Value {
     }
 }
 
-fn tls(leaf: &Leaf, tokens: &Value, names: &Value) -> Value {
+pub(super) fn tls(leaf: &Leaf, tokens: &Value, names: &Value) -> Value {
     json!({
         "alpn_protocols": tokens,
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"},
@@ -81,7 +81,7 @@ fn tls(leaf: &Leaf, tokens: &Value, names: &Value) -> Value {
     })
 }
 
-fn cluster(to: SocketAddr, wire: Wire) -> Value {
+pub(super) fn cluster(to: SocketAddr, wire: Wire) -> Value {
     let protocol = match wire {
         Wire::Http2 => json!({"http2_protocol_options": {}}),
         Wire::Http1 | Wire::Tcp => json!({"http_protocol_options": {}}),
@@ -132,7 +132,12 @@ fn filter(wire: Wire) -> Value {
     }})
 }
 
-fn bootstrap(listen: u16, listener_filters: &Value, chain: &Value, cluster: &Value) -> Value {
+pub(super) fn bootstrap(
+    listen: u16,
+    listener_filters: &Value,
+    chain: &Value,
+    cluster: &Value,
+) -> Value {
     json!({
         "node": {"id": "sidecar", "cluster": "peers"},
         "static_resources": {
