@@ -188,9 +188,10 @@ fn live_config(state: &StateDir, sample: &Sample, running: &Running) -> anyhow::
         trust_domain: sample.mesh.trust_domain.clone(),
         ..AuthorityOptions::default()
     };
-    let roots_der = Authority::open(&state.ca(), &options)?.roots_der().to_vec();
+    let authority = Authority::open(&state.ca(), &options)?;
     let settings = MeshSettings {
-        roots_der,
+        roots_der: authority.roots_der().to_vec(),
+        jwks: authority.jwks(clock::now()),
         ..offline::settings(&sample.mesh)
     };
     let record = running.record();
