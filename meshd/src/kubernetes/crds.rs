@@ -114,6 +114,15 @@ static DEFINITIONS: &[Definition] = &[
     },
     Definition {
         group: SECURITY,
+        kind: "RequestAuthentication",
+        plural: "requestauthentications",
+        short: "ra",
+        columns: &[],
+        about: "Tokens that requests may carry: who issues them, and the keys that prove it",
+        spec: security::request_authentication,
+    },
+    Definition {
+        group: SECURITY,
         kind: "AuthorizationPolicy",
         plural: "authorizationpolicies",
         short: "ap",

@@ -1,6 +1,6 @@
-//! `spec` of PeerAuthentication and AuthorizationPolicy.
+//! `spec` of PeerAuthentication, RequestAuthentication and AuthorizationPolicy.
 
-use super::schema::{Schema, labels, list, map, object, one_of, text};
+use super::schema::{Schema, boolean, labels, list, map, object, one_of, text};
 
 fn selector() -> Schema {
     object([(
@@ -31,6 +31,53 @@ pub(super) fn peer_authentication() -> Schema {
         (
             "portLevelMtls",
             map(mtls()).about("Mutual TLS of single ports of the workload"),
+        ),
+    ])
+}
+
+pub(super) fn request_authentication() -> Schema {
+    let words = || list(text());
+    let header = object([("name", text()), ("prefix", text())]);
+    let claim = object([("header", text()), ("claim", text())]);
+    let rule = object([
+        ("issuer", text().about("`iss` of the tokens")),
+        (
+            "audiences",
+            words().about("One of them must be in `aud` of the token"),
+        ),
+        ("jwksUri", text().about("Where the issuer's keys are")),
+        ("jwks", text().about("The issuer's keys themselves")),
+        (
+            "fromHeaders",
+            list(header.requires(&["name"])).about("Headers that hold tokens"),
+        ),
+        ("fromParams", words().about("Query parameters that do")),
+        ("fromCookies", words().about("Cookies that do")),
+        (
+            "forwardOriginalToken",
+            boolean().about("Whether the workload gets the token, too"),
+        ),
+        (
+            "outputPayloadToHeader",
+            text().about("A header for the token's payload, in base64url"),
+        ),
+        (
+            "outputClaimToHeaders",
+            list(claim.requires(&["header", "claim"])).about("Headers for single claims"),
+        ),
+        (
+            "spaceDelimitedClaims",
+            words().about("Claims that are lists in one string"),
+        ),
+        ("timeout", text()),
+    ]);
+    object([
+        ("selector", selector()),
+        ("targetRef", target()),
+        ("targetRefs", list(target())),
+        (
+            "jwtRules",
+            list(rule.requires(&["issuer"])).about("Which tokens are good"),
         ),
     ])
 }
