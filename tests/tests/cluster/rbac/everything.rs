@@ -85,6 +85,8 @@ const OF_THE_MESH: &str = r#"
 /// An address of nobody (RFC 5737).
 const ADDRESS: &str = "192.0.2.80";
 const GATEWAY: &str = "mesh-ingressgateway";
+/// How long the root of trust may take to be replaced.
+const ROTATED: Duration = Duration::from_secs(120);
 /// How long kube-apiserver may take to serve a kind.
 const SERVED: Duration = Duration::from_secs(30);
 /// A revision that nobody has: no webhook looks at such objects, as if they had been there before
@@ -167,6 +169,7 @@ pub(super) async fn happens(place: &Place, istio: &[ApiResource]) -> anyhow::Res
         .await
         .context("validation")?;
     keys(place).await.context("the Secret of the authority")?;
+    rotation(place).await.context("a new root of trust")?;
     another_leader(place).await.context("another leader")
 }
 
@@ -333,6 +336,15 @@ where
             })
             .await?;
     }
+    Ok(())
+}
+
+/// The root of trust is replaced: every replica says what it knows, and the leader takes the steps.
+async fn rotation(place: &Place) -> anyhow::Result<()> {
+    let mut command = place.meshctl();
+    command.args(["ca", "rotate"]);
+    let (succeeded, printed) = place.run(command, ROTATED).await?;
+    anyhow::ensure!(succeeded, "{printed}");
     Ok(())
 }
 
