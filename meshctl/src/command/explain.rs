@@ -2,11 +2,8 @@
 
 use std::process::ExitCode;
 
-use meshd_core::{MeshSettings, Store};
-
 use crate::cli::{ExplainArgs, Output};
 use crate::explain::{Explanation, Question, explain_live, explain_saved};
-use crate::mesh_file::MeshFile;
 use crate::offline::{self, Model};
 use crate::output::{complain, count, json, say};
 use crate::target::MeshTarget;
@@ -37,20 +34,7 @@ fn saved(
     mesh: Option<&std::path::Path>,
     question: &Question,
 ) -> anyhow::Result<Explanation> {
-    let mesh = mesh.map(MeshFile::read).transpose()?;
-    let settings = mesh
-        .as_ref()
-        .map_or_else(MeshSettings::default, offline::settings);
-    let mut store = Store::new();
-    let mut read = offline::files(config, mesh.as_ref())?;
-    if mesh.is_none() {
-        read = offline::with_manifests(read);
-    }
-    for (path, text) in &read.files {
-        store.set_file(path, text);
-    }
-    let world = store.world(&settings);
-    let problems = read.problems.len() + world.problems().len();
+    let (world, problems) = offline::world(config, mesh)?;
     if problems > 0 {
         let problems = count(u64::try_from(problems)?, "problem");
         complain(format_args!(

@@ -6,12 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use meshd_core::{Coverage, CoverageFilter, CoverageRow, CoverageVerdict, MeshSettings, Store};
+use meshd_core::{Coverage, CoverageFilter, CoverageRow, CoverageVerdict};
 
 use super::ca::escaped;
 use crate::cli::{CoverageOutput, FailOn, PolicyArgs, PolicyCommand, PolicyCoverageArgs};
 use crate::install::yaml;
-use crate::mesh_file::MeshFile;
 use crate::offline;
 use crate::output::{complain, count, json, say};
 use crate::target::MeshTarget;
@@ -63,20 +62,7 @@ async fn live(args: &PolicyCoverageArgs, filter: &CoverageFilter) -> anyhow::Res
 
 /// What files would make.
 fn saved(args: &PolicyCoverageArgs, filter: &CoverageFilter) -> anyhow::Result<Coverage> {
-    let mesh = args.mesh_file.as_deref().map(MeshFile::read).transpose()?;
-    let settings = mesh
-        .as_ref()
-        .map_or_else(MeshSettings::default, offline::settings);
-    let mut read = offline::files(&args.paths, mesh.as_ref())?;
-    if mesh.is_none() {
-        read = offline::with_manifests(read);
-    }
-    let mut store = Store::new();
-    for (path, text) in &read.files {
-        store.set_file(path, text);
-    }
-    let world = store.world(&settings);
-    let problems = read.problems.len() + world.problems().len();
+    let (world, problems) = offline::world(&args.paths, args.mesh_file.as_deref())?;
     if problems > 0 {
         let problems = count(u64::try_from(problems)?, "problem");
         complain(format_args!(

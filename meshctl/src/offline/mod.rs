@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use meshd::{Configuration, SourceError, read_configuration};
-use meshd_core::MeshSettings;
+use meshd_core::{MeshSettings, Store, World};
 
 use crate::mesh_file::{MeshFile, MeshFileError};
 use crate::state::{StateDir, StateError};
@@ -58,6 +58,30 @@ pub fn with_manifests(mut configuration: Configuration) -> Configuration {
         configuration.files.push((name, entries));
     }
     configuration
+}
+
+/// What the control plane would make of files, and how many problems it would tell of. Without a
+/// mesh file Kubernetes manifests among them say which workloads there are.
+///
+/// # Errors
+/// If one of the paths is not there.
+pub fn world(
+    paths: &[impl AsRef<Path>],
+    mesh: Option<&Path>,
+) -> Result<(World, usize), OfflineError> {
+    let mesh = mesh.map(MeshFile::read).transpose()?;
+    let mut read = files(paths, mesh.as_ref())?;
+    if mesh.is_none() {
+        read = with_manifests(read);
+    }
+    let mut store = Store::new();
+    for (path, text) in &read.files {
+        store.set_file(path, text);
+    }
+    let settings = mesh.as_ref().map_or_else(MeshSettings::default, settings);
+    let world = store.world(&settings);
+    let problems = read.problems.len() + world.problems().len();
+    Ok((world, problems))
 }
 
 /// The settings of the control plane of a mesh file.
