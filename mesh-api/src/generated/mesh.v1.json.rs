@@ -3498,6 +3498,9 @@ impl serde::Serialize for DiscoveryRequest {
         if self.identity.is_some() {
             len += 1;
         }
+        if !self.unknown_keys.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.DiscoveryRequest", len)?;
         if let Some(v) = self.node.as_ref() {
             struct_ser.serialize_field("node", v)?;
@@ -3520,6 +3523,9 @@ impl serde::Serialize for DiscoveryRequest {
         if let Some(v) = self.identity.as_ref() {
             struct_ser.serialize_field("identity", v)?;
         }
+        if !self.unknown_keys.is_empty() {
+            struct_ser.serialize_field("unknown_keys", &self.unknown_keys)?;
+        }
         struct_ser.end()
     }
 }
@@ -3537,6 +3543,8 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
             "ack",
             "leaving",
             "identity",
+            "unknown_keys",
+            "unknownKeys",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -3548,6 +3556,7 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
             Ack,
             Leaving,
             Identity,
+            UnknownKeys,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -3576,6 +3585,7 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
                             "ack" => Ok(GeneratedField::Ack),
                             "leaving" => Ok(GeneratedField::Leaving),
                             "identity" => Ok(GeneratedField::Identity),
+                            "unknownKeys" | "unknown_keys" => Ok(GeneratedField::UnknownKeys),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -3602,6 +3612,7 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
                 let mut ack__ = None;
                 let mut leaving__ = None;
                 let mut identity__ = None;
+                let mut unknown_keys__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Node => {
@@ -3648,6 +3659,12 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
                             }
                             identity__ = map_.next_value()?;
                         }
+                        GeneratedField::UnknownKeys => {
+                            if unknown_keys__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("unknownKeys"));
+                            }
+                            unknown_keys__ = Some(map_.next_value()?);
+                        }
                     }
                 }
                 Ok(DiscoveryRequest {
@@ -3658,6 +3675,7 @@ impl<'de> serde::Deserialize<'de> for DiscoveryRequest {
                     ack: ack__,
                     leaving: leaving__.unwrap_or_default(),
                     identity: identity__,
+                    unknown_keys: unknown_keys__.unwrap_or_default(),
                 })
             }
         }

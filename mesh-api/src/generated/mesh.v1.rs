@@ -2504,6 +2504,10 @@ pub struct DiscoveryRequest {
     /// the certificate or the roots change: after they are in force.
     #[prost(message, optional, tag = "7")]
     pub identity: ::core::option::Option<IdentityReport>,
+    /// RequestAuthentications (`<namespace>/<name>`) for which a token has come that names a key which
+    /// is not among theirs: the issuer may have a new one. A hint, which costs at most a look.
+    #[prost(string, repeated, tag = "8")]
+    pub unknown_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The certificate that a proxy presents, and whom it trusts. The rotation of roots waits for this,
 /// not for the acknowledgement of a revision: it is what new handshakes use.
