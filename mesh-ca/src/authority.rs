@@ -12,29 +12,33 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::issue::{Issue, Issued, Refusal};
-use crate::jwt::JwtPublicKey;
-use crate::ledger::{self, IssuedLeaf, Ledger};
+use crate::jwt::{FormerJwtKey, JwtPublicKey};
+use crate::ledger::Ledger;
 use crate::rotation::Generations;
 use crate::secret_key::{KeyError, KeyType, SecretKey};
 use crate::storage::FileError;
 
 mod certificates;
 mod directory;
+mod fence;
 mod jwt;
 mod material;
 #[cfg(test)]
 mod material_tests;
 mod origin;
+mod own;
 mod revoked;
 mod roots;
 #[cfg(test)]
 mod tests;
 
+pub use fence::Fence;
 pub use material::AuthorityMaterial;
 pub use origin::Layout;
 
 pub(crate) use directory::Directory;
 use jwt::JwtKeys;
+use roots::union;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -125,6 +129,8 @@ pub struct Authority {
     changes: watch::Sender<u64>,
     // Where certificates of servers in this process are written down.
     ledger: OnceLock<Arc<Ledger>>,
+    // Absent if nobody else can retire its keys.
+    fence: OnceLock<Arc<Fence>>,
 }
 
 struct State {
@@ -148,6 +154,8 @@ pub struct Charge {
     pub more_roots: Vec<Vec<u8>>,
     /// Keys of tokens to be known besides that of the material.
     pub more_jwt_keys: Vec<JwtPublicKey>,
+    /// Keys that have signed tokens which may still be good.
+    pub former_jwt_keys: Vec<FormerJwtKey>,
     /// Tells proxies to renew their certificates at once when it changes; empty if they need not.
     pub renewal: String,
     // Where the material is stored.
@@ -201,6 +209,7 @@ impl Authority {
             state: ArcSwap::from_pointee(State::new(charge)?),
             changes: watch::Sender::new(0),
             ledger: OnceLock::new(),
+            fence: OnceLock::new(),
         })
     }
 
@@ -231,6 +240,7 @@ impl Authority {
             state: ArcSwap::from_pointee(State::new(Charge::new(material))?),
             changes: watch::Sender::new(0),
             ledger: OnceLock::new(),
+            fence: OnceLock::new(),
         })
     }
 
@@ -249,6 +259,11 @@ impl Authority {
     /// # Errors
     /// A [`Refusal`]; nothing was issued.
     pub fn issue(&self, request: &Issue, now: SystemTime) -> Result<Issued, Refusal> {
+        self.check_fence()?;
+        self.issue_leaf(request, now)
+    }
+
+    fn issue_leaf(&self, request: &Issue, now: SystemTime) -> Result<Issued, Refusal> {
         let mut serial = clock::random::<16>().map_err(|_| Refusal::Internal)?;
         // Positive and of full length, so that it is written in one way only.
         if let Some(first) = serial.first_mut() {
@@ -269,31 +284,6 @@ impl Authority {
             not_after: validity.not_after,
             serial: serial.iter().map(|byte| format!("{byte:02x}")).collect(),
         })
-    }
-
-    /// Writes certificates of servers in this process down here, from now on.
-    pub fn record_in(&self, ledger: &Arc<Ledger>) {
-        // The first one stays.
-        let _ = self.ledger.set(Arc::clone(ledger));
-    }
-
-    /// [`Self::issue`] for a server in this process.
-    pub(crate) fn issue_own(&self, request: &Issue, now: SystemTime) -> Result<Issued, Refusal> {
-        let issued = self.issue(request, now)?;
-        if let Some(ledger) = self.ledger.get() {
-            let leaf = IssuedLeaf {
-                serial: issued.serial.clone(),
-                identity: request.identity.clone(),
-                workload: None,
-                previous: None,
-                root: issued.root,
-                not_after: clock::unix_seconds(issued.not_after),
-            };
-            ledger
-                .issued(ledger::OWN, leaf, now)
-                .map_err(|_| Refusal::Internal)?;
-        }
-        Ok(issued)
     }
 
     /// Signs with this material from now on. Its roots are trusted besides those that were
@@ -457,11 +447,12 @@ impl State {
             material,
             more_roots,
             more_jwt_keys,
+            former_jwt_keys,
             renewal,
             directory,
         } = charge;
         Ok(Self {
-            jwt: JwtKeys::new(&material, more_jwt_keys)?,
+            jwt: JwtKeys::new(&material, more_jwt_keys, former_jwt_keys)?,
             issuer: material.issuer()?,
             trusted: Arc::new(union(material.roots_der(), &more_roots)),
             renewal: renewal.into(),
@@ -480,19 +471,9 @@ impl Charge {
             material,
             more_roots: Vec::new(),
             more_jwt_keys: Vec::new(),
+            former_jwt_keys: Vec::new(),
             renewal: String::new(),
             directory: None,
         }
     }
-}
-
-/// The first ones, then the others; each once.
-fn union(first: &[Vec<u8>], others: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let mut all = Vec::with_capacity(first.len());
-    for der in first.iter().chain(others) {
-        if !all.contains(der) {
-            all.push(der.clone());
-        }
-    }
-    all
 }

@@ -52,6 +52,8 @@ pub enum RefusalReason {
     Overloaded,
     /// The certificate of the connection was revoked.
     CertificateRevoked,
+    /// Others may have retired the authority's keys.
+    KeysUnconfirmed,
     /// The authority failed: signing or its storage.
     Internal,
 }
@@ -67,7 +69,7 @@ pub struct IssueCounters {
 
 impl RefusalReason {
     /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::RequestMalformed,
         Self::RequestSignature,
         Self::RequestKey,
@@ -91,6 +93,7 @@ impl RefusalReason {
         Self::TooOften,
         Self::Overloaded,
         Self::CertificateRevoked,
+        Self::KeysUnconfirmed,
         Self::Internal,
     ];
 
@@ -120,6 +123,7 @@ impl RefusalReason {
             Self::TooOften => "too_often",
             Self::Overloaded => "overloaded",
             Self::CertificateRevoked => "certificate_revoked",
+            Self::KeysUnconfirmed => "keys_unconfirmed",
             Self::Internal => "internal",
         }
     }

@@ -15,7 +15,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mesh_api::SpiffeId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::clock;
@@ -37,12 +37,23 @@ pub(crate) struct JwtKey {
 }
 
 /// What verifies tokens of one [`JwtKey`]: a point on P-256.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JwtPublicKey {
     // The thumbprint (RFC 7638).
+    #[serde(rename = "kid")]
     id: String,
     x: String,
     y: String,
+}
+
+/// A key that has signed tokens and signs none any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerJwtKey {
+    /// The key.
+    #[serde(flatten)]
+    pub key: JwtPublicKey,
+    /// When nothing by it can be good any more, seconds since the Unix epoch.
+    pub until: i64,
 }
 
 /// A signed token.

@@ -9,6 +9,7 @@
 //! - [`CertificateAuthority`]: both behind `mesh.v1.CertificateService`, and behind Istio's own
 //!   service for its agents. A [`BearerAuthenticator`] adds tokens of another issuer.
 //! - [`Ledger`]: the append-only record of what was issued and refused, and who may hold what.
+//! - [`SpiffeBundle`]: what vouches for a trust domain, as trust domains give it to each other.
 //! - [`rotation`]: another root in place of the one of now, step by step.
 //! - [`tls`] and [`listen`]: the TLS endpoint that authenticates callers by their certificate,
 //!   for this service and for any other that stands beside it.
@@ -35,6 +36,7 @@ mod admission;
 mod app;
 mod authority;
 mod bearer;
+mod bundle;
 mod clock;
 mod command;
 mod counters;
@@ -58,9 +60,10 @@ mod tokens;
 pub use admission::{AdmissionOptions, CallerRate};
 pub use app::{App, Bound, BuildError, RunError, Settings};
 pub use authority::{
-    Authority, AuthorityError, AuthorityMaterial, AuthorityOptions, Charge, Layout,
+    Authority, AuthorityError, AuthorityMaterial, AuthorityOptions, Charge, Fence, Layout,
 };
 pub use bearer::{AuthenticatedCaller, BearerAuthenticator, BearerRefusal};
+pub use bundle::{BundleError, LONGEST_BUNDLE, SpiffeBundle, SpiffeServerVerifier, uri_name};
 pub use clock::now;
 pub use command::{Command, CommandError, InitArgs, OutputFormat, ServeArgs, TokenArgs};
 pub use counters::{IssueCounters, RefusalReason};
@@ -68,7 +71,7 @@ pub use duration::{InvalidDuration, parse_duration};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use issue::{Issue, Issued, Refusal};
 pub use istio::IstioCertificates;
-pub use jwt::{IssuedJwt, JwtPublicKey};
+pub use jwt::{FormerJwtKey, IssuedJwt, JwtPublicKey};
 pub use ledger::{AuditEvent, Entry, Fleet, Holder, IssuedLeaf, Ledger, Report};
 pub use peer::{PeerCertificates, PeerIdentityError, certificate_identity};
 pub use renewal::{

@@ -27,6 +27,32 @@ pub(crate) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     pem
 }
 
+/// The first private key in a text, DER: PKCS#8, SEC1 or PKCS#1. Nothing of it is left in memory
+/// when it is dropped, as parsers for everything leave it.
+pub(crate) fn private_key(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    const LABELS: [&[u8]; 3] = [b"PRIVATE KEY", b"EC PRIVATE KEY", b"RSA PRIVATE KEY"];
+    let marked = |line: &[u8], word: &[u8]| {
+        let rest = line.strip_prefix(b"-----")?.strip_prefix(word)?;
+        let label = rest.strip_suffix(b"-----")?;
+        LABELS.iter().position(|known| *known == label)
+    };
+    let mut lines = text
+        .split(|octet| matches!(octet, b'\n' | b'\r'))
+        .map(<[u8]>::trim_ascii);
+    let label = lines.find_map(|line| marked(line, b"BEGIN "))?;
+    // Room for all of it at once: growing buffers would leave copies behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(text.len()));
+    for line in lines {
+        if marked(line, b"END ") == Some(label) {
+            let mut der = Zeroizing::new(Vec::with_capacity(body.len()));
+            STANDARD.decode_vec(&*body, &mut der).ok()?;
+            return Some(der);
+        }
+        body.extend_from_slice(line);
+    }
+    None
+}
+
 /// Certificates (DER) one after the other.
 pub(crate) fn certificates(ders: &[Vec<u8>]) -> Zeroizing<String> {
     let parts: Vec<_> = ders.iter().map(|der| encode("CERTIFICATE", der)).collect();

@@ -11,13 +11,13 @@ use aws_lc_rs::signature::{
     RSA_PKCS1_SHA256,
 };
 use rcgen::{CertificateParams, DistinguishedName, PublicKeyData, SignatureAlgorithm, SigningKey};
-use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroizing;
 
 use crate::pem;
 
-/// A private key that signs: ECDSA on P-256 or P-384, or RSA, which is only read. Its memory is wiped when the last clone goes; it is never printed.
+/// A private key that signs: ECDSA on P-256 or P-384, or RSA, which is only read. Its memory is
+/// wiped when the last clone goes; it is never printed.
 #[derive(Clone)]
 pub struct SecretKey(Arc<Pair>);
 
@@ -83,15 +83,11 @@ impl SecretKey {
     ///
     /// # Errors
     /// If there is none, or it is of another kind.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
-        let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| KeyError::NoPem)?;
-        let bytes = Zeroizing::new(der.secret_der().to_vec());
+    pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
+        let bytes = pem::private_key(text).ok_or(KeyError::NoPem)?;
         let ecdsa = |curve| EcdsaKeyPair::from_private_key_der(curve, &bytes).ok();
         let rsa = || {
-            let pair = match &der {
-                PrivateKeyDer::Pkcs8(_) => RsaKeyPair::from_pkcs8(&bytes),
-                _ => RsaKeyPair::from_der(&bytes),
-            };
+            let pair = RsaKeyPair::from_pkcs8(&bytes).or_else(|_| RsaKeyPair::from_der(&bytes));
             // 2048 bits at least, as peers ask for.
             pair.ok().filter(|pair| pair.public_modulus_len() >= 256)
         };
@@ -215,6 +211,21 @@ mod tests {
         let again = SecretKey::from_pem(key.to_pem().unwrap().as_bytes()).unwrap();
         assert_eq!(key.public_key(), again.public_key());
         assert!(key.to_pem().unwrap().lines().all(|line| line.len() <= 64));
+    }
+
+    #[test]
+    fn reads_keys_among_other_things() {
+        let key = SecretKey::generate().unwrap();
+        let pem = key.to_pem().unwrap();
+        let text = format!(
+            "# a key\r\n-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n  {}trailing",
+            pem.replace('\n', "\r\n")
+        );
+        let again = SecretKey::from_pem(text.as_bytes()).unwrap();
+        assert_eq!(key.public_key(), again.public_key());
+        let other_end = pem.replace("END PRIVATE KEY", "END EC PRIVATE KEY");
+        let error = SecretKey::from_pem(other_end.as_bytes()).unwrap_err();
+        assert_eq!(error, KeyError::NoPem);
     }
 
     #[test]

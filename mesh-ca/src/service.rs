@@ -462,7 +462,9 @@ impl From<CallRefusal> for Status {
             RefusalReason::TooOften => Code::ResourceExhausted,
             // To try again is right.
             RefusalReason::Overloaded => Code::Unavailable,
-            RefusalReason::AuthorityExpired | RefusalReason::IssuerUnavailable => Code::Unavailable,
+            RefusalReason::AuthorityExpired
+            | RefusalReason::IssuerUnavailable
+            | RefusalReason::KeysUnconfirmed => Code::Unavailable,
             RefusalReason::Internal => Code::Internal,
         };
         // Paths of the server are nobody's business.

@@ -8,7 +8,9 @@ use super::material::AuthorityMaterial;
 use super::{Authority, AuthorityError, Charge, State};
 use crate::clock;
 use crate::issue::Refusal;
-use crate::jwt::{IssuedJwt, JwtKey, JwtPublicKey, LONGEST_AUDIENCE, MOST_AUDIENCES, key_set};
+use crate::jwt::{
+    FormerJwtKey, IssuedJwt, JwtKey, JwtPublicKey, LONGEST_AUDIENCE, MOST_AUDIENCES, key_set,
+};
 use crate::secret_key::KeyError;
 
 /// What signs tokens, and what verifies them.
@@ -16,8 +18,9 @@ pub(super) struct JwtKeys {
     signing: JwtKey,
     // Those that may sign next.
     expected: Vec<JwtPublicKey>,
-    // Those that have signed, until nothing by them can be good any more.
-    former: Vec<(JwtPublicKey, SystemTime)>,
+    // Those that have signed, until nothing by them can be good any more. They may be among those
+    // that are expected: a rotation that is taken back signs by the old key again.
+    former: Vec<FormerJwtKey>,
 }
 
 // === impl Authority ===
@@ -34,6 +37,7 @@ impl Authority {
         audience: &[String],
         now: SystemTime,
     ) -> Result<IssuedJwt, Refusal> {
+        self.check_fence()?;
         let fits = |name: &String| !name.is_empty() && name.len() <= LONGEST_AUDIENCE;
         if audience.is_empty() || audience.len() > MOST_AUDIENCES || !audience.iter().all(fits) {
             return Err(Refusal::Audience);
@@ -61,9 +65,28 @@ impl Authority {
     pub fn jwks(&self, now: SystemTime) -> String {
         let state = self.state.load();
         let jwt = &state.jwt;
-        let former = jwt.former.iter().filter(|(_, until)| *until > now);
+        let now = clock::unix_seconds(now);
+        let former = jwt.former.iter().filter(|former| former.until > now);
+        let former = former.map(|former| &former.key);
         let current = std::iter::once(jwt.signing.public()).chain(&jwt.expected);
-        key_set(current.chain(former.map(|(key, _)| key)))
+        key_set(current.chain(former.filter(|key| !jwt.expected.contains(key))))
+    }
+
+    /// The keys that have signed what may still be good, the one of now among them: to be written
+    /// down before another one signs, so that a restart does not make tokens worthless.
+    pub fn signed_before(&self, now: SystemTime) -> Vec<FormerJwtKey> {
+        let state = self.state.load();
+        let over = clock::unix_seconds(now + self.options.jwt_ttl + self.options.clock_skew);
+        let signing = FormerJwtKey {
+            key: state.jwt.signing.public().clone(),
+            until: over,
+        };
+        let now = clock::unix_seconds(now);
+        let former = state.jwt.former.iter();
+        let former = former.filter(|former| former.until > now && former.key != signing.key);
+        std::iter::once(signing.clone())
+            .chain(former.cloned())
+            .collect()
     }
 
     /// Lets peers learn the key of tokens of what is to be adopted later.
@@ -85,15 +108,8 @@ impl Authority {
 
     /// What goes from one state to the next: tokens outlive the key that signed them.
     pub(super) fn keep_former_keys(&self, next: &mut State) {
-        let now = clock::now();
-        let before = self.state.load();
-        let over = now + self.options.jwt_ttl + self.options.clock_skew;
-        let signed = (before.jwt.signing.public(), over);
-        let former = before.jwt.former.iter().map(|(key, until)| (key, *until));
-        for (key, until) in std::iter::once(signed).chain(former) {
-            if until > now && !next.jwt.holds(key) {
-                next.jwt.former.push((key.clone(), until));
-            }
+        for former in self.signed_before(clock::now()) {
+            next.jwt.has_signed(former);
         }
     }
 }
@@ -104,6 +120,7 @@ impl JwtKeys {
     pub(super) fn new(
         material: &AuthorityMaterial,
         more: Vec<JwtPublicKey>,
+        former: Vec<FormerJwtKey>,
     ) -> Result<Self, KeyError> {
         let signing = JwtKey::derive(&material.key)?;
         let mut expected: Vec<JwtPublicKey> = Vec::new();
@@ -112,17 +129,24 @@ impl JwtKeys {
                 expected.push(key);
             }
         }
-        Ok(Self {
+        let mut keys = Self {
             signing,
             expected,
             former: Vec::new(),
-        })
+        };
+        former.into_iter().for_each(|key| keys.has_signed(key));
+        Ok(keys)
     }
 
-    fn holds(&self, key: &JwtPublicKey) -> bool {
-        self.signing.public() == key
-            || self.expected.contains(key)
-            || self.former.iter().any(|(former, _)| former == key)
+    /// Keeps a key that has signed; of two ends the later one counts.
+    fn has_signed(&mut self, new: FormerJwtKey) {
+        if new.key == *self.signing.public() {
+            return;
+        }
+        match self.former.iter_mut().find(|known| known.key == new.key) {
+            Some(known) => known.until = known.until.max(new.until),
+            None => self.former.push(new),
+        }
     }
 }
 
@@ -147,6 +171,7 @@ impl State {
             material: self.material.clone(),
             more_roots: self.trusted.to_vec(),
             more_jwt_keys: self.jwt.expected.clone(),
+            former_jwt_keys: Vec::new(),
             renewal: self.renewal.to_string(),
             directory: self.directory.clone(),
         }
@@ -221,5 +246,38 @@ mod tests {
         let later = now + options.jwt_ttl + options.clock_skew + Duration::from_secs(60);
         assert_eq!(count(&authority, later), 1);
         assert!(authority.jwks(later).contains(&id));
+    }
+
+    #[test]
+    fn a_key_that_has_signed_is_known_after_it_was_taken_back() {
+        let options = AuthorityOptions::default();
+        let now = clock::now();
+        let make = || AuthorityMaterial::generate(&options, now).unwrap();
+        let (old, new) = (make(), make());
+        let authority = Authority::from_material(old.clone(), &options).unwrap();
+        let both = |signs: &AuthorityMaterial, other: &AuthorityMaterial| {
+            let mut charge = Charge::new(signs.clone());
+            charge.more_jwt_keys = vec![other.jwt_public_key().unwrap()];
+            charge
+        };
+        // Signing by the new one, back to the old one, at rest.
+        authority.take_charge(both(&new, &old), now).unwrap();
+        authority.take_charge(both(&old, &new), now).unwrap();
+        assert_eq!(count(&authority, now), 2);
+        authority
+            .take_charge(Charge::new(old.clone()), now)
+            .unwrap();
+        let id = new.jwt_public_key().unwrap().id().to_owned();
+        assert!(authority.jwks(now).contains(&id), "its tokens may be good");
+        // What is written down brings it back in another process.
+        let mut charge = Charge::new(old);
+        charge.former_jwt_keys = authority.signed_before(now);
+        let text = serde_json::to_string(&charge.former_jwt_keys).unwrap();
+        charge.former_jwt_keys = serde_json::from_str(&text).unwrap();
+        let again = Authority::from_material(make(), &options).unwrap();
+        again.take_charge(charge, now).unwrap();
+        assert!(again.jwks(now).contains(&id), "{text}");
+        let later = now + options.jwt_ttl + options.clock_skew + Duration::from_secs(60);
+        assert!(!again.jwks(later).contains(&id));
     }
 }

@@ -19,6 +19,17 @@ pub(super) struct Roots {
     pub(super) key: Option<SecretKey>,
 }
 
+/// The first ones, then the others; each once.
+pub(super) fn union(first: &[Vec<u8>], others: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut all = Vec::with_capacity(first.len());
+    for der in first.iter().chain(others) {
+        if !all.contains(der) {
+            all.push(der.clone());
+        }
+    }
+    all
+}
+
 // === impl Roots ===
 
 impl Roots {

@@ -89,6 +89,14 @@ pub enum Refusal {
     /// The authority's own certificate is about to expire.
     #[error("the certificate of the authority has expired; restart it with its root key at hand")]
     AuthorityExpired,
+    /// Others may have retired the keys.
+    #[error(
+        "this replica of the control plane could not reach the API server for {limit:?} and does not know whether its keys are still in force; it signs again when it knows"
+    )]
+    Unconfirmed {
+        /// How long it signs without knowing.
+        limit: Duration,
+    },
     /// The cryptographic library failed.
     #[error("the authority cannot sign")]
     Internal,
@@ -150,6 +158,7 @@ impl Refusal {
             Self::DnsName(_) => RefusalReason::DnsName,
             Self::Audience => RefusalReason::Audience,
             Self::AuthorityExpired => RefusalReason::AuthorityExpired,
+            Self::Unconfirmed { .. } => RefusalReason::KeysUnconfirmed,
             Self::Internal => RefusalReason::Internal,
         }
     }

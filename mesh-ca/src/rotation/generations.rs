@@ -115,6 +115,7 @@ impl Generations {
             material,
             more_roots,
             more_jwt_keys,
+            former_jwt_keys: record.signed_tokens.clone(),
             renewal: duty.renewal,
             directory: Some(Arc::new(directory)),
         })

@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::Fingerprint;
+use crate::jwt::FormerJwtKey;
 use crate::ledger::Holder;
 
 /// What is written down of an authority's roots, so that a rotation survives its process.
@@ -35,6 +36,9 @@ pub struct RotationRecord {
     /// What is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
+    /// Keys that had signed tokens when the last step was taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signed_tokens: Vec<FormerJwtKey>,
 }
 
 /// A rotation that is under way.
@@ -55,6 +59,15 @@ pub struct Rotation {
     pub begun: i64,
     /// When it came to this phase.
     pub since: i64,
+    /// How long the new root is published before it signs, in seconds: other trust domains fetch
+    /// it, and say nothing.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub notice: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_none(notice: &i64) -> bool {
+    *notice == 0
 }
 
 /// How far a rotation is.
@@ -92,6 +105,10 @@ pub enum Reason {
     OldLeaf,
     /// It has not said that it trusts the old root no more.
     StillTrusting,
+    /// It may not have fetched the new root yet.
+    Notice,
+    /// It is no holder but signs, and has not said that it follows the last step.
+    StillSigning,
 }
 
 /// Who holds a rotation up.
@@ -148,7 +165,8 @@ pub enum RotationRefusal {
 // === impl RotationRecord ===
 
 impl RotationRecord {
-    /// Begins a rotation to a generation that is already written down.
+    /// Begins a rotation to a generation that is already written down. `notice` is how long its
+    /// root is published before it signs, in seconds.
     ///
     /// # Errors
     /// If one is under way.
@@ -157,7 +175,7 @@ impl RotationRecord {
         id: String,
         old_roots: BTreeSet<Fingerprint>,
         new_roots: BTreeSet<Fingerprint>,
-        now: i64,
+        (now, notice): (i64, i64),
     ) -> Result<Self, RotationRefusal> {
         if self.rotation.is_some() {
             return Err(RotationRefusal::UnderWay);
@@ -174,7 +192,9 @@ impl RotationRecord {
                 new_roots,
                 begun: now,
                 since: now,
+                notice,
             }),
+            signed_tokens: self.signed_tokens.clone(),
         })
     }
 
@@ -236,6 +256,7 @@ impl RotationRecord {
         let blockers: Vec<Blocker> = holders
             .iter()
             .filter_map(|holder| rotation.blocker(holder))
+            .chain(rotation.notice(now))
             .collect();
         if !blockers.is_empty() {
             return Next::Wait(blockers);
@@ -254,6 +275,7 @@ impl RotationRecord {
             made: self.made,
             steps: self.steps + 1,
             rotation: None,
+            signed_tokens: self.signed_tokens.clone(),
         }
     }
 
@@ -267,6 +289,7 @@ impl RotationRecord {
                 since: now,
                 ..rotation.clone()
             }),
+            signed_tokens: self.signed_tokens.clone(),
         }
     }
 }
@@ -274,6 +297,19 @@ impl RotationRecord {
 // === impl Rotation ===
 
 impl Rotation {
+    /// The other trust domains, while the new root is too young to sign what they are to take.
+    fn notice(&self, now: i64) -> Option<Blocker> {
+        let over = self.since.saturating_add(self.notice);
+        let young = self.phase == Phase::Distributing && now < over;
+        young.then(|| Blocker {
+            name: "other trust domains".to_owned(),
+            identity: String::new(),
+            connected: false,
+            reason: Reason::Notice,
+            not_after: over,
+        })
+    }
+
     /// Why this one holds the rotation up, if it does.
     fn blocker(&self, holder: &Holder) -> Option<Blocker> {
         let trusts = |roots: &BTreeSet<Fingerprint>| {
@@ -344,6 +380,8 @@ impl Reason {
             Self::NotTrusting => "has not said that it trusts the new root",
             Self::OldLeaf => "may present a certificate of the root that goes",
             Self::StillTrusting => "has not said that it trusts the old root no more",
+            Self::Notice => "may not have fetched the new root from the bundle endpoint yet",
+            Self::StillSigning => "is cut off, and may sign by keys of an earlier step",
         }
     }
 }

@@ -198,8 +198,8 @@ impl Mesh {
             Event::Begin => {
                 let next = self.running.next_generation();
                 let old = BTreeSet::from([root(self.running.current)]);
-                let id = self.now.to_string();
-                if let Ok(record) = self.running.begin(id, old, [root(next)].into(), self.now) {
+                let (id, new) = (self.now.to_string(), [root(next)].into());
+                if let Ok(record) = self.running.begin(id, old, new, (self.now, 0)) {
                     self.record = record.clone();
                     self.running = record;
                 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ pub struct Rotator {
     peers: Option<Arc<dyn RotationPeers>>,
     // What all of them said last.
     conferred: std::sync::Mutex<Vec<Blocker>>,
+    // Seconds for which a new root is published before it signs.
+    notice: AtomicI64,
 }
 
 /// Why a command is not carried out.
@@ -142,7 +145,15 @@ impl Rotator {
             commands: watch::Sender::new(0),
             peers: None,
             conferred: std::sync::Mutex::default(),
+            notice: AtomicI64::new(0),
         }
+    }
+
+    /// Publishes the root of every rotation that begins from now on for this long before it
+    /// signs: for those who fetch it and say nothing.
+    pub fn publish_ahead(&self, notice: Duration) {
+        let seconds = i64::try_from(notice.as_secs()).unwrap_or(i64::MAX);
+        self.notice.store(seconds, Ordering::Relaxed);
     }
 
     /// Shares the work with others who serve with the same keys.
@@ -180,13 +191,14 @@ impl Rotator {
                 changed = commands.changed() => if changed.is_err() {
                     return;
                 },
-                () = sleep(self.pause()) => {}
+                () = sleep(self.pause(under_way)) => {}
             }
         }
     }
 
-    fn pause(&self) -> Duration {
-        if self.peers.is_some() {
+    fn pause(&self, under_way: bool) -> Duration {
+        let noticed = under_way && self.notice.load(Ordering::Relaxed) > 0;
+        if self.peers.is_some() || noticed {
             return CONFER;
         }
         let now = clock::unix_seconds(clock::now());
@@ -294,12 +306,21 @@ impl Rotator {
         self.record.lock().await.rotation.is_some()
     }
 
+    /// How many steps were ever taken, as far as this process follows them.
+    pub async fn steps(&self) -> u64 {
+        self.record.lock().await.steps
+    }
+
     async fn make_step(
         &self,
         record: &mut RotationRecord,
         next: RotationRecord,
         now: SystemTime,
     ) -> Result<(), RotateError> {
+        let next = RotationRecord {
+            signed_tokens: self.authority.signed_before(now),
+            ..next
+        };
         let charge = self
             .store
             .save(record, &next, self.authority.options())
@@ -349,7 +370,10 @@ impl Rotator {
             material.anchor().short(),
             prints(self.authority.material().roots_der()),
             prints(material.roots_der()),
-            clock::unix_seconds(now),
+            (
+                clock::unix_seconds(now),
+                self.notice.load(Ordering::Relaxed),
+            ),
         )?;
         self.make_step(&mut record, next, now).await?;
         drop(record);

@@ -115,6 +115,7 @@ async fn a_rotation_survives_its_process_at_every_step() {
     let place = Place::open(dir.path()).await;
     let blockers = place.rotator.status().await.rotation.unwrap().blockers;
     assert_eq!(blockers.len(), 1);
+    let old_tokens = place.authority.material().jwt_public_key().unwrap();
     assert_eq!(
         (
             blockers[0].name.as_str(),
@@ -172,6 +173,78 @@ async fn a_rotation_survives_its_process_at_every_step() {
     let again = Authority::open(dir.path(), &AuthorityOptions::default()).unwrap();
     assert_eq!(again.material().anchor(), new);
     assert_eq!(*again.roots_der(), *place.authority.roots_der());
+    // Tokens of the old key are good for their time, over every restart.
+    assert!(again.jwks(clock::now()).contains(old_tokens.id()));
+    let later = clock::now() + Duration::from_secs(3600);
+    assert!(!again.jwks(later).contains(old_tokens.id()));
+}
+
+#[tokio::test]
+async fn a_new_root_is_published_before_it_signs() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::open(dir.path()).await;
+    place.rotator.publish_ahead(LIMIT * 100);
+    tokio::spawn(Arc::clone(&place.rotator).run());
+    let rotation = place.rotator.begin().await.unwrap().rotation.unwrap();
+    assert_eq!(rotation.phase, Phase::Distributing);
+    let [blocker] = &rotation.blockers[..] else {
+        panic!("{rotation:?}");
+    };
+    assert_eq!(blocker.reason, Reason::Notice);
+    assert_eq!(blocker.not_after, rotation.since + 100 * 20);
+    place.rotator.abort().await.unwrap();
+    // It is over by itself.
+    place.rotator.publish_ahead(Duration::from_secs(1));
+    place.rotator.begin().await.unwrap();
+    place.reach(None).await;
+}
+
+/// RSS of this process, and the most that it was.
+fn memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let of = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name));
+        let words = line.and_then(|line| line.split_whitespace().nth(1));
+        let kib: u64 = words.unwrap().parse().unwrap();
+        format!("{:.1} MiB", kib as f64 / 1024.0)
+    };
+    format!("{} ({})", of("VmRSS:"), of("VmHWM:"))
+}
+
+// Some seconds: 5 000 certificates of everybody are signed twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_of_thousands_waits_for_each_of_them() {
+    const PROXIES: usize = 5_000;
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::open(dir.path()).await;
+    tokio::spawn(Arc::clone(&place.rotator).run());
+    let names: Vec<String> = (0..PROXIES).map(|n| format!("default/p{n}")).collect();
+    let empty = memory();
+    let mut leaves: Vec<_> = names.iter().map(|name| place.issue(name)).collect();
+    let before = memory();
+    place.rotator.begin().await.unwrap();
+    let begun = std::time::Instant::now();
+    let (last, others) = leaves.split_last().unwrap();
+    others.iter().for_each(|leaf| place.report(leaf));
+    // One of thousands holds it up, and is named.
+    let status = place.rotator.status().await.rotation.unwrap();
+    assert_eq!((status.phase, status.blocked_by), (Phase::Distributing, 1));
+    assert_eq!(status.blockers[0].name, format!("default/p{}", PROXIES - 1));
+    place.report(last);
+    place.reach(Some(Phase::Signing)).await;
+    for (name, leaf) in names.iter().zip(&mut leaves) {
+        *leaf = place.issue(name);
+        place.report(leaf);
+    }
+    place.reach(Some(Phase::Retiring)).await;
+    let during = memory();
+    leaves.iter().for_each(|leaf| place.report(leaf));
+    place.reach(None).await;
+    eprintln!(
+        "{PROXIES} proxies: {:?}; RSS and its peak: {empty} without them, {before} before, {during} at the last step, {} after",
+        begun.elapsed(),
+        memory()
+    );
 }
 
 #[tokio::test]

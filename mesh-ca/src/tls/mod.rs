@@ -76,7 +76,7 @@ impl ServerTls {
             current: ArcSwap::from_pointee(Clients::new(client_roots, &provider)?),
             provider,
         });
-        Self::build(Some(clients), &[b"h2"])
+        Self::build(Some(clients), Arc::default(), &[b"h2"])
     }
 
     /// Sets up TLS for HTTP/2 and HTTP/1.1 that asks clients for no certificate: for webhooks,
@@ -86,12 +86,24 @@ impl ServerTls {
     /// # Errors
     /// If the library refuses the configuration.
     pub fn without_client_certificates() -> Result<Self, TlsError> {
-        Self::build(None, &[b"h2", b"http/1.1"])
+        Self::build(None, Arc::default(), &[b"h2", b"http/1.1"])
     }
 
-    fn build(clients: Option<Arc<SwappableRoots>>, alpn: &[&[u8]]) -> Result<Self, TlsError> {
+    /// The same certificate, now and whenever it is replaced, for documents: HTTP/1.1, and no
+    /// client is asked for a certificate.
+    ///
+    /// # Errors
+    /// If the library refuses the configuration.
+    pub fn for_documents(&self) -> Result<Self, TlsError> {
+        Self::build(None, Arc::clone(&self.certificate), &[b"http/1.1"])
+    }
+
+    fn build(
+        clients: Option<Arc<SwappableRoots>>,
+        certificate: Arc<SwappableCertificate>,
+        alpn: &[&[u8]],
+    ) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let certificate = Arc::new(SwappableCertificate::default());
         let builder = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?;
         let builder = match &clients {
