@@ -27,6 +27,7 @@ pub mod detect;
 pub mod dns;
 pub mod explain;
 pub mod filter;
+mod host;
 pub mod http1;
 pub mod http2;
 pub mod ir;

@@ -83,8 +83,6 @@ reasons! {
     RequestTimeout = "request_timeout", 504, UPSTREAM_REQUEST_TIMEOUT;
     /// A try's time was up.
     PerTryTimeout = "per_try_timeout", 504, UPSTREAM_REQUEST_TIMEOUT;
-    /// All tries failed.
-    RetriesExhausted = "retries_exhausted", 503, RETRY_LIMIT_EXCEEDED;
     /// Too much is under way.
     Overload = "overload", 503, UPSTREAM_OVERFLOW;
     /// As many connections are open to the destination as its policy allows.
@@ -165,8 +163,6 @@ reasons! {
     LoopDetected = "loop_detected", 508, NO_ROUTE;
     /// The proxy drains.
     Draining = "draining", 503, LOCAL_RESET;
-    /// A fault of the proxy itself.
-    Internal = "internal", 500, LOCAL_RESET;
 }
 
 impl Reason {

@@ -1,5 +1,7 @@
 //! What is counted.
 
+mod balancing;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +33,7 @@ pub(crate) struct Case {
     pub(crate) run: fn(usize),
 }
 
-const TIMES: u64 = 100;
+pub(super) const TIMES: u64 = 100;
 const ROUTES: &[usize] = &[1, 10, 100, 1_000];
 const POLICIES: &[usize] = &[1, 10, 100];
 const HOSTS: &[usize] = &[10, 1_000, 5_000];
@@ -117,6 +119,44 @@ pub(crate) const CASES: &[Case] = &[
         rebalance,
     ),
     once("balance: one endpoint of so many leaves", ENDPOINTS, leave),
+    once(
+        "balance: another weight beside others",
+        ENDPOINTS,
+        balancing::reweigh,
+    ),
+    once("balance: into panic", ENDPOINTS, balancing::panic),
+    flat("pick: on a ring", ENDPOINTS, |size| {
+        balancing::picks_by_hash(size, balancing::RING);
+    }),
+    flat("pick: by a table of Maglev", ENDPOINTS, |size| {
+        balancing::picks_by_hash(size, balancing::MAGLEV);
+    }),
+    once("hash: a ring of so many endpoints", ENDPOINTS, |size| {
+        balancing::hash_all(size, balancing::RING);
+    }),
+    once("hash: a table of Maglev of so many", ENDPOINTS, |size| {
+        balancing::hash_all(size, balancing::MAGLEV);
+    }),
+    once("hash: one endpoint leaves a ring", ENDPOINTS, |size| {
+        balancing::hash_one(size, balancing::RING);
+    }),
+    once(
+        "hash: one endpoint leaves a table of Maglev",
+        ENDPOINTS,
+        |size| {
+            balancing::hash_one(size, balancing::MAGLEV);
+        },
+    ),
+    once(
+        "hash: the same, in a worker",
+        ENDPOINTS,
+        balancing::hash_worker,
+    ),
+    once(
+        "health: one endpoint of so many leaves",
+        ENDPOINTS,
+        balancing::checks,
+    ),
 ];
 
 fn request(path: &str, host: &str) -> Parts {

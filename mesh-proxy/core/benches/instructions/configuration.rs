@@ -43,7 +43,8 @@ pub(crate) fn mesh() -> v1::Resource {
     resource("mesh/default".to_owned(), Body::Mesh(mesh))
 }
 
-fn policy(balancer: v1::LoadBalancer) -> v1::TrafficPolicy {
+/// How endpoints are chosen, and no more.
+pub(crate) fn policy(balancer: v1::LoadBalancer) -> v1::TrafficPolicy {
     v1::TrafficPolicy {
         load_balancer: balancer.into(),
         connect_timeout_ms: 10_000,
@@ -57,6 +58,15 @@ fn policy(balancer: v1::LoadBalancer) -> v1::TrafficPolicy {
 
 /// Service number `index` with so many subsets.
 pub(crate) fn service(index: usize, subsets: usize, balancer: v1::LoadBalancer) -> v1::Resource {
+    service_with(index, subsets, &policy(balancer))
+}
+
+/// The same with a policy.
+pub(crate) fn service_with(
+    index: usize,
+    subsets: usize,
+    policy: &v1::TrafficPolicy,
+) -> v1::Resource {
     let named = (0..subsets).map(|number| v1::Subset {
         name: if number == 0 {
             String::new()
@@ -65,7 +75,7 @@ pub(crate) fn service(index: usize, subsets: usize, balancer: v1::LoadBalancer) 
         },
         policies: vec![v1::PortPolicy {
             port: 80,
-            policy: Some(policy(balancer)),
+            policy: Some(policy.clone()),
         }],
         ..Default::default()
     });

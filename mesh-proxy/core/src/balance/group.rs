@@ -91,9 +91,9 @@ impl Group {
             self.sum_if_needed();
         } else {
             self.push_sum(weight);
-            if let Some(turns) = &mut self.turns {
-                turns.join(stay, place, weight);
-            }
+        }
+        if let Some(turns) = &mut self.turns {
+            turns.join(stay, place, weight);
         }
         place
     }
@@ -119,6 +119,10 @@ impl Group {
         self.sums.pop();
         if self.weights.len() < 2 {
             self.sums = Vec::new();
+        }
+        if self.live.is_empty() {
+            // Not before: whoever waits for its turn would begin anew, each time that weights
+            // become equal and different again.
             self.turns = None;
         }
     }
@@ -179,7 +183,7 @@ impl Group {
 
     /// The next in turn, by weight: earliest deadline first.
     pub(super) fn next(&mut self) -> Option<usize> {
-        if self.is_uniform() {
+        if self.is_uniform() && self.turns.is_none() {
             let place = if self.cursor < self.live.len() {
                 self.cursor
             } else {
@@ -189,13 +193,10 @@ impl Group {
             return self.live.get(place).map(|live| live.slot);
         }
         let live = &self.live;
-        let turns = self.turns.get_or_insert_with(|| {
-            let mut turns = Box::<Turns>::default();
-            for (place, live) in live.iter().enumerate() {
-                turns.join(live.stay, place, live.weight);
-            }
-            turns
-        });
+        let cursor = self.cursor;
+        let turns = self
+            .turns
+            .get_or_insert_with(|| Box::new(Turns::of(live, cursor)));
         let place = turns.next(|place| live.get(place).map(|live| live.weight))?;
         live.get(place).map(|live| live.slot)
     }
@@ -232,9 +233,17 @@ impl Group {
         if self.weights.len() < 2 {
             return;
         }
-        self.sums.reserve(self.live.len());
-        let weights: Vec<u32> = self.live.iter().map(|live| live.weight).collect();
-        weights.into_iter().for_each(|weight| self.push_sum(weight));
+        self.sums.reserve(self.live.len() + 1);
+        let weights = self.live.iter().map(|live| u64::from(live.weight));
+        self.sums.extend(weights);
+        // Each node adds what it sums to the next one that covers it.
+        for number in 1..=self.sums.len() {
+            let above = number + lowest_bit(number);
+            let sum = self.sums.get(number - 1).copied().unwrap_or(0);
+            if let Some(covering) = self.sums.get_mut(above - 1) {
+                *covering += sum;
+            }
+        }
     }
 
     /// Appends to the tree: node n sums the `lowbit(n)` weights up to the n-th.
@@ -291,10 +300,31 @@ fn lowest_bit(number: usize) -> usize {
 // === impl Turns ===
 
 impl Turns {
+    /// Of all, the one at the cursor first: those before it have had their turns in this round.
+    fn of(live: &[Live], cursor: usize) -> Self {
+        let mut turns = Self::default();
+        let (had, have) = live.split_at(cursor.min(live.len()));
+        let number = live.len().max(1) as u64;
+        let cursor = live.len() - have.len();
+        let places = (cursor..live.len()).chain(0..cursor);
+        for ((live, place), turn) in have.iter().chain(had).zip(places).zip(1..) {
+            turns.places.insert(live.stay, place);
+            let due = ROUND / u64::from(live.weight) / number * turn;
+            turns.queue.push(Reverse((due, live.stay)));
+        }
+        turns
+    }
+
     fn join(&mut self, stay: u64, place: usize, weight: u32) {
         self.places.insert(stay, place);
         let due = self.now.saturating_add(ROUND / u64::from(weight));
         self.queue.push(Reverse((due, stay)));
+        // Without requests nobody comes by those who left.
+        if self.queue.len() > 2 * self.places.len() + 16 {
+            let places = &self.places;
+            self.queue
+                .retain(|Reverse((_, stay))| places.contains_key(stay));
+        }
     }
 
     fn next(&mut self, weight: impl Fn(usize) -> Option<u32>) -> Option<usize> {
@@ -308,5 +338,131 @@ impl Turns {
             self.queue.push(Reverse((next, stay)));
             return Some(place);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Join(u32),
+        Leave(usize),
+        Next(u32),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            2 => prop::sample::select(vec![1_u32, 1, 2, 3, 9]).prop_map(Step::Join),
+            2 => any::<prop::sample::Index>().prop_map(|index| Step::Leave(index.index(1000))),
+            3 => (1..40_u32).prop_map(Step::Next),
+        ];
+        prop::collection::vec(step, 1..80)
+    }
+
+    /// A group and who is at which place.
+    #[derive(Default)]
+    struct Model {
+        group: Group,
+        places: HashMap<usize, usize>,
+        stays: u64,
+    }
+
+    impl Model {
+        fn join(&mut self, slot: usize, weight: u32) {
+            self.stays += 1;
+            let place = self.group.join(slot, weight, self.stays);
+            self.places.insert(slot, place);
+        }
+
+        fn leave(&mut self, slot: usize) {
+            let place = self.places.remove(&slot).unwrap();
+            let places = &mut self.places;
+            self.group.leave(place, |slot, place| {
+                places.insert(slot, place);
+            });
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        // Two that stay get what their weights say, whoever comes and goes beside them: a turn
+        // more or less.
+        #[test]
+        fn turns_are_fair_to_those_who_stay(
+            weights in (1..10_u32, 1..10_u32),
+            equal in any::<bool>(),
+            steps in steps(),
+        ) {
+            let weights = if equal { [weights.0; 2] } else { [weights.0, weights.1] };
+            let mut model = Model::default();
+            for (slot, weight) in weights.iter().enumerate() {
+                model.join(slot, *weight);
+            }
+            let mut others: Vec<usize> = Vec::new();
+            let mut counts = [0_u32; 2];
+            for (step, slot) in steps.into_iter().zip(2..) {
+                match step {
+                    Step::Join(weight) => {
+                        model.join(slot, weight);
+                        others.push(slot);
+                    }
+                    Step::Leave(_) if others.is_empty() => {}
+                    Step::Leave(which) => {
+                        let slot = others.swap_remove(which % others.len());
+                        model.leave(slot);
+                    }
+                    Step::Next(times) => {
+                        for _ in 0..times {
+                            let slot = model.group.next().unwrap();
+                            if let Some(count) = counts.get_mut(slot) {
+                                *count += 1;
+                            }
+                        }
+                    }
+                }
+                let [one, other] = [0, 1].map(|n: usize| f64::from(counts[n]) / f64::from(weights[n]));
+                let turn: f64 = weights.iter().map(|weight| 1.0 / f64::from(*weight)).sum();
+                prop_assert!((one - other).abs() <= 2.0 * turn, "{counts:?} of {weights:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn weights_that_come_and_go_let_nobody_wait_for_ever() {
+        let mut model = Model::default();
+        (0..10).for_each(|slot| model.join(slot, 1));
+        let mut counts = [0; 11];
+        for _ in 0..100 {
+            model.join(10, 8);
+            (0..5).for_each(|_| counts[model.group.next().unwrap()] += 1);
+            model.leave(10);
+            (0..3).for_each(|_| counts[model.group.next().unwrap()] += 1);
+        }
+        let (least, most) = (
+            counts[..10].iter().min().unwrap(),
+            counts[..10].iter().max().unwrap(),
+        );
+        assert!(most - least <= 2, "{counts:?}");
+    }
+
+    #[test]
+    fn who_left_is_forgotten_without_requests() {
+        let mut model = Model::default();
+        model.join(0, 1);
+        model.join(1, 2);
+        model.group.next();
+        for slot in 2..2000 {
+            model.join(slot, 3);
+            model.leave(slot);
+        }
+        let queue = model.group.turns.unwrap().queue;
+        assert!(queue.len() < 100, "{}", queue.len());
     }
 }

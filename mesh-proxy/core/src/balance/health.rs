@@ -3,28 +3,32 @@
 //! An endpoint is good until checks say otherwise: with configuration on demand the first request
 //! comes before the first check.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt};
 
-use crate::ir::{Cluster, Health, HealthCheck};
+use crate::ir::{Cluster, Endpoint, Endpoints, Health, HealthCheck};
 
 /// The checks of one cluster.
 #[derive(Debug)]
 pub struct Checks {
     policy: Arc<HealthCheck>,
-    endpoints: BTreeMap<Arc<str>, Checked>,
+    // Those that were there at the last update.
+    known: Endpoints,
+    endpoints: HashMap<Arc<str>, Checked>,
+    // Those that are not checked just now, by the time of their next check.
+    waiting: BTreeSet<(Instant, Arc<str>)>,
+    down: BTreeSet<Arc<str>>,
 }
 
 #[derive(Debug)]
 struct Checked {
-    down: bool,
     // Results in a row that speak against what it is held to be.
     streak: u32,
-    next: Instant,
-    under_way: bool,
+    // None while a check is under way.
+    next: Option<Instant>,
 }
 
 // === impl Checks ===
@@ -34,7 +38,10 @@ impl Checks {
     pub fn new(policy: Arc<HealthCheck>) -> Self {
         Self {
             policy,
-            endpoints: BTreeMap::new(),
+            known: Endpoints::default(),
+            endpoints: HashMap::new(),
+            waiting: BTreeSet::new(),
+            down: BTreeSet::new(),
         }
     }
 
@@ -44,7 +51,8 @@ impl Checks {
     }
 
     /// Follows the endpoints of the cluster that are not known to be unhealthy already. New ones
-    /// are checked soon, not all at once. Whether anybody who was down is gone.
+    /// are checked soon, not all at once. Whether anybody who was down is gone. Costs as much as
+    /// there are changes.
     pub fn update(
         &mut self,
         policy: &Arc<HealthCheck>,
@@ -53,39 +61,55 @@ impl Checks {
         rng: &mut (impl Rng + ?Sized),
     ) -> bool {
         self.policy = Arc::clone(policy);
-        let mut old = std::mem::take(&mut self.endpoints);
         let soon = policy.interval.min(Duration::from_secs(1));
-        for endpoint in &cluster.endpoints {
-            if endpoint.health != Health::Healthy {
-                continue;
+        let before = std::mem::replace(&mut self.known, cluster.endpoints.clone());
+        let mut relieved = false;
+        cluster.endpoints.changes_since(&before, |old, new| {
+            let is_checked = |new: &&Arc<Endpoint>| self.endpoints.contains_key(&new.uid);
+            match (old, new.filter(|new| new.health == Health::Healthy)) {
+                (_, Some(new)) if is_checked(&new) => {}
+                (_, Some(new)) => {
+                    let next = now + soon.mul_f64(rng.random_range(0.0..1.0));
+                    let checked = Checked {
+                        streak: 0,
+                        next: Some(next),
+                    };
+                    self.endpoints.insert(Arc::clone(&new.uid), checked);
+                    self.waiting.insert((next, Arc::clone(&new.uid)));
+                }
+                (Some(old), None) => relieved |= self.forget(&old.uid),
+                (None, None) => {}
             }
-            let checked = old.remove(&endpoint.uid).unwrap_or_else(|| Checked {
-                down: false,
-                streak: 0,
-                next: now + soon.mul_f64(rng.random_range(0.0..1.0)),
-                under_way: false,
-            });
-            self.endpoints.insert(Arc::clone(&endpoint.uid), checked);
+        });
+        relieved
+    }
+
+    /// Whether it was down.
+    fn forget(&mut self, uid: &Arc<str>) -> bool {
+        let gone = self.endpoints.remove(uid);
+        if let Some(next) = gone.and_then(|gone| gone.next) {
+            self.waiting.remove(&(next, Arc::clone(uid)));
         }
-        old.values().any(|checked| checked.down)
+        self.down.remove(uid)
     }
 
     /// Who is to be checked now; each is under way until [`Self::observe`] hears of it.
     pub fn due(&mut self, now: Instant) -> Vec<Arc<str>> {
         let mut due = Vec::new();
-        for (uid, checked) in &mut self.endpoints {
-            if !checked.under_way && checked.next <= now {
-                checked.under_way = true;
-                due.push(Arc::clone(uid));
+        while self.next_due().is_some_and(|next| next <= now)
+            && let Some((_, uid)) = self.waiting.pop_first()
+        {
+            if let Some(checked) = self.endpoints.get_mut(&uid) {
+                checked.next = None;
             }
+            due.push(uid);
         }
         due
     }
 
     /// When somebody is due next.
     pub fn next_due(&self) -> Option<Instant> {
-        let waiting = self.endpoints.values().filter(|one| !one.under_way);
-        waiting.map(|checked| checked.next).min()
+        self.waiting.first().map(|(next, _)| *next)
     }
 
     /// A check has ended. Gives whether the endpoint is up, if that changed.
@@ -96,11 +120,16 @@ impl Checks {
         now: Instant,
         rng: &mut (impl Rng + ?Sized),
     ) -> Option<bool> {
-        let pause = self.pause(rng);
-        let checked = self.endpoints.get_mut(uid)?;
-        checked.under_way = false;
-        checked.next = now + pause;
-        if good != checked.down {
+        let next = now + self.pause(rng);
+        let (uid, _) = self.endpoints.get_key_value(uid)?;
+        let uid = Arc::clone(uid);
+        let is_down = self.down.contains(&uid);
+        let checked = self.endpoints.get_mut(&uid)?;
+        if let Some(before) = checked.next.replace(next) {
+            self.waiting.remove(&(before, Arc::clone(&uid)));
+        }
+        self.waiting.insert((next, Arc::clone(&uid)));
+        if good != is_down {
             checked.streak = 0;
             return None;
         }
@@ -114,14 +143,17 @@ impl Checks {
             return None;
         }
         checked.streak = 0;
-        checked.down = !good;
+        if good {
+            self.down.remove(&uid);
+        } else {
+            self.down.insert(uid);
+        }
         Some(good)
     }
 
     /// Uids of endpoints that are out.
-    pub fn down(&self) -> impl Iterator<Item = &Arc<str>> {
-        let down = self.endpoints.iter().filter(|(_, checked)| checked.down);
-        down.map(|(uid, _)| uid)
+    pub fn down(&self) -> impl ExactSizeIterator<Item = &Arc<str>> {
+        self.down.iter()
     }
 
     fn pause(&self, rng: &mut (impl Rng + ?Sized)) -> Duration {
@@ -214,6 +246,34 @@ mod tests {
     }
 
     proptest! {
+        // Whatever comes, goes and is heard, everybody who is there is either waiting or under
+        // way, and only those are down who are there.
+        #[test]
+        fn changes_are_followed(
+            steps in prop::collection::vec((prop::collection::vec(0..5_usize, 0..5), 0..5_usize, any::<bool>()), 1..20),
+        ) {
+            let (mut now, mut rng) = (Instant::now(), fixtures::rng());
+            let policy = policy(1, 1, 0);
+            let mut checks = Checks::new(Arc::clone(&policy));
+            let names = ["a", "b", "c", "d", "e"];
+            for (there, heard, good) in steps {
+                let mut uids: Vec<&str> = there.iter().map(|n| names[*n]).collect();
+                uids.sort_unstable();
+                uids.dedup();
+                let before: Vec<_> = checks.down().cloned().collect();
+                let gone = before.iter().any(|uid| !uids.iter().any(|there| uid.ends_with(there)));
+                prop_assert_eq!(checks.update(&policy, &cluster(&uids), now, &mut rng), gone);
+                now += Duration::from_secs(1);
+                let due = checks.due(now);
+                prop_assert!(due.iter().all(|uid| checks.endpoints[uid].next.is_none()));
+                checks.observe(&format!("default/{}", names[heard]), good, now, &mut rng);
+                prop_assert_eq!(checks.endpoints.len(), uids.len());
+                let waiting = checks.endpoints.values().filter(|one| one.next.is_some());
+                prop_assert_eq!(waiting.count(), checks.waiting.len());
+                prop_assert!(checks.down().all(|uid| checks.endpoints.contains_key(uid)));
+            }
+        }
+
         #[test]
         fn nobody_is_out_without_enough_failures(
             results in prop::collection::vec(any::<bool>(), 0..60),

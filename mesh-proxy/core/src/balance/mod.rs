@@ -12,6 +12,7 @@
 //! `minHealthPercent` says otherwise.
 
 mod affinity;
+mod choice;
 mod ejection;
 mod ewma;
 mod group;
@@ -27,8 +28,8 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt};
 
-use crate::ir::{Cluster, Endpoint, Endpoints, Health, LoadBalancer, Warmup};
-use levels::{At, Fact, Levels, Rules};
+use crate::ir::{Cluster, Endpoint, Endpoints, Health, Warmup};
+use levels::{Fact, Levels, Rules};
 use slot::{Slot, Slots};
 
 pub use affinity::Affinity;
@@ -43,8 +44,8 @@ pub struct Balancer {
     slots: Slots,
     // Slots that may be chosen.
     levels: Levels,
-    // Slots by index of the endpoint, for hashes.
-    by_endpoint: Vec<Option<usize>>,
+    // Where members of the tables of hashes were found last, by number.
+    hashed: Vec<usize>,
     // Slots that are ejected by the balancer's own rules, by the detector's, and by checks.
     resting: Vec<usize>,
     detected: Vec<usize>,
@@ -60,7 +61,7 @@ pub struct Balancer {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Want<'a> {
     /// Endpoints (by uid: those that were tried before) that are taken only if there is no other
-    /// one that is healthy.
+    /// one: neither healthy, nor ejected by the balancer's own rules.
     pub exclude: &'a [Arc<str>],
     /// Hash of what the request is kept together by; counts only with affinity.
     pub hash: Option<u64>,
@@ -106,8 +107,6 @@ pub struct EndpointStatus {
 
 /// Draws for an endpoint that was not tried before (Istio: host_selection_retry_max_attempts).
 const RESELECTIONS: usize = 5;
-/// Draws among endpoints that start slowly.
-const WARM_DRAWS: usize = 8;
 
 // === impl Balancer ===
 
@@ -122,7 +121,7 @@ impl Balancer {
             cluster: empty,
             slots: Slots::default(),
             levels: Levels::default(),
-            by_endpoint: Vec::new(),
+            hashed: Vec::new(),
             resting: Vec::new(),
             detected: Vec::new(),
             down: Vec::new(),
@@ -141,7 +140,7 @@ impl Balancer {
 
     /// Takes a new version of the cluster. An endpoint with the same uid and address keeps what
     /// is known of it; one that comes to others starts slowly, if the policy says so. Costs as
-    /// much as there are changes, without affinity.
+    /// much as there are changes.
     pub fn update(&mut self, cluster: Arc<Cluster>, now: Instant) {
         if Arc::ptr_eq(&self.cluster, &cluster) {
             return;
@@ -176,12 +175,6 @@ impl Balancer {
             });
         self.levels.settle();
         self.plan_probe();
-        self.by_endpoint.clear();
-        if cluster.tables.is_some() {
-            let found = cluster.endpoints.iter();
-            let slots = found.map(|endpoint| self.slots.find(&endpoint.uid));
-            self.by_endpoint.extend(slots);
-        }
     }
 
     fn join(&mut self, endpoint: &Arc<Endpoint>, came: Option<Instant>) {
@@ -220,20 +213,23 @@ impl Balancer {
     }
 
     fn slots_of<'a>(&self, uids: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<usize> {
-        let uids = uids.into_iter();
-        uids.filter_map(|uid| self.slots.find(uid)).collect()
+        let found = uids.into_iter().filter_map(|uid| self.slots.find(uid));
+        let mut slots: Vec<usize> = found.collect();
+        slots.sort_unstable();
+        slots
     }
 
     fn mark(&mut self, before: &[usize], now: &[usize], mark: impl Fn(&mut Slot, bool)) {
-        for (slots, is_out) in [(before, false), (now, true)] {
-            for slot in slots {
-                if let Some(slot) = self.slots.get_mut(*slot) {
+        for (slots, others, is_out) in [(before, now, false), (now, before, true)] {
+            for number in slots {
+                if others.binary_search(number).is_ok() {
+                    continue;
+                }
+                if let Some(slot) = self.slots.get_mut(*number) {
                     mark(slot, is_out);
                 }
+                self.judge(*number);
             }
-        }
-        for slot in before.iter().chain(now) {
-            self.judge(*slot);
         }
         self.levels.settle();
         self.plan_probe();
@@ -270,85 +266,12 @@ impl Balancer {
         if self.was_tried(index, want.exclude) {
             // Rare: only now it is worth looking at everybody.
             let fresh = |index: &usize| !self.was_tried(*index, want.exclude);
-            index = self.levels.all().find(fresh).unwrap_or(index);
+            let found = self.levels.all().find(fresh);
+            index = found
+                .or_else(|| self.untried(want.exclude))
+                .unwrap_or(index);
         }
         self.take(index, false)
-    }
-
-    fn was_tried(&self, index: usize, exclude: &[Arc<str>]) -> bool {
-        let slot = self.slots.get(index);
-        !exclude.is_empty() && slot.is_some_and(|slot| exclude.contains(&slot.endpoint.uid))
-    }
-
-    fn choose(&mut self, at: At, now: Instant, rng: &mut (impl Rng + ?Sized)) -> Option<usize> {
-        let warming = self.warm_at.is_some_and(|until| now < until);
-        match self.cluster.load_balancer {
-            LoadBalancer::RoundRobin => {
-                let mut index = self.levels.group_mut(at)?.next()?;
-                for _ in 0..WARM_DRAWS {
-                    if !warming || self.is_warm(index, now, rng) {
-                        break;
-                    }
-                    index = self.levels.group_mut(at)?.next()?;
-                }
-                Some(index)
-            }
-            LoadBalancer::Random => self.levels.group(at)?.random(rng),
-            LoadBalancer::LeastRequest | LoadBalancer::Passthrough => {
-                let group = self.levels.group(at)?;
-                if group.len() == 1 {
-                    return group.random(rng);
-                }
-                let (a, b) = if warming {
-                    (self.warm(at, now, rng)?, self.warm(at, now, rng)?)
-                } else {
-                    group.two(rng)?
-                };
-                match (self.slots.get(a), self.slots.get(b)) {
-                    (Some(first), Some(second)) if second.beats(first, now, rng) => Some(b),
-                    _ => Some(a),
-                }
-            }
-        }
-    }
-
-    fn warm(&self, at: At, now: Instant, rng: &mut (impl Rng + ?Sized)) -> Option<usize> {
-        let group = self.levels.group(at)?;
-        let mut index = group.random(rng)?;
-        for _ in 0..WARM_DRAWS {
-            if self.is_warm(index, now, rng) {
-                break;
-            }
-            index = group.random(rng)?;
-        }
-        Some(index)
-    }
-
-    /// Draws whether an endpoint that starts slowly takes this request (Envoy: slow start, where
-    /// the same factor scales its weight).
-    fn is_warm(&self, index: usize, now: Instant, rng: &mut (impl Rng + ?Sized)) -> bool {
-        let came = self.slots.get(index).and_then(|slot| slot.came);
-        let (Some(warmup), Some(came)) = (self.warmup(), came) else {
-            return true;
-        };
-        let age = now.saturating_duration_since(came).as_secs_f64();
-        let grown = (age / warmup.duration.as_secs_f64().max(f64::MIN_POSITIVE)).min(1.0);
-        let factor = grown.powf(1.0 / warmup.aggression).max(warmup.minimum);
-        factor >= 1.0 || rng.random_bool(factor.clamp(0.0, 1.0))
-    }
-
-    /// The endpoint that the hash stands for, or the one that takes over for it.
-    fn by_hash(&self, at: At, hash: u64) -> Option<usize> {
-        let tables = self.cluster.tables.as_ref()?;
-        let live = |index: usize| {
-            let slot = (*self.by_endpoint.get(index)?)?;
-            let is_used = self.levels.is_void(at) || self.is_healthy(self.slots.get(slot)?);
-            is_used.then_some(slot)
-        };
-        tables
-            .find(self.levels.priority(at)?, hash)
-            .find_map(live)
-            .or_else(|| self.levels.all().next())
     }
 
     /// A try has ended. `latency` is the time to the answer's head, if there was one. Gives the
@@ -376,6 +299,11 @@ impl Balancer {
             self.plan_probe();
         }
         self.slots.get(token.index).map(|slot| &slot.endpoint.uid)
+    }
+
+    /// Whether an endpoint starts slowly.
+    pub fn is_warming(&self, now: Instant) -> bool {
+        self.warm_at.is_some_and(|until| now < until)
     }
 
     /// How often it has ejected an endpoint by its own rules.

@@ -87,6 +87,15 @@ impl Slots {
         self.order.get(at).map(|number| *number as usize)
     }
 
+    /// The same, looked for where it was last time first.
+    pub(super) fn find_at(&self, last: Option<usize>, uid: &str) -> Option<usize> {
+        let is_it = |number: &usize| {
+            let slot = self.get(*number);
+            slot.is_some_and(|slot| *slot.endpoint.uid == *uid)
+        };
+        last.filter(is_it).or_else(|| self.find(uid))
+    }
+
     fn place(&self, uid: &str) -> Result<usize, usize> {
         self.order.binary_search_by(|number| {
             let slot = self.get(*number as usize);

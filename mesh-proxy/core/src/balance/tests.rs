@@ -247,6 +247,38 @@ fn retries_go_elsewhere_if_there_is_an_elsewhere() {
 }
 
 #[test]
+fn a_retry_finds_an_endpoint_that_is_back_before_its_rest_is_over() {
+    let now = Instant::now();
+    for kind in KINDS {
+        let mut balancer = balancer(kind, &[1, 1]);
+        let mut rng = rng();
+        let [gone, other]: [Arc<str>; 2] = ["default/w0".into(), "default/w1".into()];
+        let without_other = std::slice::from_ref(&other);
+        for _ in 0..2 {
+            let picked = balancer.pick(now, &mut rng, without(without_other));
+            let picked = picked.unwrap();
+            assert_eq!(picked.endpoint.uid, gone);
+            balancer.finished(picked.token, Outcome::ConnectFailure, None, now);
+        }
+        let first = balancer.pick(now, &mut rng, Want::default()).unwrap();
+        assert_eq!(first.endpoint.uid, other, "{kind:?}: the one that is left");
+        balancer.finished(first.token, Outcome::ConnectFailure, None, now);
+        for (outcome, ejected) in [(Outcome::ConnectFailure, true), (Outcome::Success, false)] {
+            let again = balancer.pick(now, &mut rng, without(without_other));
+            let again = again.unwrap();
+            assert_eq!(
+                again.endpoint.uid, gone,
+                "{kind:?}: nothing better is known"
+            );
+            balancer.finished(again.token, outcome, Some(MS), now);
+            let status = balancer.status();
+            let status = status.iter().find(|one| one.endpoint.uid == gone);
+            assert_eq!(status.unwrap().is_ejected, ejected, "{kind:?}");
+        }
+    }
+}
+
+#[test]
 fn updates_keep_what_is_known() {
     let mut balancer = balancer(v1::LoadBalancer::Random, &[1, 1]);
     let now = Instant::now();
@@ -385,9 +417,9 @@ proptest! {
                 balancer.status().into_iter().map(|status| (status.endpoint.uid.clone(), status.is_ejected)).collect();
             let exclude: Vec<_> = last.iter().filter(|_| exclude).cloned().collect();
             let picked = balancer.pick(now, &mut rng, without(&exclude)).unwrap();
-            let healthy = before.values().any(|ejected| !ejected);
+            let healthy = before.iter().any(|(uid, ejected)| !ejected && !exclude.contains(uid));
             prop_assert!(!before[&picked.endpoint.uid] || picked.is_probe || !healthy);
-            let other = before.iter().any(|(uid, ejected)| !ejected && !exclude.contains(uid));
+            let other = before.keys().any(|uid| !exclude.contains(uid));
             prop_assert!(!other || !exclude.contains(&picked.endpoint.uid));
             last = Some(Arc::clone(&picked.endpoint.uid));
             held.push(picked.token);

@@ -2,17 +2,17 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use mesh_api::ResourceName;
+use mesh_api::{ResourceName, SpiffeId};
 
 use super::admission::{self, Asks};
 use super::inbound;
-use super::outbound::{head, tell, tell_tcp};
+use super::outbound::{head, no_tunnel, tell, tell_tcp};
 use super::recorder::Recorder;
 use super::report::{
     AuthorizationReport, ExplainReport, ExplainRequest, InvalidRequest, OutboundReport, TlsReport,
 };
 use crate::authz::Caller;
-use crate::ir::{Inside, ListenerId, Protocol, ServerCertificate, TlsServer};
+use crate::ir::{ClientAuth, Inside, ListenerId, Protocol, ServerCertificate, TlsServer};
 use crate::labels::ClientInfo;
 use crate::plan::{GatewayPoint, Over, choose_gateway_tcp, gateway_server, lookup_gateway};
 use crate::reason::Reason;
@@ -86,6 +86,11 @@ pub fn explain_gateway(
                 Ok(found) => {
                     outbound.tried = recorder.into_routes();
                     outbound = tell(snapshot, &found, &view, request, outbound);
+                    if inbound::is_tunnel(&parts) {
+                        no_tunnel(&mut outbound);
+                        report.outbound = Some(outbound);
+                        return Ok(report);
+                    }
                 }
                 Err(missing) => {
                     report.missing = Some(missing.to_string());
@@ -107,22 +112,43 @@ pub fn explain_gateway(
     outbound.admission.splice(..0, of_gateway);
     let sni = over_tls.then_some(sni.as_str());
     let port = point.listener.port;
-    outbound.authorization = Some(decided(snapshot, request, (port, sni), is_http)?);
+    let identity = proved(snapshot, &point, request)?;
+    let at = (identity.as_ref(), port, sni);
+    outbound.authorization = Some(decided(snapshot, request, at, is_http)?);
     report.outbound = Some(outbound);
     Ok(report)
 }
 
-/// What the gateway's policies make of it. The client proves no identity.
+/// Who the client is, if the server of TLS that takes it asks for certificates.
+fn proved(
+    snapshot: &Snapshot,
+    point: &GatewayPoint<'_>,
+    request: &ExplainRequest,
+) -> Result<Option<SpiffeId>, InvalidRequest> {
+    let server = gateway_server(snapshot, point);
+    let asks = server
+        .and_then(|server| server.termination.as_ref())
+        .is_some_and(|termination| termination.client > ClientAuth::None);
+    match request.source_identity.as_ref().filter(|_| asks) {
+        None => Ok(None),
+        Some(text) => match text.parse() {
+            Ok(identity) => Ok(Some(identity)),
+            Err(error) => Err(InvalidRequest(format!("{error}"))),
+        },
+    }
+}
+
+/// What the gateway's policies make of it.
 fn decided(
     snapshot: &Snapshot,
     request: &ExplainRequest,
-    (port, sni): (u16, Option<&str>),
+    (identity, port, sni): (Option<&SpiffeId>, u16, Option<&str>),
     is_http: bool,
 ) -> Result<AuthorizationReport, InvalidRequest> {
     let any = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let source = request.source_ip.unwrap_or(any);
     let caller = Caller {
-        identity: None,
+        identity,
         source,
         client: source,
         destination: SocketAddr::new(request.destination_ip.unwrap_or(any), port),

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use http::Method;
 use http::request::Parts;
 use mesh_api::{ResourceName, SpiffeId};
 use smallvec::SmallVec;
@@ -13,8 +14,11 @@ use super::report::{
     AskedReport, AuthorizationReport, ExplainReport, ExplainRequest, InboundReport, InvalidRequest,
     PolicyReport, RuleReport, ShadowReport, VerdictReport,
 };
-use crate::authz::{Asked, Caller, Observe, Policy, PolicyRef, Token, Unmatched, Verdict};
+use crate::authz::{
+    Asked, Caller, Observe, Policy, PolicyRef, PolicySet, Token, Unmatched, Verdict,
+};
 use crate::detect::{ClientHello, Detected};
+use crate::ir::Protocol;
 use crate::labels::ClientInfo;
 use crate::plan::{self, Accept};
 use crate::reason::Reason;
@@ -45,7 +49,8 @@ pub fn explain_inbound(
                 .map_err(|error| InvalidRequest(format!("{error}")))?,
         ),
     };
-    let parts = if request.tcp {
+    let carries_bytes = request.tcp || matches!(port.protocol, Protocol::Tcp | Protocol::Tls);
+    let parts = if carries_bytes {
         None
     } else {
         Some(with_token(request)?)
@@ -77,11 +82,14 @@ pub fn explain_inbound(
     let mut asked = SmallVec::new();
     let verdict = match accept {
         Accept::Refuse(reason) => Verdict::denied(reason, None),
+        // Policies are not asked: there is no path that they could look at.
+        _ if parts.as_ref().is_some_and(is_tunnel) => Verdict::denied(Reason::RouteNotFound, None),
         _ => {
-            let policies = Some(&inbound.policies);
-            let parts = parts.as_ref();
-            asked = plan::ask(snapshot, policies, &caller, parts, &mut recorder);
-            plan::authorize(snapshot, policies, &caller, parts, &mut recorder)
+            let is_declared = plan::declares_opaque(snapshot, &caller);
+            let policies = (Some(&inbound.policies), is_declared);
+            let decided = decide(snapshot, policies, &caller, (parts.as_ref(), &mut recorder));
+            asked = decided.0;
+            decided.1
         }
     };
     report.inbound = Some(InboundReport {
@@ -107,6 +115,31 @@ pub fn explain_inbound(
     Ok(report)
 }
 
+/// Which authorizers are asked, and what is decided if they allow; one that cannot be asked
+/// denies. The flag says whether opaque bytes are declared.
+fn decide(
+    snapshot: &Snapshot,
+    (policies, is_declared): (Option<&PolicySet>, bool),
+    caller: &Caller<'_>,
+    (parts, recorder): (Option<&Parts>, &mut Recorder),
+) -> (SmallVec<[Asked; 1]>, Verdict) {
+    let Some(parts) = parts else {
+        let decided = plan::opaque(snapshot, (policies, is_declared), caller, recorder);
+        return (decided.asked, decided.verdict);
+    };
+    let asked = plan::ask(snapshot, policies, caller, Some(parts), recorder);
+    let checks = plan::request_checks(snapshot);
+    let cannot_be_asked = asked.iter().find(|asked| {
+        let authorizer = checks.and_then(|checks| checks.authorizer(&asked.authorizer));
+        authorizer.is_none_or(|known| known.cluster.is_err() && !known.fail_open)
+    });
+    let verdict = match cannot_be_asked {
+        Some(asked) => Verdict::denied(Reason::ExternalAuthorizationFailed, Some(asked.by.clone())),
+        None => plan::authorize(snapshot, policies, caller, Some(parts), recorder),
+    };
+    (asked, verdict)
+}
+
 /// What the policies of a gateway decide.
 pub(super) fn at_gateway(
     snapshot: &Snapshot,
@@ -115,8 +148,7 @@ pub(super) fn at_gateway(
 ) -> AuthorizationReport {
     let mut recorder = Recorder::default();
     let policies = snapshot.gateway().map(|gateway| &gateway.policies);
-    let asked = plan::ask(snapshot, policies, caller, parts, &mut recorder);
-    let verdict = plan::authorize(snapshot, policies, caller, parts, &mut recorder);
+    let (asked, verdict) = decide(snapshot, (policies, true), caller, (parts, &mut recorder));
     AuthorizationReport {
         policies: recorder.policies,
         asked: asked.iter().map(told_asked).collect(),
@@ -132,6 +164,11 @@ pub(super) fn with_token(request: &ExplainRequest) -> Result<Parts, InvalidReque
         parts.extensions.insert(Arc::new(token));
     }
     Ok(parts)
+}
+
+/// Whether it asks for a tunnel, which no workload and no gateway makes.
+pub(super) fn is_tunnel(parts: &Parts) -> bool {
+    parts.method == Method::CONNECT
 }
 
 fn transport(accept: Accept) -> &'static str {

@@ -9,6 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use super::admission::{self, Asks};
+use super::inbound::is_tunnel;
 use super::recorder::Recorder;
 use super::report::{
     DestinationReport, EndpointReport, ExplainReport, ExplainRequest, FaultReport, InvalidRequest,
@@ -23,6 +24,7 @@ use crate::plan::{
     self, Found, HttpAction, HttpPlan, PeerName, TcpAction, TcpChoice, TcpTarget, UpstreamTls,
     choose_tcp, decide_http, lookup_outbound, pick_tcp,
 };
+use crate::reason::Reason;
 use crate::route::RequestView;
 use crate::snapshot::Snapshot;
 
@@ -71,11 +73,27 @@ pub fn explain_outbound(
     match lookup_outbound(snapshot, &host, request.port, &view, &mut recorder) {
         Ok(found) => {
             outbound.tried = recorder.into_routes();
-            report.outbound = Some(tell(snapshot, &found, &view, request, outbound));
+            let mut told = tell(snapshot, &found, &view, request, outbound);
+            if is_tunnel(&parts) {
+                no_tunnel(&mut told);
+            }
+            report.outbound = Some(told);
         }
         Err(missing) => report.missing = Some(missing.to_string()),
     }
     Ok(report)
+}
+
+/// A request for a tunnel that was captured is answered by the proxy itself. Where it would have
+/// led stays told.
+pub(super) fn no_tunnel(outbound: &mut OutboundReport) {
+    let reason = Reason::DownstreamProtocolError;
+    outbound.action = "respond".to_owned();
+    outbound.status = Some(reason.status().as_u16());
+    outbound.reason = Some(reason.to_string());
+    outbound.location = None;
+    outbound.sent_path = None;
+    outbound.sent_authority = None;
 }
 
 pub(super) fn head(snapshot: &Snapshot, client: &ClientInfo) -> ExplainReport {

@@ -46,7 +46,8 @@ pub struct ExplainRequest {
     pub original: Option<SocketAddr>,
     /// Seed of the draws among destinations, faults and mirrors; without, only shares are told.
     pub seed: Option<u64>,
-    /// Identity of an inbound caller, a SPIFFE ID; without, it calls in plain text.
+    /// Identity of an inbound caller, a SPIFFE ID; without, it calls in plain text. At a gateway
+    /// it counts where a server asks clients for certificates.
     pub source_identity: Option<String>,
     /// Address of an inbound caller.
     pub source_ip: Option<IpAddr>,

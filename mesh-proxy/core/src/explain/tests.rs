@@ -261,6 +261,40 @@ fn inbound_policies_are_told_in_order() {
 }
 
 #[test]
+fn nobody_makes_tunnels() {
+    let mut resources = reviews(jason());
+    resources.push(resource("inbound/self", Body::Inbound(guarded())));
+    let snapshot = snapshot(resources);
+    let question = ExplainRequest {
+        method: "CONNECT".into(),
+        source_identity: Some("spiffe://cluster.local/ns/default/sa/productpage".into()),
+        ..ask("/", &[])
+    };
+    let told = explain(&snapshot, &client(), &question).unwrap();
+    let outbound = told.outbound.unwrap();
+    assert_eq!(
+        (outbound.action.as_str(), outbound.status),
+        ("respond", Some(400))
+    );
+    assert_eq!(
+        outbound.reason.as_deref(),
+        Some("downstream_protocol_error")
+    );
+    // Whose proxies it could have reached is told, so that they can be asked.
+    assert!(!outbound.destinations.is_empty());
+    let question = ExplainRequest {
+        direction: Direction::Inbound,
+        ..question
+    };
+    let told = explain(&snapshot, &client(), &question).unwrap();
+    let verdict = told.inbound.unwrap().verdict;
+    assert_eq!(
+        (verdict.allowed, verdict.reason.as_deref()),
+        (false, Some("route_not_found"))
+    );
+}
+
+#[test]
 fn reports_round_trip_as_json() {
     let mut route = jason();
     route[1].fault = Some(v1::Fault {

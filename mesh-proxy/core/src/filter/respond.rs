@@ -72,6 +72,14 @@ impl LocalResponse {
         response
     }
 
+    /// The same as the end of a gRPC answer that has begun; none if it is no answer of gRPC.
+    pub fn into_trailers(mut self) -> Option<HeaderMap> {
+        self.headers.remove(CONTENT_TYPE);
+        self.headers
+            .contains_key(GRPC_STATUS)
+            .then_some(self.headers)
+    }
+
     fn set_grpc(&mut self, status: u32, message: &str) {
         self.status = StatusCode::OK;
         self.body = Bytes::new();

@@ -26,6 +26,9 @@ pub enum Malformed {
     /// There is more than one Host field.
     #[error("there is more than one Host field")]
     Hosts,
+    /// The Host field, or the host in the target, could be no host.
+    #[error("the host is malformed")]
+    Host,
     /// The length is no number, or told more than once.
     #[error("Content-Length is no number or given more than once")]
     ContentLength,
@@ -57,7 +60,7 @@ impl Malformed {
         match self {
             Self::HeadTooLarge => Reason::RequestHeadersTooLarge,
             Self::Slow => Reason::DetectionTimeout,
-            Self::Hosts => Reason::HostInvalid,
+            Self::Hosts | Self::Host => Reason::HostInvalid,
             _ => Reason::DownstreamProtocolError,
         }
     }

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use super::written::{Field, Written};
 use super::{Length, MAX_FIELDS, Malformed};
+use crate::host::may_be_host;
 
 /// The head of a request.
 #[derive(Debug)]
@@ -87,9 +88,23 @@ pub fn parse_request(octets: &mut BytesMut) -> Result<Option<RequestHead>, Malfo
     let head = octets.split_to(end).freeze();
     let uri = Uri::from_maybe_shared(head.slice(target.0..target.1));
     let uri = uri.map_err(|_| Malformed::Target)?;
+    // RFC 3986 section 3.1; the parser takes other first letters, too.
+    let begins = uri.scheme_str().and_then(|scheme| scheme.bytes().next());
+    if begins.is_some_and(|first| !first.is_ascii_alphabetic()) {
+        return Err(Malformed::Target);
+    }
     let (fields, names) = fields_of(&head, &spans)?;
     if fields.get_all(HOST).iter().nth(1).is_some() {
         return Err(Malformed::Hosts);
+    }
+    let named = uri
+        .authority()
+        .map(|authority| authority.as_str().as_bytes());
+    let named = named
+        .into_iter()
+        .chain(fields.get(HOST).map(HeaderValue::as_bytes));
+    if !named.into_iter().all(may_be_host) {
+        return Err(Malformed::Host);
     }
     let length = Length::of_request(&method, version, &fields)?;
     let expects_continue = version == Version::HTTP_11

@@ -8,6 +8,8 @@ use http::{
 };
 
 use super::hpack::{Encoder, Field, Pseudo};
+use crate::Reason;
+use crate::host::may_be_host;
 
 /// The fields of one header block, as they are decoded.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(super) enum Unusable {
     TooLarge,
 }
 
+const TWO_HOSTS: Malformed = Malformed("Host and :authority differ");
+const NO_HOST: Malformed = Malformed("no authority");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
@@ -131,11 +135,14 @@ impl Collector {
         let method = Method::from_bytes(&method).map_err(|_| Malformed("no method"))?;
         let mut target = uri::Parts::default();
         if let Some(authority) = self.authority.filter(|authority| !authority.is_empty()) {
+            if !any_authority && !may_be_host(&authority) {
+                return Err(NO_HOST.into());
+            }
             let parsed = Authority::from_maybe_shared(authority);
             target.authority = match parsed {
                 Ok(authority) => Some(authority),
                 Err(_) if any_authority => None,
-                Err(_) => return Err(Malformed("no authority").into()),
+                Err(_) => return Err(NO_HOST.into()),
             };
         }
         if method == Method::CONNECT {
@@ -157,6 +164,10 @@ impl Collector {
             }
         }
         let mut fields = self.fields;
+        let host = fields.get(HOST).map(HeaderValue::as_bytes);
+        if !any_authority && !host.is_none_or(may_be_host) {
+            return Err(NO_HOST.into());
+        }
         one_host(&mut fields, target.authority.as_ref())?;
         let (mut parts, ()) = http::Request::new(()).into_parts();
         parts.uri = Uri::from_parts(target).map_err(|_| Malformed("no target"))?;
@@ -199,17 +210,32 @@ impl Collector {
     }
 }
 
-// Section 8.3.1: what names the target twice must not name two.
+// === impl Malformed ===
+
+impl Malformed {
+    /// The cause, as in HTTP/1: what names no host, or two, is told from the rest.
+    pub(super) fn reason(self) -> Reason {
+        if self == TWO_HOSTS || self == NO_HOST {
+            Reason::HostInvalid
+        } else {
+            Reason::DownstreamProtocolError
+        }
+    }
+}
+
+// Section 8.3.1: what names the target twice must not name two. RFC 9110 section 7.2: nor may two
+// Host fields, whatever they name.
 fn one_host(fields: &mut HeaderMap, authority: Option<&Authority>) -> Result<(), Malformed> {
     let Some(authority) = authority else {
-        return Ok(());
+        let several = fields.get_all(HOST).iter().nth(1).is_some();
+        return if several { Err(TWO_HOSTS) } else { Ok(()) };
     };
     let same = |host: &HeaderValue| {
         host.as_bytes()
             .eq_ignore_ascii_case(authority.as_str().as_bytes())
     };
     if !fields.get_all(HOST).iter().all(same) {
-        return Err(Malformed("Host and :authority differ"));
+        return Err(TWO_HOSTS);
     }
     fields.remove(HOST);
     Ok(())

@@ -257,6 +257,28 @@ impl Workload {
     }
 }
 
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// One of which nothing is known but its address.
+    pub fn at(uid: Arc<str>, address: EndpointAddress) -> Self {
+        Self {
+            uid,
+            address,
+            source: None,
+            identity: None,
+            mutual_tls: false,
+            hbone_port: None,
+            weight: 1,
+            health: Health::Healthy,
+            labels: PeerLabels::unknown(),
+            locality: "".into(),
+            priority: 0,
+            group: 0,
+        }
+    }
+}
+
 // === impl ClusterId ===
 
 impl fmt::Display for ClusterId {
@@ -322,20 +344,8 @@ impl Cluster {
             .iter()
             .find(|endpoint| endpoint.address == address);
         known.cloned().unwrap_or_else(|| {
-            Arc::new(Endpoint {
-                uid: format!("{host}:{port}").into(),
-                address,
-                source: None,
-                identity: None,
-                mutual_tls: false,
-                hbone_port: None,
-                weight: 1,
-                health: Health::Healthy,
-                labels: PeerLabels::unknown(),
-                locality: "".into(),
-                priority: 0,
-                group: 0,
-            })
+            let uid = format!("{host}:{port}").into();
+            Arc::new(Endpoint::at(uid, address))
         })
     }
 
@@ -360,7 +370,7 @@ impl Cluster {
     #[must_use]
     pub fn resolved(&self, lookup: impl Fn(&Hostname) -> Vec<IpAddr>) -> Self {
         let endpoints = self.endpoints.resolved(lookup);
-        let tables = HashTables::of(&self.traffic, &endpoints);
+        let tables = HashTables::of(self, &endpoints, None);
         Self {
             endpoints,
             tables,

@@ -146,6 +146,15 @@ impl Mesh {
         self.domains().any(|own| own == domain)
     }
 
+    /// Whether identities of this trust domain are taken as peers: of the own one by any of its
+    /// names, or of one whose roots are here.
+    pub fn takes_domain(&self, domain: &str) -> bool {
+        let federated = |bundle: &TrustBundle| {
+            bundle.trust_domain.as_str() == domain && !bundle.roots_der.is_empty()
+        };
+        self.is_own_domain(domain) || self.federated.iter().any(federated)
+    }
+
     /// The mesh's own trust domain, then its aliases.
     pub fn domains(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.trust_domain)

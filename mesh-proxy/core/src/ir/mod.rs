@@ -16,6 +16,7 @@ mod security;
 mod sidecar;
 mod topology;
 mod traffic;
+mod xxh64;
 
 pub use admission::{
     Admission, HealthCheck, OverloadPolicy, Probe, Rate, RateKey, RateLimit, Subject,
@@ -33,7 +34,6 @@ pub use gateway::{
     VirtualHosts,
 };
 pub use hash_tables::HashTables;
-pub(crate) use hash_tables::xxh64;
 pub use inbound::{Inbound, InboundPort, Mesh, MtlsMode, OutboundPolicy, TrustBundle};
 pub use matcher::{BadRegex, FullRegex, StringMatch};
 pub use origin::Origin;
@@ -53,3 +53,4 @@ pub use traffic::{
     LocalityShares, OutlierPolicy, Place, PoolLimits, PoolSettings, ProxyProtocol, RetryShare,
     TcpKeepalive, Tunnel, Warmup,
 };
+pub(crate) use xxh64::xxh64;

@@ -368,8 +368,11 @@ impl Destinations {
             _ if total == 0 => return Err("total destination weight = 0"),
             _ => {}
         }
+        // Collected in place, it would keep the room of what is shared now.
+        let mut shared = Vec::with_capacity(list.len());
+        shared.extend(list.into_iter().map(Arc::new));
         Ok(Self {
-            list: list.into_iter().map(Arc::new).collect(),
+            list: shared,
             total,
         })
     }

@@ -1,8 +1,7 @@
 //! A hash map, in shards.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 
 /// Entries of a shard on the average, at most. A change copies one shard and the list of shards.
@@ -11,9 +10,22 @@ const USUAL: usize = 32;
 /// Values by key, in no particular order.
 #[derive(Clone, Debug)]
 pub(crate) struct Shards<K, V> {
-    // None, or a power of two.
-    shards: Vec<Arc<HashMap<K, V>>>,
+    // None, or a power of two. The upper bits of a key's hash say which one it is in.
+    shards: Vec<Arc<Vec<Entry<K, V>>>>,
     len: usize,
+    // A key is hashed once: whoever may choose keys cannot make them collide.
+    hasher: RandomState,
+}
+
+/// A hash, and the bits of it below those that say which shard it is in, uppermost.
+type Hashed = (u64, u64);
+
+/// An entry of a shard, which is sorted by hash.
+#[derive(Clone, Debug)]
+struct Entry<K, V> {
+    hash: u64,
+    key: K,
+    value: V,
 }
 
 // === impl Shards ===
@@ -23,6 +35,7 @@ impl<K, V> Default for Shards<K, V> {
         Self {
             shards: Vec::new(),
             len: 0,
+            hasher: RandomState::new(),
         }
     }
 }
@@ -34,7 +47,10 @@ impl<K: Hash + Eq + Clone, V: Clone> Shards<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.shards.get(self.number(key))?.get(key)
+        let (number, hashed) = self.number(self.hasher.hash_one(key));
+        let shard = self.shards.get(number)?;
+        let at = place(shard, hashed, key).ok()?;
+        shard.get(at).map(|entry| &entry.value)
     }
 
     /// The value of a key, to be changed: a copy of its own if other versions have it, too.
@@ -43,12 +59,11 @@ impl<K: Hash + Eq + Clone, V: Clone> Shards<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let number = self.number(key);
+        let (number, hashed) = self.number(self.hasher.hash_one(key));
         let shard = self.shards.get_mut(number)?;
-        if !shard.contains_key(key) {
-            return None;
-        }
-        Arc::make_mut(shard).get_mut(key)
+        let at = place(shard, hashed, key).ok()?;
+        let entry = Arc::make_mut(shard).get_mut(at)?;
+        Some(&mut entry.value)
     }
 
     /// Sets the value of a key; gives the one before.
@@ -56,10 +71,20 @@ impl<K: Hash + Eq + Clone, V: Clone> Shards<K, V> {
         if self.len >= self.shards.len() * USUAL {
             self.grow();
         }
-        let number = self.number(&key);
-        let before = Arc::make_mut(self.shards.get_mut(number)?).insert(key, value);
-        self.len += usize::from(before.is_none());
-        before
+        let hash = self.hasher.hash_one(&key);
+        let (number, hashed) = self.number(hash);
+        let shard = Arc::make_mut(self.shards.get_mut(number)?);
+        match place(shard, hashed, &key) {
+            Ok(at) => {
+                let entry = shard.get_mut(at)?;
+                Some(std::mem::replace(&mut entry.value, value))
+            }
+            Err(at) => {
+                shard.insert(at, Entry { hash, key, value });
+                self.len += 1;
+                None
+            }
+        }
     }
 
     /// Takes a key out.
@@ -68,75 +93,78 @@ impl<K: Hash + Eq + Clone, V: Clone> Shards<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let number = self.number(key);
+        let (number, hashed) = self.number(self.hasher.hash_one(key));
         let shard = self.shards.get_mut(number)?;
-        if !shard.contains_key(key) {
-            return None;
-        }
+        let at = place(shard, hashed, key).ok()?;
         self.len -= 1;
-        Arc::make_mut(shard).remove(key)
+        Some(Arc::make_mut(shard).remove(at).value)
     }
 
     /// The keys.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
-        self.shards.iter().flat_map(|shard| shard.keys())
+        self.entries().map(|entry| &entry.key)
     }
 
     /// The values.
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
-        self.shards.iter().flat_map(|shard| shard.values())
+        self.entries().map(|entry| &entry.value)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry<K, V>> {
+        self.shards.iter().flat_map(|shard| shard.iter())
     }
 
     fn grow(&mut self) {
-        let mut wider = Self {
-            shards: Vec::new(),
-            len: self.len,
-        };
         let number = (self.shards.len() * 2).max(1);
+        let mut wider = Self {
+            shards: Vec::with_capacity(number),
+            len: self.len,
+            hasher: self.hasher.clone(),
+        };
         wider.shards.resize_with(number, Arc::default);
-        for (key, value) in self.shards.iter().flat_map(|shard| shard.iter()) {
-            let number = wider.number(key);
+        // In order of hashes, so that each shard is in order, too.
+        for entry in self.entries() {
+            let (number, _) = wider.number(entry.hash);
             if let Some(shard) = wider.shards.get_mut(number) {
-                Arc::make_mut(shard).insert(key.clone(), value.clone());
+                Arc::make_mut(shard).push(entry.clone());
             }
         }
         *self = wider;
     }
 
-    fn number<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
-        if self.shards.len() < 2 {
-            return 0;
+    /// The number of the shard, and what tells entries of it apart.
+    fn number(&self, hash: u64) -> (usize, Hashed) {
+        match self.shards.len().trailing_zeros() {
+            // None, or one.
+            0 | usize::BITS => (0, (hash, hash)),
+            bits => {
+                let number = usize::try_from(hash >> (u64::BITS - bits));
+                (number.unwrap_or_default(), (hash, hash << bits))
+            }
         }
-        let mut hasher = Quick(0);
-        key.hash(&mut hasher);
-        // The upper bits are the well mixed ones.
-        let bits = self.shards.len().trailing_zeros();
-        usize::try_from(hasher.finish() >> (64 - bits)).unwrap_or_default()
     }
 }
 
-/// Tells shards apart, word by word. It need not withstand anybody: in a shard keys are found by
-/// the standard library's hash.
-struct Quick(u64);
-
-// === impl Quick ===
-
-impl Hasher for Quick {
-    fn finish(&self) -> u64 {
-        self.0
+/// Where a key is in a shard, or where it would be. `part` are the bits of the hash that entries
+/// of the shard differ in, uppermost: they are spread evenly, so that the place is near the one
+/// that they stand for.
+fn place<K, V, Q>(shard: &[Entry<K, V>], (hash, part): Hashed, key: &Q) -> Result<usize, usize>
+where
+    K: Borrow<Q>,
+    Q: Eq + ?Sized,
+{
+    let near = (u128::from(part) * shard.len() as u128) >> u64::BITS;
+    let mut at = usize::try_from(near).unwrap_or_default();
+    while at > 0 && shard.get(at - 1).is_some_and(|before| before.hash >= hash) {
+        at -= 1;
     }
-
-    fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks::<8>();
-        for word in words {
-            self.write_u64(u64::from_le_bytes(*word));
+    while let Some(entry) = shard.get(at)
+        && entry.hash <= hash
+    {
+        if entry.hash == hash && entry.key.borrow() == key {
+            return Ok(at);
         }
-        let last = rest.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        self.write_u64(last);
+        at += 1;
     }
-
-    fn write_u64(&mut self, word: u64) {
-        // An odd number with many bits, as in Firefox and rustc.
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x51_7c_c1_b7_27_22_0a_95);
-    }
+    Err(at)
 }

@@ -3,7 +3,10 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use crate::ir::{ProxyProtocol, Tunnel};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Uri};
+
+use crate::ir::{Cluster, HttpUpgrade, Protocol, ProxyProtocol, Tunnel};
 
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 const VERSION_2_LOCAL: u8 = 0x20;
@@ -69,16 +72,46 @@ fn mapped(ip: IpAddr) -> Ipv6Addr {
 /// The request for a tunnel: CONNECT (RFC 9110 section 9.3.6), or a POST whose body are the bytes
 /// (Envoy: tunneling_config.use_post).
 pub fn tunnel_request(tunnel: &Tunnel) -> Vec<u8> {
-    let host = match tunnel.host.as_str().parse::<Ipv6Addr>() {
-        Ok(ip) => format!("[{ip}]"),
-        Err(_) => tunnel.host.to_string(),
-    };
-    let target = format!("{host}:{}", tunnel.port);
+    let target = target(tunnel);
     if tunnel.post {
         let head = format!("POST / HTTP/1.1\r\nHost: {target}\r\n");
         return format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
     }
     format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n").into_bytes()
+}
+
+/// The same over HTTP/2 (RFC 9113 section 8.5).
+pub fn tunnel_head(tunnel: &Tunnel) -> http::request::Parts {
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    parts.version = http::Version::HTTP_2;
+    parts.method = Method::CONNECT;
+    // A host with a port is an authority.
+    if let Ok(authority) = Authority::try_from(target(tunnel)) {
+        let mut uri = http::uri::Parts::default();
+        uri.authority = Some(authority);
+        if tunnel.post {
+            parts.method = Method::POST;
+            uri.scheme = Some(Scheme::HTTP);
+            uri.path_and_query = Some(PathAndQuery::from_static("/"));
+        }
+        parts.uri = Uri::from_parts(uri).unwrap_or_default();
+    }
+    parts
+}
+
+/// Whether tunnels through servers of this service are asked for over HTTP/2 (Istio: a port of
+/// HTTP/2 or gRPC, or h2UpgradePolicy UPGRADE on any port; useClientProtocol says nothing of
+/// clients that speak opaque bytes).
+pub fn tunnels_over_http2(cluster: &Cluster) -> bool {
+    cluster.traffic.http == HttpUpgrade::Http2
+        || matches!(cluster.protocol, Protocol::Http2 | Protocol::Grpc)
+}
+
+fn target(tunnel: &Tunnel) -> String {
+    match tunnel.host.as_str().parse::<Ipv6Addr>() {
+        Ok(ip) => format!("[{ip}]:{}", tunnel.port),
+        Err(_) => format!("{}:{}", tunnel.host, tunnel.port),
+    }
 }
 
 /// What a server says to the request for a tunnel.
@@ -125,6 +158,38 @@ mod tests {
 
     fn address(text: &str) -> Option<SocketAddr> {
         text.parse().ok()
+    }
+
+    #[test]
+    fn tunnels_are_asked_for_in_both_versions() {
+        for (host, post, line, uri) in [
+            (
+                "a.example.com",
+                false,
+                "CONNECT a.example.com:443 HTTP/1.1",
+                "a.example.com:443",
+            ),
+            ("::1", false, "CONNECT [::1]:443 HTTP/1.1", "[::1]:443"),
+            (
+                "a.example.com",
+                true,
+                "POST / HTTP/1.1",
+                "http://a.example.com:443/",
+            ),
+        ] {
+            let tunnel = Tunnel {
+                host: host.parse().unwrap(),
+                port: 443,
+                post,
+            };
+            let text = String::from_utf8(tunnel_request(&tunnel)).unwrap();
+            assert_eq!(text.lines().next(), Some(line));
+            let head = tunnel_head(&tunnel);
+            assert_eq!(
+                (head.method == Method::POST, head.uri.to_string()),
+                (post, uri.to_owned())
+            );
+        }
     }
 
     #[test]

@@ -7,10 +7,10 @@ use std::time::Duration;
 use mesh_api::Hostname;
 
 use crate::ir::{
-    ClientTls, Cluster, ClusterId, Endpoint, EndpointAddress, Health, InboundPort, LoadBalancer,
+    ClientTls, Cluster, ClusterId, Endpoint, EndpointAddress, InboundPort, LoadBalancer,
     Resolution, TrafficSettings,
 };
-use crate::labels::{PeerLabels, ServiceLabels};
+use crate::labels::ServiceLabels;
 
 /// Time to connect to the application (Istio's inbound clusters: 10 s).
 pub const APP_CONNECT: Duration = Duration::from_secs(10);
@@ -41,18 +41,8 @@ pub fn app_cluster(
     let traffic = port.traffic.as_ref();
     let name: Arc<str> = address.to_string().into();
     let endpoint = Endpoint {
-        uid: Arc::clone(&name),
-        address,
         source: from,
-        identity: None,
-        mutual_tls: false,
-        hbone_port: None,
-        weight: 1,
-        health: Health::Healthy,
-        labels: PeerLabels::unknown(),
-        locality: "".into(),
-        priority: 0,
-        group: 0,
+        ..Endpoint::at(Arc::clone(&name), address)
     };
     Some(Cluster {
         service: Arc::new(ServiceLabels::new(host.as_str(), "", "")),

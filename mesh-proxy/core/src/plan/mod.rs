@@ -11,6 +11,7 @@ mod gateway;
 pub mod hbone;
 mod http;
 mod inbound;
+mod opaque;
 mod outbound;
 mod tls;
 mod version;
@@ -24,7 +25,9 @@ use mesh_api::{Hostname, ResourceName};
 use crate::filter::{CorsGrant, FaultDecision, LocalResponse};
 use crate::ir::{Cluster, Destination, HttpRoute, Origin, RetryPolicy};
 
-pub use announce::{TunnelAnswer, proxy_header, tunnel_answer, tunnel_request};
+pub use announce::{
+    TunnelAnswer, proxy_header, tunnel_answer, tunnel_head, tunnel_request, tunnels_over_http2,
+};
 pub use app::{APP_CONNECT, app_cluster, app_is_declared};
 pub use forwarded::forwarded_client;
 pub use gateway::{
@@ -39,6 +42,8 @@ pub use inbound::{
     inbound_transport, normalise_path, request_checks, set_params,
 };
 pub(crate) use inbound::{ask, authorize, set_path};
+pub use opaque::{OpaqueVerdict, gateway_opaque, inbound_opaque};
+pub(crate) use opaque::{declares_opaque, opaque};
 pub use outbound::{
     AddressPlan, TcpAction, TcpPlan, TcpTarget, outbound_address, outbound_destination,
     outbound_tcp,

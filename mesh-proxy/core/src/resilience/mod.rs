@@ -5,6 +5,7 @@ mod budget;
 mod concurrency;
 mod deadline;
 mod limits;
+mod propagation;
 mod rate;
 mod retry;
 
@@ -15,6 +16,7 @@ pub use concurrency::{
 };
 pub use deadline::Deadline;
 pub use limits::{InUse, Resource};
+pub use propagation::{grpc_timeout, tell};
 pub use rate::{KeyedBuckets, Take};
 pub use retry::{AttemptOutcome, Decision, Stop, Tries, is_retriable};
 

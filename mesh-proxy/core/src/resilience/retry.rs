@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use rand::Rng;
 use smallvec::SmallVec;
 
+use super::propagation::retry_after;
 use super::{Allowance, Budget, Deadline, backoff};
 use crate::ir::{RetryOn, RetryPolicy};
 use crate::reason::Reason;
@@ -24,6 +25,8 @@ pub enum AttemptOutcome {
         rate_limited: bool,
         /// The answer says that the server has too much to do.
         overloaded: bool,
+        /// How long the server wants to be left alone.
+        retry_after: Option<Duration>,
     },
     /// There was no connection, or the server's proxy vouches that it passed nothing on.
     ConnectFailure,
@@ -85,6 +88,9 @@ const NO_ANSWER: RetryOn = RetryOn::SERVER_ERROR
     .with(RetryOn::RESET)
     .with(RetryOn::GATEWAY_ERROR);
 
+/// Who is to come back later than this (`Retry-After`) hears of it, instead of waiting.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
 /// Whether the policy's conditions hold, regardless of count, time and budget.
 pub fn is_retriable(policy: &RetryPolicy, outcome: &AttemptOutcome) -> bool {
     let on = |conditions: RetryOn| policy.on.any_of(conditions);
@@ -145,6 +151,7 @@ impl AttemptOutcome {
             grpc_status,
             rate_limited: headers.contains_key("x-envoy-ratelimited"),
             overloaded: Reason::overload_of(headers).is_some(),
+            retry_after: retry_after(headers),
         }
     }
 }
@@ -244,7 +251,15 @@ impl Tries {
         if !replayable {
             return Decision::Stop(Stop::BodyConsumed);
         }
-        let after = backoff(policy, self.retries.saturating_add(1), rng);
+        let asked = match outcome {
+            AttemptOutcome::Response { retry_after, .. } => retry_after.unwrap_or_default(),
+            _ => Duration::ZERO,
+        };
+        if asked > LONGEST_PAUSE {
+            return Decision::Stop(Stop::Overload);
+        }
+        // Clients that were told the same time must not come back at the same time.
+        let after = asked + backoff(policy, self.retries.saturating_add(1), rng);
         if now
             .checked_add(after)
             .is_none_or(|start| self.deadline.is_over(start))

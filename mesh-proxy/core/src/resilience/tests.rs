@@ -30,6 +30,7 @@ fn status(code: u16) -> AttemptOutcome {
         grpc_status: None,
         rate_limited: false,
         overloaded: false,
+        retry_after: None,
     }
 }
 
@@ -39,6 +40,7 @@ fn grpc(code: u32) -> AttemptOutcome {
         grpc_status: Some(code),
         rate_limited: false,
         overloaded: false,
+        retry_after: None,
     }
 }
 
@@ -55,6 +57,7 @@ fn trap_08_conditions() {
         grpc_status: None,
         rate_limited: true,
         overloaded: false,
+        retry_after: None,
     };
     let cases: &[(&str, &[AttemptOutcome], &[AttemptOutcome])] = &[
         (
@@ -141,6 +144,7 @@ fn reasons_to_stop() {
         grpc_status: None,
         rate_limited: false,
         overloaded: true,
+        retry_after: None,
     };
     for (outcome, replayable, want) in [
         (status(200), true, Stop::NotRetriable),
@@ -186,7 +190,8 @@ fn overload_is_read_from_the_answer() {
             status: StatusCode::OK,
             grpc_status: Some(14),
             rate_limited: false,
-            overloaded: true
+            overloaded: true,
+            retry_after: None,
         }
     );
     assert!(!is_retriable(&policy(&["unavailable"], 1), &outcome));
@@ -292,4 +297,28 @@ proptest! {
             prop_assert!(f64::from(all) <= affordable, "{} of {}", all, affordable);
         }
     }
+}
+
+#[test]
+fn servers_that_ask_for_time_get_it() {
+    let now = Instant::now();
+    let after = |text: &'static str, timeout: Option<u64>| {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("retry-after", http::HeaderValue::from_static(text));
+        let outcome = AttemptOutcome::of_response(StatusCode::SERVICE_UNAVAILABLE, &headers);
+        let mut budget = Budget::new(now);
+        let timeout = timeout.map(Duration::from_secs);
+        let mut tries = tries(policy(&["5xx"], 3), timeout, &mut budget, now);
+        tries.decide(&outcome, true, &mut budget, now, &mut rng())
+    };
+    let seconds = |text, timeout| match after(text, timeout) {
+        Decision::Retry { after } => Ok(after.as_secs()),
+        Decision::Stop(stop) => Err(stop),
+    };
+    assert_eq!(seconds("2", None), Ok(2));
+    assert_eq!(seconds("0", None), Ok(0));
+    assert_eq!(seconds("2", Some(1)), Err(Stop::Deadline));
+    assert_eq!(seconds("31", None), Err(Stop::Overload));
+    // A date, or nonsense: as if nothing had been said.
+    assert_eq!(seconds("Fri, 31 Dec 1999 23:59:59 GMT", None), Ok(0));
 }

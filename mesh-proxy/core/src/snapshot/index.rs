@@ -116,7 +116,7 @@ impl ServiceEntry {
                 }
             }
             if changed {
-                let tables = HashTables::of(&cluster.traffic, &endpoints);
+                let tables = HashTables::of(cluster, &endpoints, Some(cluster));
                 *cluster = Arc::new(Cluster {
                     endpoints,
                     tables,
@@ -173,7 +173,8 @@ impl ServiceEntry {
         match old {
             Some(old) if **old == cluster => Arc::clone(old),
             _ => {
-                cluster.tables = HashTables::of(&cluster.traffic, &cluster.endpoints);
+                cluster.tables =
+                    HashTables::of(&cluster, &cluster.endpoints, old.map(|old| &**old));
                 Arc::new(cluster)
             }
         }

@@ -25,9 +25,13 @@ pub(crate) struct Nearness<'a> {
 // === impl Nearness ===
 
 impl<'a> Nearness<'a> {
-    /// Without a policy, or if nobody knows where the client is, all endpoints are alike.
+    /// Without a policy, or if nobody knows where the client is, all endpoints are alike; labels
+    /// say how near they are in any case.
     pub(crate) fn new(policy: Option<&'a LocalityPolicy>, client: &'a Place) -> Self {
-        let policy = policy.filter(|_| !client.locality.is_empty());
+        let by_labels = |policy: &LocalityPolicy| {
+            policy.distribute.is_empty() && !policy.failover_priority.is_empty()
+        };
+        let policy = policy.filter(|policy| !client.locality.is_empty() || by_labels(policy));
         let shares = policy.and_then(|policy| {
             let mut shares = policy.distribute.iter();
             shares.find(|shares| fits(&client.locality, &shares.from))
@@ -51,6 +55,9 @@ impl<'a> Nearness<'a> {
     /// The zones that groups are, if zones matter: those that had numbers before keep them.
     pub(crate) fn zones(&self, before: Option<&Arc<Zones>>) -> Option<Arc<Zones>> {
         let minimum = self.policy?.zone_aware?;
+        if self.client.locality.is_empty() {
+            return None;
+        }
         let own = zone(&self.client.locality);
         let fits = |zones: &&Arc<Zones>| {
             zones.minimum == minimum && zones.names.first().is_some_and(|first| **first == *own)

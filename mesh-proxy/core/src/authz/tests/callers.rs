@@ -255,3 +255,62 @@ fn trap_59_ip_blocks_are_the_direct_peer() {
         "an IPv4 address in IPv6 form is the same"
     );
 }
+
+/// `<issuer>/<subject>`, parted by the last slash. Without one a pattern is of the issuer
+/// (`prefix*`) or of the subject (`*suffix`), and both have to be there in any case.
+#[test]
+fn trap_62_principals_of_requests_and_claims() {
+    let matches = |pattern: &str, issuer: &str, subject: &str| {
+        let mut claims = serde_json::Map::new();
+        for (name, value) in [("iss", issuer), ("sub", subject)] {
+            if !value.is_empty() {
+                claims.insert(name.to_owned(), value.into());
+            }
+        }
+        RequestPrincipalPattern::new(pattern).matches(&Token::new(claims, Vec::new()))
+    };
+    for (pattern, issuer, subject, want) in [
+        ("https://a/b/me", "https://a/b", "me", true),
+        ("https://a/b/me", "https://a", "b/me", false),
+        ("https://a/*", "https://a", "me", true),
+        ("*/me", "https://a/b", "me", true),
+        ("https://*", "https://a", "me", false),
+        ("iss*", "issuer", "me", true),
+        ("iss*", "other", "me", false),
+        ("*me", "issuer", "they", false),
+        ("*me", "issuer", "not-me", true),
+        ("me", "me", "me", false),
+        ("*", "issuer", "me", true),
+        ("*", "issuer", "", false),
+        ("*", "", "me", false),
+    ] {
+        assert_eq!(
+            matches(pattern, issuer, subject),
+            want,
+            "{pattern} {issuer} {subject}"
+        );
+    }
+    let claims = serde_json::json!({
+        "list": ["a", "b"], "scope": "read write", "words": "read write",
+        "in": {"ner": {"deep": "x"}}, "number": 1,
+    });
+    let claims = claims.as_object().unwrap().clone();
+    let token = Token::new(claims, vec!["scope".into()]);
+    let holds = |names: &[&str], wanted: &str| {
+        let names: Vec<Box<str>> = names.iter().map(|name| (*name).into()).collect();
+        token.claim_holds(&names, |value| value == wanted)
+    };
+    for (names, wanted, want) in [
+        (&["list"][..], "b", true),
+        (&["list"], "c", false),
+        (&["scope"], "write", true),
+        (&["words"], "write", false),
+        (&["words"], "read write", true),
+        (&["in", "ner", "deep"], "x", true),
+        (&["in", "ner"], "x", false),
+        (&["number"], "1", false),
+        (&["absent"], "", false),
+    ] {
+        assert_eq!(holds(names, wanted), want, "{names:?} {wanted}");
+    }
+}

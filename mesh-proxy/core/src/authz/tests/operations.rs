@@ -39,6 +39,33 @@ fn trap_60_http_attributes_on_opaque_connections() {
     }
 }
 
+/// What ztunnel does with fields that it cannot see holds for all that is carried as bytes, but
+/// that a DENY rule of nothing else denies everything: fewer would be let in by a mistake.
+#[test]
+fn trap_67_bytes_are_decided_by_who_calls_and_where() {
+    let other = id("spiffe://cluster.local/ns/default/sa/other");
+    let get_by_productpage = || v1::AuthorizationRule {
+        to: vec![v1::AuthorizationOperation {
+            methods: texts(&["GET"]),
+            ..Default::default()
+        }],
+        ..principals(&["*/sa/productpage"])
+    };
+    let by_productpage = || principals(&["*/sa/productpage"]);
+    let productpage = productpage();
+    for (action, rule, of_productpage, of_other) in [
+        (Action::Allow, by_productpage(), true, false),
+        (Action::Allow, get_by_productpage(), false, false),
+        (Action::Deny, by_productpage(), false, true),
+        (Action::Deny, get_by_productpage(), false, true),
+        (Action::Audit, get_by_productpage(), true, true),
+    ] {
+        let snapshot = world(vec![policy("a", action, vec![rule])]);
+        let allowed = [&productpage, &other].map(|caller| tcp_allows(&snapshot, Some(caller)));
+        assert_eq!(allowed, [of_productpage, of_other], "{action:?}");
+    }
+}
+
 #[test]
 fn trap_61_paths_are_normalised() {
     for (path, want) in [

@@ -16,11 +16,16 @@ use serde_json::{Map, Value};
 use super::*;
 use draw::{asked, policies};
 
+type Form = v1::PathNormalization;
+
 const REQUESTS: usize = 30;
 
 /// A request as the reference sees it.
 #[derive(Clone, Debug)]
 struct Asked {
+    // Names of the mesh's own trust domain.
+    own: &'static [&'static str],
+    form: Form,
     identity: Option<SpiffeId>,
     source: IpAddr,
     port: u16,
@@ -118,8 +123,48 @@ impl Asked {
         if glob(pattern, whole) {
             return true;
         }
-        // The mesh has one name here, and `cluster.local` is it.
-        false
+        // One that names the mesh's trust domain names it by all its names.
+        let parts: Vec<&str> = pattern.split('/').collect();
+        let is_full = parts.len() == 5 && parts[0] != "*";
+        is_full
+            && self.own.iter().any(|own| glob(parts[0], own))
+            && self
+                .own
+                .iter()
+                .any(|own| glob(&format!("{own}/{}", parts[1..].join("/")), whole))
+    }
+
+    fn domain(&self, pattern: &str) -> bool {
+        let Some(identity) = &self.identity else {
+            return false;
+        };
+        let domain = identity.trust_domain();
+        glob(pattern, domain)
+            || self.own.contains(&domain) && self.own.iter().any(|own| glob(pattern, own))
+    }
+
+    fn namespace(&self, pattern: &str) -> bool {
+        let regex = regex::escape(pattern).replace(r"\*", ".*");
+        let identity = self.identity.as_ref();
+        identity.is_some_and(|identity| is_match(&regex, identity.namespace()))
+    }
+
+    fn account(&self, account: &str) -> bool {
+        let identity = self.identity.as_ref();
+        identity.is_some_and(|id| format!("{}/{}", id.namespace(), id.service_account()) == account)
+    }
+
+    /// The path in normal form: of those that are drawn, what RFC 3986 and Istio make of them.
+    fn path<'a>(&self, path: &'a str) -> &'a str {
+        match (path, self.form) {
+            ("/a/./b" | "/x/../a/b", Form::Base | Form::MergeSlashes)
+            | ("/a//b", Form::MergeSlashes)
+            | (
+                "/a/./b" | "/x/../a/b" | "/a//b" | "/a%2fb" | "/a%2Fb",
+                Form::DecodeAndMergeSlashes,
+            ) => "/a/b",
+            _ => path,
+        }
     }
 
     fn client(&self) -> IpAddr {
@@ -151,23 +196,12 @@ impl Asked {
     }
 
     fn source_holds(&self, s: &v1::AuthorizationSource, http: bool) -> bool {
-        let of = |look: fn(&SpiffeId) -> String| self.identity.as_ref().map(look);
-        let namespace = of(|id| id.namespace().to_owned());
-        let account = of(|id| format!("{}/{}", id.namespace(), id.service_account()));
-        let domain = of(|id| id.trust_domain().to_owned());
         field(&s.principals, &s.not_principals, |p| self.principal(p))
-            && field(&s.namespaces, &s.not_namespaces, |p| {
-                let regex = regex::escape(p).replace(r"\*", ".*");
-                namespace
-                    .as_ref()
-                    .is_some_and(|name| is_match(&regex, name))
-            })
+            && field(&s.namespaces, &s.not_namespaces, |p| self.namespace(p))
             && field(&s.service_accounts, &s.not_service_accounts, |a| {
-                account.as_ref() == Some(a)
+                self.account(a)
             })
-            && field(&s.trust_domains, &s.not_trust_domains, |p| {
-                domain.as_ref().is_some_and(|domain| glob(p, domain))
-            })
+            && field(&s.trust_domains, &s.not_trust_domains, |p| self.domain(p))
             && field(&s.ip_blocks, &s.not_ip_blocks, |b| block(b, self.source))
             && field(&s.remote_ip_blocks, &s.not_remote_ip_blocks, |b| {
                 block(b, self.client())
@@ -191,7 +225,7 @@ impl Asked {
         ports
             && field(&o.hosts, &o.not_hosts, host)
             && field(&o.methods, &o.not_methods, |p| glob(p, http.method))
-            && field(&o.paths, &o.not_paths, |p| path(p, http.path))
+            && field(&o.paths, &o.not_paths, |p| path(p, self.path(http.path)))
     }
 
     /// Whether a claim holds; a list if one of its elements does.
@@ -224,6 +258,10 @@ impl Asked {
             Attribute::SourceIp => held(&|b| block(b, self.source)),
             Attribute::RemoteIp => held(&|b| block(b, self.client())),
             Attribute::SourcePrincipal => held(&|p| self.principal(p)),
+            Attribute::SourceNamespace => held(&|p| self.namespace(p)),
+            Attribute::SourceServiceAccount => held(&|p| self.account(p)),
+            Attribute::SourceTrustDomain => held(&|p| self.domain(p)),
+            Attribute::DestinationIp => held(&|b| block(b, "10.0.0.1".parse().unwrap())),
             Attribute::DestinationPort => held(&|p| *p == self.port.to_string()),
             Attribute::ConnectionSni => held(&|p| self.sni.is_some_and(|sni| glob(p, sni))),
             Attribute::RequestPrincipal => of_http(&|p| self.request_principal(p)),
@@ -383,14 +421,30 @@ impl Asked {
     }
 }
 
+/// The policies, compiled for a mesh of these names with this normal form of paths.
+fn compiled(own: &[&str], form: Form, policies: Vec<v1::AuthorizationPolicy>) -> Snapshot {
+    let mut settings = mesh(own[0], &own[1..]);
+    if let Some(v1::resource::Body::Mesh(mesh)) = &mut settings.body {
+        mesh.path_normalization = form.into();
+    }
+    let applied = Snapshot::empty().apply(&response(1, vec![settings, inbound(policies)]));
+    assert_eq!(applied.rejected, []);
+    applied.snapshot
+}
+
 proptest! {
     #[test]
     fn the_index_finds_what_a_plain_search_finds(
         policies in policies(),
         requests in proptest::collection::vec(asked(), REQUESTS),
+        own in proptest::sample::select(vec![&["cluster.local"][..], &["cluster.local", "old"]]),
+        form in proptest::sample::select(vec![
+            Form::None, Form::Base, Form::MergeSlashes, Form::DecodeAndMergeSlashes,
+        ]),
     ) {
-        let snapshot = world(policies.clone());
+        let snapshot = compiled(own, form, policies.clone());
         for asked in requests {
+            let asked = Asked { own, form, ..asked };
             prop_assert_eq!(asked.compiled(&snapshot), asked.outcome(&policies), "{:?}", asked);
         }
     }

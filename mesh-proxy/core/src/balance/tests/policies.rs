@@ -15,6 +15,14 @@ use crate::snapshot::Snapshot;
 
 /// Endpoints by name, with locality and weight; the client is in `us/a/1`.
 fn cluster(edit: impl FnOnce(&mut v1::TrafficPolicy), endpoints: &[(&str, &str)]) -> Arc<Cluster> {
+    seen_from("us/a/1", edit, endpoints)
+}
+
+fn seen_from(
+    client: &str,
+    edit: impl FnOnce(&mut v1::TrafficPolicy),
+    endpoints: &[(&str, &str)],
+) -> Arc<Cluster> {
     let mut reviews = service(REVIEWS, 9080, &[]);
     let auto = tls(v1::ClientTlsMode::Auto);
     let mut policy = policy(v1::LoadBalancer::LeastRequest, auto);
@@ -32,7 +40,7 @@ fn cluster(edit: impl FnOnce(&mut v1::TrafficPolicy), endpoints: &[(&str, &str)]
         workload: "default/client".to_owned(),
         default_mtls: v1::MtlsMode::Permissive.into(),
         place: Some(v1::Place {
-            locality: "us/a/1".to_owned(),
+            locality: client.to_owned(),
             node: "node-a".to_owned(),
             labels: [("version".to_owned(), "v1".to_owned())].into(),
             ..Default::default()
@@ -190,7 +198,12 @@ const PLACES: [(&str, &str); 5] = [
 ];
 
 fn priorities(locality: v1::LocalityBalancing) -> Vec<u32> {
-    let found = cluster(|policy| policy.locality = Some(locality), &PLACES);
+    priorities_from("us/a/1", locality)
+}
+
+fn priorities_from(client: &str, locality: v1::LocalityBalancing) -> Vec<u32> {
+    let edit = |policy: &mut v1::TrafficPolicy| policy.locality = Some(locality);
+    let found = seen_from(client, edit, &PLACES);
     found
         .endpoints
         .iter()
@@ -245,6 +258,12 @@ fn trap_26_priorities() {
         [0, 1, 2, 4, 3],
         "both compose"
     );
+    assert_eq!(
+        priorities_from("", by(&["kubernetes.io/hostname"], vec![])),
+        [0, 1, 1, 1, 1],
+        "labels count for who does not know where it is"
+    );
+    assert_eq!(priorities_from("", by(&[], vec![])), [0; 5]);
     let nowhere = cluster(|_| {}, &PLACES);
     assert!(
         nowhere

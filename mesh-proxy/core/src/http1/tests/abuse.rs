@@ -107,6 +107,13 @@ const HIDING: &[(&str, Malformed)] = &[
         "GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n",
         Malformed::Hosts,
     ),
+    // Hosts that are none.
+    ("GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", Malformed::Host),
+    ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", Malformed::Host),
+    (
+        "GET http://a@b/ HTTP/1.1\r\nHost: b\r\n\r\n",
+        Malformed::Host,
+    ),
     // White space and line ends where they have no place.
     ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", Malformed::Field),
     (

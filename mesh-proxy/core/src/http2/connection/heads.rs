@@ -10,6 +10,7 @@ use super::super::{ConnectionError, ErrorCode};
 use super::receive::Result;
 use super::stream::{Received, Stream};
 use super::{Connection, Event, GoingAway, StreamId};
+use crate::Reason;
 
 /// A header block of which parts are still to come.
 #[derive(Debug)]
@@ -135,12 +136,19 @@ impl<T: Clone + Default> Connection<T> {
             Err(Unusable::TooLarge) => {
                 self.streams.insert(id, stream);
                 self.refuse_head(id, end);
-                Ok(None)
+                Ok(Some(Event::NoRequest {
+                    reason: Reason::RequestHeadersTooLarge,
+                    why: "the head is too large",
+                }))
             }
-            Err(Unusable::Malformed(_)) => {
+            Err(Unusable::Malformed(fault)) => {
                 let code = ErrorCode::PROTOCOL_ERROR.0;
                 frame::put_number_frame(kind::RST_STREAM, id.0, code, &mut self.out);
-                self.waste(now).map(|()| None)
+                let event = Event::NoRequest {
+                    reason: fault.reason(),
+                    why: fault.0,
+                };
+                self.waste(now).map(|()| Some(event))
             }
         }
     }

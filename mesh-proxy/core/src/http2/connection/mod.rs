@@ -17,6 +17,7 @@ use super::guard::Guard;
 use super::hpack::{Decoder, Encoder};
 use super::window::{ReceiveWindow, SendWindow};
 use super::{ConnectionError, ErrorCode};
+use crate::Reason;
 use heads::Block;
 use stream::Stream;
 
@@ -105,6 +106,13 @@ pub enum Event<T> {
         parts: request::Parts,
         /// Whether it has no body.
         end: bool,
+    },
+    /// What a client sent is no request, or larger than allowed. Its stream is over for it.
+    NoRequest {
+        /// The cause, as logs and metrics are told.
+        reason: Reason,
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// A server's response; informational ones are passed over.
     Response {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{Asked, Http};
+use super::{Asked, Form, Http};
 use crate::authz::tests::{Action, Attribute, ProtoRule, id, policy, texts};
 use mesh_api::v1;
 
@@ -23,9 +23,13 @@ const ACCOUNTS: &[&str] = &[
     "cluster.local/ns/prod/sa/b",
     "other/ns/prod/sa/b",
     "cluster.local/ns/default/*",
+    "old/ns/default/sa/a",
+    "cluster*/ns/prod/sa/b",
     "*/sa/a",
     "*",
 ];
+const NAMESPACES: &[&str] = &["default", "prod", "d*", "*o*"];
+const DOMAINS: &[&str] = &["cluster.local", "other", "o*"];
 const BLOCKS: &[&str] = &["10.0.0.0/8", "10.1.0.0/16", "192.0.2.1/32", "::/0"];
 const TOKENS: &[&str] = &["iss/one", "iss/*", "*/two", "*", "is*", "*wo", "iss"];
 const PATHS: &[&str] = &[
@@ -35,9 +39,9 @@ const PATHS: &[&str] = &[
 fn source() -> impl Strategy<Value = v1::AuthorizationSource> {
     (
         lists(ACCOUNTS),
-        lists(&["default", "prod", "d*", "*o*"]),
+        lists(NAMESPACES),
         lists(&["default/a", "prod/b"]),
-        lists(&["cluster.local", "other", "o*"]),
+        lists(DOMAINS),
         lists(BLOCKS),
         lists(BLOCKS),
         lists(TOKENS),
@@ -103,6 +107,10 @@ fn condition() -> impl Strategy<Value = v1::AuthorizationCondition> {
         of(Attribute::SourceIp, BLOCKS),
         of(Attribute::RemoteIp, BLOCKS),
         of(Attribute::SourcePrincipal, ACCOUNTS),
+        of(Attribute::SourceNamespace, NAMESPACES),
+        of(Attribute::SourceServiceAccount, &["default/a", "prod/b"]),
+        of(Attribute::SourceTrustDomain, DOMAINS),
+        of(Attribute::DestinationIp, BLOCKS),
         of(Attribute::DestinationPort, &["80", "9080"]),
         of(Attribute::ConnectionSni, &["s", "*"]),
         of(Attribute::RequestPrincipal, TOKENS),
@@ -185,7 +193,21 @@ pub(super) fn asked() -> impl Strategy<Value = Asked> {
     let http = (
         proptest::sample::select(&["GET", "POST", "PUT"]),
         proptest::sample::select(&["h", "h:80", "w.x", "A.b"]),
-        proptest::sample::select(&["/", "/a", "/a/", "/a/b", "/a/b/c", "/b", "/x/b", "/c"]),
+        proptest::sample::select(&[
+            "/",
+            "/a",
+            "/a/",
+            "/a/b",
+            "/a/b/c",
+            "/b",
+            "/x/b",
+            "/c",
+            "/a//b",
+            "/a/./b",
+            "/x/../a/b",
+            "/a%2fb",
+            "/a%2Fb",
+        ]),
         proptest::option::of(proptest::sample::select(&["1", "12", "22"])),
         proptest::option::of(proptest::sample::select(&[
             "192.0.2.1",
@@ -206,6 +228,7 @@ pub(super) fn asked() -> impl Strategy<Value = Asked> {
         "spiffe://cluster.local/ns/prod/sa/b",
         "spiffe://other/ns/prod/sa/b",
         "spiffe://other/ns/default/sa/a",
+        "spiffe://old/ns/default/sa/a",
     ]));
     (
         identity,
@@ -215,6 +238,8 @@ pub(super) fn asked() -> impl Strategy<Value = Asked> {
         prop_oneof![5 => http.prop_map(Some), 1 => Just(None)],
     )
         .prop_map(|(identity, source, port, sni, http)| Asked {
+            own: &[],
+            form: Form::Base,
             identity: identity.map(id),
             source: source.parse().unwrap(),
             port,

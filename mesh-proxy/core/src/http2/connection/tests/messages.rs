@@ -5,7 +5,7 @@ use super::*;
 // RFC 9113 section 8.1.1: the stream ends, the connection stays.
 #[test]
 fn malformed_requests_end_their_stream() {
-    let blocks: [(&str, Vec<u8>); 14] = [
+    let blocks: [(&str, Vec<u8>); 15] = [
         ("no method", b"\x86\x84\x41\x01a".to_vec()),
         ("no path", b"\x82\x86\x41\x01a".to_vec()),
         ("no scheme", b"\x82\x84\x41\x01a".to_vec()),
@@ -24,6 +24,10 @@ fn malformed_requests_end_their_stream() {
             "two hosts",
             b"\x82\x86\x84\x41\x01a\x00\x04host\x01b".to_vec(),
         ),
+        (
+            "two hosts, and no authority",
+            b"\x82\x86\x84\x00\x04host\x01a\x00\x04host\x01b".to_vec(),
+        ),
         ("line break", b"\x82\x86\x84\x00\x01a\x04b\r\nc".to_vec()),
         ("path", b"\x82\x86\x04\x01a".to_vec()),
     ];
@@ -36,7 +40,15 @@ fn malformed_requests_end_their_stream() {
             &block,
         );
         let events = feed(&mut server, &octets).unwrap();
-        assert!(events.is_empty(), "{what}: {events:?}");
+        let [Event::NoRequest { reason, .. }] = events[..] else {
+            panic!("{what}: {events:?}");
+        };
+        let wanted = if what.starts_with("two hosts") {
+            Reason::HostInvalid
+        } else {
+            Reason::DownstreamProtocolError
+        };
+        assert_eq!(reason, wanted, "{what}");
         assert_eq!(
             frames(&mut server),
             [(kind::RST_STREAM, 0, 1, vec![0, 0, 0, 1])],
@@ -76,7 +88,11 @@ fn bodies_have_the_length_that_was_announced() {
         1,
         &block("5"),
     );
-    assert!(server_given(&headers_only).unwrap().is_empty());
+    let events = server_given(&headers_only).unwrap();
+    assert!(
+        matches!(events[..], [Event::NoRequest { .. }]),
+        "{events:?}"
+    );
 }
 
 #[test]
@@ -86,7 +102,11 @@ fn heads_that_are_too_large_are_answered() {
     client
         .open(&request(Method::GET, &[("x-long", &long)]), true)
         .unwrap();
-    assert!(pass(&mut client, &mut server).unwrap().is_empty());
+    let events = pass(&mut client, &mut server).unwrap();
+    let [Event::NoRequest { reason, .. }] = events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(reason, Reason::RequestHeadersTooLarge);
     let events = pass(&mut server, &mut client).unwrap();
     assert!(
         matches!(&events[..], [Event::Response { parts, end: true, .. }] if parts.status == 431),
