@@ -171,7 +171,7 @@ fn run(args: RunArgs) -> anyhow::Result<()> {
             let settled = tokio::spawn(async move {
                 handle.readiness().wait().await;
                 tokio::time::sleep(STARTED).await;
-                memory::forget_start();
+                memory::keep_small().await;
             });
             let result = bound.run(shutdown).await;
             signals.abort();

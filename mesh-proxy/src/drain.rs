@@ -79,6 +79,8 @@ pub struct Running {
 
 #[derive(Default)]
 struct Held {
+    // Also while it is not known yet what they carry.
+    accepted: AtomicUsize,
     http: AtomicUsize,
     tcp: AtomicUsize,
     listeners: AtomicUsize,
@@ -185,6 +187,19 @@ impl Drain {
         }
     }
 
+    /// Counts a connection that was accepted, until [`Self::left`]. One whose TLS handshake is
+    /// under way does not run yet, and is waited for all the same: its client may know already
+    /// that it is open, and send.
+    pub fn accepted(&self) {
+        self.held.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An accepted connection has ended.
+    pub fn left(&self) {
+        self.held.accepted.fetch_sub(1, Ordering::AcqRel);
+        self.held.ended.notify_waiters();
+    }
+
     /// Counts an open listener until the result is dropped.
     pub fn listening(&self) -> Listening {
         self.held.listeners.fetch_add(1, Ordering::Relaxed);
@@ -230,11 +245,12 @@ impl DrainSignal {
         self.advance(Stage::Closed);
     }
 
-    /// Returns once nothing runs any more.
+    /// Returns once nothing runs any more, and nothing begins.
     pub async fn idle(&self) {
         loop {
             let ended = self.held.ended.notified();
-            if self.held.running() == Running::default() {
+            let accepted = self.held.accepted.load(Ordering::Acquire);
+            if accepted == 0 && self.held.running() == Running::default() {
                 return;
             }
             ended.await;
@@ -346,6 +362,21 @@ mod tests {
         assert_eq!(signal.running(), Running { http: 0, tcp: 1 });
         drop(tcp);
         waiter.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_was_accepted_is_waited_for_before_it_runs() {
+        let (signal, drain) = channel();
+        drain.accepted();
+        signal.start();
+        let idle = signal.idle();
+        let mut idle = std::pin::pin!(idle);
+        assert!(futures_util::poll!(idle.as_mut()).is_pending());
+        // A handshake is done: what it leads to is held, and ends.
+        drop(drain.hold(Work::Http));
+        assert!(futures_util::poll!(idle.as_mut()).is_pending());
+        drain.left();
+        idle.await;
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! Pages of the program that only its start needed.
+//! Memory that was needed once: pages of the program that only its start used, and what the
+//! allocator keeps for the next burst.
 //!
 //! Starting runs through most of the program once (options, files, schemas, handshakes), and the
 //! kernel maps 64 KiB around each page that is touched, so that a proxy which has just started has
@@ -8,17 +9,37 @@
 
 use std::fs;
 use std::ops::Range;
+use std::time::Duration;
 
-use crate::net::unmap_until_used;
+use crate::net::{give_back, unmap_until_used};
+
+/// How often the allocator of this thread gives back what it holds. Workers do so themselves.
+const TIDY: Duration = Duration::from_secs(5);
+
+/// After so many times, the pages of the program are unmapped again: some 200 minor faults bring
+/// back those that are in use.
+const FORGET_EVERY: u32 = 12;
 
 /// Unmaps what is a file's: the program, and the libraries that it uses.
-pub(crate) fn forget_start() {
+fn forget_start() {
     let Ok(maps) = fs::read_to_string("/proc/self/smaps") else {
         return;
     };
     for range in unchanged(&maps) {
         if let Err(error) = unmap_until_used(&range) {
             tracing::debug!(%error, "pages of the start stay mapped");
+        }
+    }
+}
+
+/// Gives back what the start needed, and from then on, once a while, what a configuration or a
+/// burst of work did. Never ends.
+pub(crate) async fn keep_small() {
+    loop {
+        forget_start();
+        for _ in 0..FORGET_EVERY {
+            give_back();
+            tokio::time::sleep(TIDY).await;
         }
     }
 }

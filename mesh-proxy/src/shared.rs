@@ -53,6 +53,11 @@ impl Shared {
         self.store.load()
     }
 
+    /// A token has named a key that is not among those of this RequestAuthentication.
+    pub(crate) fn key_is_unknown(&self, policy: &Arc<str>) {
+        self.store.key_is_unknown(policy);
+    }
+
     /// Changes after every switch of the snapshot: long connections check authorization again
     /// and gateways open and close listeners.
     pub fn epoch(&self) -> watch::Receiver<u64> {

@@ -1,7 +1,7 @@
 //! Listeners that a Sidecar asks for: ports of the workload that have one of their own, and
 //! listeners for the workload's own calls. They follow the snapshot.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::future::pending;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,12 +15,12 @@ use mesh_proxy_core::ir::{EgressBind, EgressListener};
 use tokio_util::sync::CancellationToken;
 
 use crate::drain::Drain;
-use crate::hand_over::Offered;
+use crate::hand_over::{Claim, Offered};
 use crate::inbound::{self, Arrival};
 use crate::net::{self, StdTcpListener, UnixListener, UnixStream};
 use crate::outbound;
 use crate::settings::{InboundBinding, InboundMode};
-use crate::telemetry::Listener;
+use crate::telemetry::{Found, Listener};
 use crate::worker::Worker;
 
 // A port that could not be bound may be free later.
@@ -40,8 +40,9 @@ struct Open {
     listeners: HashMap<Wanted, CancellationToken>,
     // Taken over from a predecessor.
     inherited: Vec<StdTcpListener>,
-    // Names of the troubles there are.
-    troubled: BTreeSet<String>,
+    troubles: Found,
+    // Whether another worker serves what is one for all: it may give it up.
+    elsewhere: bool,
     // Ports that are served in any case.
     bindings: Rc<[InboundBinding]>,
 }
@@ -50,6 +51,8 @@ struct Open {
 struct SocketFile {
     path: PathBuf,
     drain: Drain,
+    // Given up after the file is gone.
+    _claim: Claim,
 }
 
 /// A Unix socket, and what goes with it.
@@ -70,13 +73,14 @@ pub async fn listen(
     let mut open = Open {
         listeners: HashMap::new(),
         inherited,
-        troubled: BTreeSet::new(),
+        troubles: Found::default(),
+        elsewhere: false,
         bindings,
     };
     loop {
         open.follow(&worker).await;
         let again = async {
-            if open.troubled.is_empty() {
+            if open.troubles.is_empty() && !open.elsewhere {
                 pending::<()>().await;
             }
             tokio::time::sleep(AGAIN).await;
@@ -103,7 +107,8 @@ impl Open {
             }
             keep
         });
-        let before = std::mem::take(&mut self.troubled);
+        self.troubles.begin();
+        self.elsewhere = false;
         for listener in wanted {
             if self.listeners.contains_key(&listener) {
                 continue;
@@ -112,23 +117,27 @@ impl Open {
                 Ok(Some(token)) => {
                     self.listeners.insert(listener, token);
                 }
-                // Another worker has it.
-                Ok(None) => {}
+                Ok(None) => self.elsewhere = true,
+                Err(error) if listener.is_passed_over(&error) => {
+                    tracing::warn!(
+                        listener = listener.name(),
+                        "a Sidecar's egress has a port below 1024, which needs a privilege that \
+                         this process does not have: it is passed over"
+                    );
+                    // Not tried again: a process gets no privilege while it runs.
+                    self.listeners.insert(listener, CancellationToken::new());
+                }
                 Err(error) => {
                     let name = listener.name();
                     let text = format!("cannot listen on {name}, as a Sidecar asks: {error}");
-                    if worker.shared.telemetry.troubles.note(&name, &text) {
-                        tracing::error!("{text}");
-                    }
-                    self.troubled.insert(name);
+                    let known = &worker.shared.telemetry.troubles;
+                    self.troubles.note(known, name, &text);
                 }
             }
         }
         self.inherited.clear();
         worker.shared.sockets.forget_configured();
-        for over in before.difference(&self.troubled) {
-            worker.shared.telemetry.troubles.over(over);
-        }
+        self.troubles.end(&worker.shared.telemetry.troubles);
     }
 
     fn wanted(&self, worker: &Worker, snapshot: &Snapshot) -> HashSet<Wanted> {
@@ -219,6 +228,17 @@ impl Open {
 // === impl Wanted ===
 
 impl Wanted {
+    /// Whether it is no trouble that it cannot be opened. Istio passes over privileged ports of
+    /// egress listeners for proxies without the privilege (buildSidecarOutboundListeners): they
+    /// come with all ports of the Sidecar's hosts, and the calls find another way.
+    fn is_passed_over(&self, error: &io::Error) -> bool {
+        let Self::Egress(egress) = self else {
+            return false;
+        };
+        let privileged = egress.address().is_some_and(|at| at.port() < 1024);
+        privileged && error.kind() == io::ErrorKind::PermissionDenied
+    }
+
     fn name(&self) -> String {
         match self {
             Self::Ingress(address) => format!("{address} for calls to the workload"),
@@ -255,19 +275,25 @@ fn ended(
     }
 }
 
-/// Opens a Unix socket, or takes over that of a predecessor. `None` if somebody serves it: another
-/// worker. What a process left that is gone is taken away.
+/// Opens a Unix socket, or takes over that of a predecessor. `None` if another worker serves it.
+/// What a process left that is gone is taken away.
 async fn unix(worker: &Worker, path: &Path) -> io::Result<Option<UnixSocket>> {
-    let open = || {
-        let sockets = &worker.shared.sockets;
-        sockets.configured_unix(path, || StdUnixListener::bind(path))
+    let sockets = &worker.shared.sockets;
+    let Some(claim) = sockets.claim(path) else {
+        return Ok(None);
     };
+    let open = || sockets.configured_unix(path, || StdUnixListener::bind(path));
     let (listener, offered) = match open() {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            if UnixStream::connect(path).await.is_ok() {
-                return Ok(None);
+            match UnixStream::connect(path).await {
+                // Nobody has it open any more.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    std::fs::remove_file(path)?;
+                }
+                // It went away meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Ok(_) | Err(_) => return Err(error),
             }
-            std::fs::remove_file(path)?;
             open()?
         }
         opened => opened?,
@@ -276,6 +302,7 @@ async fn unix(worker: &Worker, path: &Path) -> io::Result<Option<UnixSocket>> {
     let file = SocketFile {
         path: path.to_owned(),
         drain: worker.shared.drain.clone(),
+        _claim: claim,
     };
     Ok(Some(UnixSocket {
         listener: UnixListener::from_std(listener)?,
@@ -323,5 +350,31 @@ impl Drop for SocketFile {
             // It may be gone with its directory.
             let _ = std::fs::remove_file(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mesh_proxy_core::ir::Protocol;
+
+    #[test]
+    fn privileged_ports_for_calls_are_passed_over() {
+        let egress = |port| {
+            Wanted::Egress(EgressListener {
+                bind: EgressBind::Loopback,
+                port,
+                protocol: Protocol::Http,
+                service: None,
+                always: true,
+            })
+        };
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        let taken = io::Error::from(io::ErrorKind::AddrInUse);
+        let ingress = Wanted::Ingress(SocketAddr::from(([127, 0, 0, 1], 80)));
+        assert!(egress(80).is_passed_over(&denied));
+        assert!(!egress(8080).is_passed_over(&denied));
+        assert!(!egress(80).is_passed_over(&taken));
+        assert!(!ingress.is_passed_over(&denied));
     }
 }

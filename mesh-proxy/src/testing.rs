@@ -1,6 +1,7 @@
 //! A control plane for tests: discovery and certificates over TLS on a Unix socket, steered by
 //! the test step by step.
 
+mod kept;
 mod root;
 
 use std::io;
@@ -29,6 +30,7 @@ use crate::clock;
 use crate::net::{UnixListener, UnixStream};
 use crate::settings::{Settings, SettingsSource};
 
+pub(crate) use kept::Kept;
 pub(crate) use root::{LeafSpec, RATINGS, REVIEWS, TestRoot};
 
 /// How long anything may take.

@@ -21,7 +21,7 @@ use crate::detect::Habits;
 use crate::drain::Work;
 use crate::http::peer;
 use crate::inbound::{self, Arrival};
-use crate::net::{Acceptor, StdTcpListener, Stream, reset};
+use crate::net::{Acceptor, StdTcpListener, Stream, give_back, reset};
 use crate::runtime::Listeners;
 use crate::settings::ProxyKind;
 use crate::shared::Shared;
@@ -137,6 +137,8 @@ async fn sweep(worker: Rc<Worker>) {
     loop {
         ticks.tick().await;
         worker.upstreams.sweep(clock::monotonic());
+        // The allocator would keep what a burst needed until the next one.
+        give_back();
     }
 }
 
@@ -249,9 +251,11 @@ impl Worker {
             return;
         }
         self.connections.set(self.connections.get() + 1);
+        self.shared.drain.accepted();
         let worker = Rc::clone(self);
         let open = self.shared.telemetry.stages.accepted(kind);
-        let task = handle(Rc::clone(self), stream);
+        // The task would hold it twice: as what it begins with, and as what it waits for.
+        let task = Box::pin(handle(Rc::clone(self), stream));
         self.tasks.spawn_local(async move {
             let _counted = (Counted(worker), open);
             task.await;
@@ -271,5 +275,6 @@ impl Drop for Counted {
         self.0
             .connections
             .set(self.0.connections.get().saturating_sub(1));
+        self.0.shared.drain.left();
     }
 }

@@ -6,69 +6,41 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
-use crate::control::{Client, Writer};
 use crate::drain;
 use crate::hand_over::Sockets;
-use crate::identity::Manager;
-use crate::settings::{AccessLog, LogFormat, LogSink, Settings};
-use crate::testing::{DEADLINE, Plane, inbound, mesh, response};
+use crate::testing::{DEADLINE, Kept, Plane, inbound, mesh, response};
 
 struct Running {
     admin: Admin,
-    tasks: tokio::task::JoinSet<()>,
+    _kept: Kept,
     _plane: Plane,
 }
 
 impl Running {
     fn start() -> Self {
         let plane = Plane::start();
-        let settings: Arc<Settings> = Arc::new(plane.settings());
         let snapshot = Snapshot::empty().apply(&response(
             3,
             vec![mesh(vec![plane.root.der.to_vec()], "1"), inbound()],
         ));
-        let (store, writer, demands): (Store, Writer, _) = Store::new(snapshot.snapshot);
-        let telemetry = Telemetry::new(&AccessLog {
-            sink: LogSink::Off,
-            format: LogFormat::Text,
-        })
-        .unwrap();
-        let (publisher, identity) = IdentityHandle::channel();
-        let stages = telemetry.stages.clone();
-        let (manager, rotate) = Manager::new(
-            &settings,
-            settings.control_plane().unwrap(),
-            store.clone(),
-            publisher,
-            stages.clone(),
-        );
-        let (client, control) = Client::new(
-            &settings,
-            settings.control_plane().unwrap(),
-            writer,
-            demands,
-            identity.clone(),
-            stages,
-        );
+        let kept = Kept::start(&plane, snapshot.snapshot);
         let (drain, listener) = drain::channel();
-        let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(manager.run());
-        tasks.spawn(client.run());
+        let (store, identity) = (kept.store.clone(), kept.identity.clone());
         let admin = Admin {
-            readiness: Readiness::new(&settings, store.clone(), identity.clone(), listener),
-            settings,
+            readiness: Readiness::new(&kept.settings, store.clone(), identity.clone(), listener),
+            settings: Arc::clone(&kept.settings),
             store,
             identity,
-            telemetry,
-            control,
-            rotate,
+            telemetry: kept.telemetry.clone(),
+            control: kept.status.clone(),
+            rotate: kept.rotate.clone(),
             drain,
             quit: CancellationToken::new(),
             log_level: None,
         };
         Self {
             admin,
-            tasks,
+            _kept: kept,
             _plane: plane,
         }
     }
@@ -92,12 +64,6 @@ impl Running {
         let (status, body) = self.call("GET", path, "").await;
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
         serde_json::from_str(&body).unwrap()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.tasks.abort_all();
     }
 }
 

@@ -103,11 +103,30 @@ pub(super) async fn ask(
             Err(()) => return Answer::Gone,
         },
     };
+    let question = match &authorizer.http {
+        Some(http) => question::new(http, parts, seen),
+        None => grpc::about_request(asker, authorizer, parts, (seen, incoming)),
+    };
+    put_to(asker, snapshot, authorizer, question).await
+}
+
+/// Asks an authorizer over gRPC about a connection of opaque bytes.
+pub(super) async fn about_connection(
+    asker: &Asker<'_>,
+    snapshot: &Snapshot,
+    authorizer: &Authorizer,
+) -> Answer {
+    let question = grpc::about_connection(asker, authorizer);
+    put_to(asker, snapshot, authorizer, question).await
+}
+
+async fn put_to(
+    asker: &Asker<'_>,
+    snapshot: &Snapshot,
+    authorizer: &Authorizer,
+    question: Question,
+) -> Answer {
     let asked = async {
-        let question = match &authorizer.http {
-            Some(http) => question::new(http, parts, seen),
-            None => grpc::question(asker, authorizer, parts, (seen, incoming)),
-        };
         let answer = send(asker, snapshot, authorizer, question).await?;
         match &authorizer.http {
             Some(_) => question::answer(authorizer, answer),

@@ -21,14 +21,24 @@ const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 const PREFIX: usize = 5;
 
 /// The question about a request.
-pub(super) fn question(
+pub(super) fn about_request(
     asker: &Asker<'_>,
     authorizer: &Authorizer,
     parts: &Parts,
     (seen, incoming): (Bytes, &Incoming),
 ) -> Question {
+    let http = http_request(asker, authorizer, parts, (seen, incoming));
+    question(asker, authorizer, Some(http))
+}
+
+/// The question about a connection of opaque bytes.
+pub(super) fn about_connection(asker: &Asker<'_>, authorizer: &Authorizer) -> Question {
+    question(asker, authorizer, None)
+}
+
+fn question(asker: &Asker<'_>, authorizer: &Authorizer, http: Option<v3::HttpRequest>) -> Question {
     let request = v3::CheckRequest {
-        attributes: Some(attributes(asker, authorizer, parts, (seen, incoming))),
+        attributes: Some(attributes(asker, http)),
     };
     let mut body = BytesMut::with_capacity(PREFIX + request.encoded_len());
     body.put_u8(0);
@@ -56,12 +66,7 @@ pub(super) fn question(
     }
 }
 
-fn attributes(
-    asker: &Asker<'_>,
-    authorizer: &Authorizer,
-    parts: &Parts,
-    (seen, incoming): (Bytes, &Incoming),
-) -> v3::AttributeContext {
+fn attributes(asker: &Asker<'_>, http: Option<v3::HttpRequest>) -> v3::AttributeContext {
     let caller = &asker.caller;
     let address = |address: std::net::SocketAddr| v3::Address {
         socket_address: Some(v3::SocketAddress {
@@ -92,9 +97,7 @@ fn attributes(
                 .unwrap_or_default(),
             ..v3::Peer::default()
         }),
-        request: Some(v3::Request {
-            http: Some(http_request(asker, authorizer, parts, (seen, incoming))),
-        }),
+        request: http.map(|http| v3::Request { http: Some(http) }),
         context_extensions: BTreeMap::new(),
         tls_session: caller.sni.map(|sni| v3::TlsSession {
             sni: sni.to_owned(),

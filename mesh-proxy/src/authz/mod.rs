@@ -4,6 +4,7 @@
 mod ask;
 mod decision;
 mod grpc;
+mod opaque;
 mod question;
 
 use std::cell::RefCell;
@@ -13,10 +14,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 use mesh_proxy_core::authz::{Asked, Caller, Verdict};
 use mesh_proxy_core::filter::LocalResponse;
-use mesh_proxy_core::ir::Protocol;
 use mesh_proxy_core::jwt::{self, Refused, TokenCache};
 use mesh_proxy_core::{Reason, Snapshot, plan};
 
@@ -25,6 +25,7 @@ use crate::http::{Exchange, Incoming};
 use crate::worker::Worker;
 
 pub use decision::{Decision, DecisionLabel, Kind};
+pub(crate) use opaque::{Passed, TcpVerdict};
 
 /// Bytes of verified tokens that one worker remembers.
 const REMEMBERED: usize = 1024 * 1024;
@@ -61,13 +62,6 @@ pub(crate) struct Admitted {
     pub(crate) incoming: Incoming,
     /// What an authorizer wants the client to get with the answer.
     pub(crate) to_client: HeaderMap,
-}
-
-/// What is decided about a connection of opaque bytes.
-#[derive(Debug)]
-pub(crate) struct TcpVerdict {
-    denied: Option<Reason>,
-    decision: Option<Decision>,
 }
 
 // === impl Memory ===
@@ -112,64 +106,6 @@ impl Side {
             Self::Gateway => plan::gateway_authorize(snapshot, caller, parts),
         }
     }
-
-    /// Decides about a connection of opaque bytes. Authorizers that speak HTTP cannot be asked
-    /// about one and are passed over where the port is declared to carry no HTTP (Istio: the
-    /// same); where it is not, bytes that are no HTTP are no way around one. To ask others is not
-    /// done, which denies.
-    pub(crate) fn decide_tcp(self, snapshot: &Snapshot, caller: &Caller<'_>) -> TcpVerdict {
-        let checks = plan::request_checks(snapshot);
-        for asked in self.ask(snapshot, caller, None) {
-            let authorizer = checks.and_then(|checks| checks.authorizer(&asked.authorizer));
-            let over_http = authorizer.is_some_and(|authorizer| authorizer.http.is_some());
-            if !over_http || !self.is_opaque(snapshot, caller) {
-                let reason = Reason::ExternalAuthorizationFailed;
-                return TcpVerdict {
-                    denied: Some(reason),
-                    decision: Some(Decision::of_authorizer(asked, Some(reason))),
-                };
-            }
-        }
-        let verdict = match self {
-            Self::Sidecar => plan::inbound_tcp(snapshot, caller),
-            Self::Gateway => plan::gateway_authorize_tcp(snapshot, caller),
-        };
-        let denied =
-            (!verdict.allowed).then(|| verdict.reason.unwrap_or(Reason::AuthorizationDenied));
-        TcpVerdict {
-            denied,
-            decision: Decision::new(verdict),
-        }
-    }
-
-    // Whether the port is declared to carry no HTTP. What a gateway carries its servers say.
-    fn is_opaque(self, snapshot: &Snapshot, caller: &Caller<'_>) -> bool {
-        let port = match self {
-            Self::Sidecar => plan::inbound_connection(snapshot, caller.destination.port()),
-            Self::Gateway => return true,
-        };
-        port.is_some_and(|port| matches!(port.protocol, Protocol::Tcp | Protocol::Tls))
-    }
-}
-
-// === impl TcpVerdict ===
-
-impl TcpVerdict {
-    /// An error says why it may not go on.
-    pub(crate) fn allowed(&self) -> Result<(), Reason> {
-        match self.denied {
-            None => Ok(()),
-            Some(reason) => Err(reason),
-        }
-    }
-
-    /// Counts what was decided, and gives it for the record of the connection.
-    pub(crate) fn counted(self, worker: &Worker) -> Option<Box<Decision>> {
-        let decision = self.decision?;
-        let stages = &worker.shared.telemetry.stages;
-        worker.authz.counters.count(stages, &decision);
-        Some(Box::new(decision))
-    }
 }
 
 // === impl Asker ===
@@ -183,6 +119,11 @@ impl Asker<'_> {
         incoming: Incoming,
         exchange: &mut Exchange,
     ) -> Result<Admitted, Box<LocalResponse>> {
+        // A request for a tunnel has no path that policies could look at, and nobody here makes one
+        // for it (Envoy: the same, unless it is told to).
+        if parts.method == Method::CONNECT && parts.uri.path_and_query().is_none() {
+            return Err(self.refusal(Reason::RouteNotFound, exchange));
+        }
         let snapshot = self.worker.shared.snapshot();
         plan::normalise_path(&snapshot, parts);
         self.authenticate(&snapshot, parts, exchange)?;
@@ -253,6 +194,9 @@ impl Asker<'_> {
             return Ok(());
         };
         let Refused { reason, policy } = refused;
+        if reason == Reason::JwtKeyUnknown {
+            self.worker.shared.key_is_unknown(&policy);
+        }
         self.note(Some(Decision::of_token(reason, policy)), exchange);
         let text = Bytes::from_static(words(reason).as_bytes());
         let mut answer = LocalResponse::new(reason, reason.status(), text, exchange.is_grpc());

@@ -32,6 +32,13 @@ impl Adjuster {
         self.writer.publish(snapshot, BTreeMap::new());
     }
 
+    /// Says that a resource has come and was refused.
+    pub fn refuse(&self, name: &ResourceName, reason: &str) {
+        let refused = BTreeMap::from([(name.to_string(), reason.to_owned())]);
+        let snapshot = Snapshot::clone(&self.writer.load());
+        self.writer.publish(snapshot, refused);
+    }
+
     /// The next resource that a reader asks for; `None` once there are no readers.
     pub async fn demanded(&mut self) -> Option<ResourceName> {
         self.demands.recv().await

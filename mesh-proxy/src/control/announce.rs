@@ -2,6 +2,7 @@
 
 use mesh_api::v1;
 
+use super::store::Writer;
 use crate::drain::Drain;
 use crate::identity::IdentityHandle;
 
@@ -18,6 +19,15 @@ pub(super) fn identity(handle: &IdentityHandle) -> Option<v1::DiscoveryRequest> 
     let identity = handle.current()?;
     Some(v1::DiscoveryRequest {
         identity: Some(identity.report()),
+        ..v1::DiscoveryRequest::default()
+    })
+}
+
+/// Keys that tokens named and nobody here knows; `None` if there were none.
+pub(super) fn unknown_keys(writer: &Writer) -> Option<v1::DiscoveryRequest> {
+    let unknown_keys = writer.take_unknown_keys();
+    (!unknown_keys.is_empty()).then(|| v1::DiscoveryRequest {
+        unknown_keys,
         ..v1::DiscoveryRequest::default()
     })
 }

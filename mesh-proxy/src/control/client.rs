@@ -388,6 +388,9 @@ impl Client {
         if self.session.is_connected() {
             let actions = self.session.on(Event::Tick, now);
             self.act(link, actions);
+            if let Some(request) = announce::unknown_keys(&self.writer) {
+                link.send(request);
+            }
         }
     }
 

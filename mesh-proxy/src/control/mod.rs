@@ -13,7 +13,7 @@ pub use adjust::Adjuster;
 pub use cache::{Cache, CacheError};
 pub use client::Client;
 pub use dial::DialError;
-pub use files::{Problem, Problems, ResourcesError};
+pub use files::{Problem, Problems, ResourcesError, parse_resources};
 pub use status::{ControlStatus, Status};
 pub use store::{NeedError, Store};
 

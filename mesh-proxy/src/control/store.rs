@@ -1,8 +1,8 @@
 //! The snapshot in force: one writer, many readers.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -52,7 +52,12 @@ struct State {
     leases: ArcSwap<HashMap<ResourceName, AtomicBool>>,
     // Roots that came and were refused, with the reason.
     refused: ArcSwap<BTreeMap<String, String>>,
+    // RequestAuthentications whose keys may be too old.
+    unknown_keys: Mutex<BTreeSet<Arc<str>>>,
 }
+
+/// So many are remembered until the control plane is told.
+const MOST_UNKNOWN: usize = 64;
 
 // === impl Store ===
 
@@ -65,6 +70,7 @@ impl Store {
             snapshot: ArcSwap::from_pointee(snapshot),
             leases: ArcSwap::default(),
             refused: ArcSwap::default(),
+            unknown_keys: Mutex::default(),
         });
         let writer = Writer {
             shared: Arc::clone(&shared),
@@ -135,6 +141,14 @@ impl Store {
             .unwrap_or_else(|_| Err(NeedError::Deadline(name.to_string())))
     }
 
+    /// A token has named a key that is not among those of this RequestAuthentication.
+    pub(crate) fn key_is_unknown(&self, policy: &Arc<str>) {
+        let mut unknown = self.shared.unknown_keys();
+        if unknown.len() < MOST_UNKNOWN && !unknown.contains(policy) {
+            unknown.insert(Arc::clone(policy));
+        }
+    }
+
     /// Renews the lease of `name`, if it is subscribed to.
     pub fn touch(&self, name: &ResourceName) {
         if let Some(used) = self.shared.leases.load().get(name)
@@ -145,9 +159,26 @@ impl Store {
     }
 }
 
+// === impl State ===
+
+impl State {
+    fn unknown_keys(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
+        // A set is whole after every statement.
+        self.unknown_keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 // === impl Writer ===
 
 impl Writer {
+    /// The RequestAuthentications of which a key was unknown since the last call.
+    pub(crate) fn take_unknown_keys(&self) -> Vec<String> {
+        let unknown = std::mem::take(&mut *self.shared.unknown_keys());
+        unknown.iter().map(ToString::to_string).collect()
+    }
+
     /// The snapshot in force.
     pub(crate) fn load(&self) -> Arc<Snapshot> {
         self.shared.snapshot.load_full()
@@ -207,6 +238,18 @@ mod tests {
             .unwrap_err();
         assert_eq!(error, NeedError::Deadline(wanted.to_string()));
         assert_eq!(demands.recv().await, Some(wanted));
+    }
+
+    #[test]
+    fn unknown_keys_are_told_once_and_bounded() {
+        let (store, writer, _demands) = Store::new(Snapshot::empty());
+        for number in 0..2 * MOST_UNKNOWN {
+            store.key_is_unknown(&format!("default/{}", number / 2).into());
+        }
+        assert_eq!(writer.take_unknown_keys().len(), MOST_UNKNOWN);
+        assert!(writer.take_unknown_keys().is_empty());
+        store.key_is_unknown(&"default/a".into());
+        assert_eq!(writer.take_unknown_keys(), ["default/a"]);
     }
 
     #[tokio::test]

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use http::HeaderValue;
 use mesh_api::SpiffeId;
 use mesh_proxy_core::authz::Caller;
-use mesh_proxy_core::ir::{GatewayTopology, ListenerId, ServerCertificate, TlsTermination};
+use mesh_proxy_core::ir::{
+    ClientAuth, GatewayTopology, ListenerId, ServerCertificate, TlsTermination,
+};
 use mesh_proxy_core::plan::{self, GatewayPoint, Over};
 
 use super::xfcc;
 use crate::admission::Asker;
-use crate::tls::ClientCertificate;
+use crate::tls::{self, ClientCertificate};
 use crate::worker::Worker;
 
 /// A connection, as far as it is known.
@@ -101,12 +103,20 @@ impl Arrived {
         xfcc::value(own.as_ref().map(|own| own.id()), ended.client.as_ref()?)
     }
 
-    /// Whether the server asks for more from its clients by now than it did from this one.
+    /// Whether the server asks for more from its clients by now than it did from this one, or
+    /// takes its trust domain as peers of the mesh no more.
     pub(super) fn must_prove_more(&self) -> bool {
         let Some(ended) = self.ended() else {
             return false;
         };
         let snapshot = self.worker.shared.snapshot();
+        // What other servers take is vouched for by their own roots, whatever the mesh trusts.
+        if ended.by_mesh()
+            && let Some(identity) = &ended.identity
+            && !tls::takes_still(&snapshot, identity)
+        {
+            return true;
+        }
         let server = plan::gateway_server(&snapshot, &self.point());
         let Some(now) = server.and_then(|server| server.termination.as_ref()) else {
             return false;
@@ -115,7 +125,10 @@ impl Arrived {
         if Arc::ptr_eq(now, before) {
             return false;
         }
+        let by_mesh = now.certificate == ServerCertificate::Mesh;
         now.client > before.client
+            // Its proof was one to other roots.
+            || (by_mesh != ended.by_mesh() && now.client != ClientAuth::None)
             || now.subject_alt_names != before.subject_alt_names
             || now.spki_hashes != before.spki_hashes
             || now.certificate_hashes != before.certificate_hashes
@@ -126,6 +139,11 @@ impl Arrived {
 // === impl Ended ===
 
 impl Ended {
+    /// Whether the mesh's roots vouched for the client (Istio: ISTIO_MUTUAL).
+    fn by_mesh(&self) -> bool {
+        self.termination.certificate == ServerCertificate::Mesh
+    }
+
     /// After a handshake. An error says why the client is not accepted after all.
     pub(super) fn new(
         termination: Arc<TlsTermination>,

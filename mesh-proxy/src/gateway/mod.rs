@@ -26,7 +26,7 @@ use crate::detect::{First, first_bytes};
 use crate::hand_over::Offered;
 use crate::http::{HEAD_TIMEOUT, Version};
 use crate::net::{self, StdTcpListener, Stream};
-use crate::telemetry::Listener;
+use crate::telemetry::{Found, Listener};
 use crate::worker::Worker;
 use arrived::Arrived;
 
@@ -76,8 +76,7 @@ struct Ports {
     open: BTreeMap<ListenerId, CancellationToken>,
     // Taken over from a predecessor.
     inherited: Vec<StdTcpListener>,
-    // Names of the troubles there are.
-    troubled: BTreeSet<String>,
+    troubles: Found,
     // Whether one of them may be over without a change of the configuration.
     may_serve_later: bool,
 }
@@ -100,7 +99,7 @@ impl Ports {
             }
             keep
         });
-        let before = std::mem::take(&mut self.troubled);
+        self.troubles.begin();
         self.may_serve_later = false;
         for port in wanted {
             if self.open.contains_key(&port) {
@@ -112,15 +111,14 @@ impl Ports {
                 }
                 Err(error) => {
                     self.may_serve_later |= matches!(error, Closed::Bind { .. });
-                    self.note(worker, trouble(port), &error.to_string());
+                    let known = &worker.shared.telemetry.troubles;
+                    self.troubles.note(known, trouble(port), &error.to_string());
                 }
             }
         }
         self.inherited.clear();
         self.follow_tls(worker, &snapshot);
-        for over in before.difference(&self.troubled) {
-            worker.shared.telemetry.troubles.over(over);
-        }
+        self.troubles.end(&worker.shared.telemetry.troubles);
     }
 
     fn follow_tls(&mut self, worker: &Rc<Worker>, snapshot: &Snapshot) {
@@ -153,15 +151,8 @@ impl Ports {
             };
             let name = format!("gateway port {:05} tls {names}", listener.port);
             let text = format!("the gateway's port {listener} for {names}: {error}; {consequence}");
-            self.note(worker, name, &text);
+            self.troubles.note(&shared.telemetry.troubles, name, &text);
         }
-    }
-
-    fn note(&mut self, worker: &Rc<Worker>, name: String, text: &str) {
-        if worker.shared.telemetry.troubles.note(&name, text) {
-            tracing::error!("{text}");
-        }
-        self.troubled.insert(name);
     }
 }
 

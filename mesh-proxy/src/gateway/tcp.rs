@@ -9,7 +9,7 @@ use mesh_proxy_core::labels::{Reporter, SecurityPolicy};
 use mesh_proxy_core::plan::{self, TcpAction};
 
 use super::arrived::Arrived;
-use crate::authz::{Decision, Side, TcpVerdict};
+use crate::authz::{Asker, Decision, Passed, Side};
 use crate::net::Stream;
 use crate::outbound::{self, Target};
 use crate::upstream::Carriage;
@@ -18,10 +18,11 @@ use crate::upstream::Carriage;
 pub(super) async fn serve(arrived: Rc<Arrived>, stream: Stream) {
     let worker = &arrived.worker;
     let carriage = carriage(&arrived, &stream);
-    let verdict = verdict(&arrived);
+    let passed = Passed::default();
+    let verdict = Box::pin(asker(&arrived).check_tcp(&passed)).await;
     let allowed = verdict.allowed();
     let decision = Rc::clone(&carriage.decision);
-    decision.set(verdict.counted(worker));
+    decision.set(verdict.counted(worker, &passed));
     if let Err(reason) = allowed {
         return carriage.refuse(stream, reason, "");
     }
@@ -47,13 +48,13 @@ pub(super) async fn serve(arrived: Rc<Arrived>, stream: Stream) {
     let client = (Some(arrived.remote), Some(arrived.local));
     match Box::pin(outbound::endpoint(worker, &target, &cluster, client)).await {
         Ok(reached) => {
-            let cut = async {
-                let (reason, by) = denied(&arrived).await;
+            let cut = Box::pin(async {
+                let (reason, by) = denied(&arrived, &passed).await;
                 if let Some(by) = by {
                     decision.set(Some(by));
                 }
                 reason
-            };
+            });
             reached.carry(worker, stream, carriage, cut).await;
         }
         Err(unreachable) => carriage.refuse(stream, unreachable.reason, &unreachable.failure),
@@ -61,7 +62,7 @@ pub(super) async fn serve(arrived: Rc<Arrived>, stream: Stream) {
 }
 
 /// The record of a connection that is not HTTP.
-pub(super) fn carriage(arrived: &Arrived, stream: &Stream) -> Carriage {
+pub(super) fn carriage(arrived: &Arrived, stream: &Stream) -> Box<Carriage> {
     // Istio: gateways report as source.
     let mut carriage = Carriage::begin(&arrived.worker, Reporter::Source, stream);
     carriage.source = Arc::clone(&arrived.worker.own_labels);
@@ -71,22 +72,30 @@ pub(super) fn carriage(arrived: &Arrived, stream: &Stream) -> Carriage {
     carriage
 }
 
-fn verdict(arrived: &Arrived) -> TcpVerdict {
-    let snapshot = arrived.worker.shared.snapshot();
-    Side::Gateway.decide_tcp(&snapshot, &arrived.caller())
+fn asker(arrived: &Arrived) -> Asker<'_> {
+    Asker {
+        worker: &arrived.worker,
+        side: Side::Gateway,
+        caller: arrived.caller(),
+        remote: arrived.client,
+        scheme: "",
+    }
 }
 
-// Resolves when a new configuration denies what an older one allowed.
-async fn denied(arrived: &Arrived) -> (Reason, Option<Box<Decision>>) {
+// Resolves when a configuration denies what an older one allowed: also one that has come since the
+// connection was let in.
+async fn denied(arrived: &Arrived, passed: &Passed) -> (Reason, Option<Box<Decision>>) {
     let mut epoch = arrived.worker.shared.epoch();
-    while epoch.changed().await.is_ok() {
-        let verdict = verdict(arrived);
+    loop {
+        let verdict = Box::pin(asker(arrived).check_tcp(passed)).await;
         if let Err(reason) = verdict.allowed() {
-            return (reason, verdict.counted(&arrived.worker));
+            return (reason, verdict.counted(&arrived.worker, passed));
         }
         if arrived.must_prove_more() {
             return (Reason::TlsSettingsChanged, None);
         }
+        if epoch.changed().await.is_err() {
+            return std::future::pending().await;
+        }
     }
-    std::future::pending().await
 }

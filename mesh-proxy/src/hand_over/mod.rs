@@ -20,7 +20,7 @@ mod sockets;
 mod successors;
 
 pub use predecessor::{HandOverError, Predecessor, take_over};
-pub use sockets::{Offered, Open, Sockets};
+pub use sockets::{Claim, Offered, Open, Sockets};
 pub use successors::Successors;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The sockets of this process: those that were taken over, and those that a successor may take.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener as StdUnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::net::{AddressFamily, SocketType, sockopt};
@@ -38,6 +38,14 @@ struct State {
     inherited: Vec<Inherited>,
     next: u64,
     offered: BTreeMap<u64, (Label, Arc<OwnedFd>)>,
+    claimed: BTreeSet<PathBuf>,
+}
+
+/// The right to serve a Unix socket that the configuration asks for, until this is dropped.
+#[must_use = "others may serve the socket once this is dropped"]
+pub struct Claim {
+    all: Sockets,
+    path: PathBuf,
 }
 
 /// A socket that was taken over, by what the kernel says that it is.
@@ -152,6 +160,15 @@ impl Sockets {
     /// The socket that the predecessor awaited successors on.
     pub(super) fn hand_over(&self, role: &str) -> Option<OwnedFd> {
         self.take(Kind::HandOver, role, None).into_iter().next()
+    }
+
+    /// The right to serve the Unix socket of that path, which only one worker has at a time.
+    pub fn claim(&self, path: &Path) -> Option<Claim> {
+        let claim = || Claim {
+            all: self.clone(),
+            path: path.to_owned(),
+        };
+        self.lock().claimed.insert(path.to_owned()).then(claim)
     }
 
     /// The same for a Unix socket that the configuration asks for by its path.
@@ -269,6 +286,14 @@ impl Inherited {
             Some(address) if address.port() != 0 => self.local == Some(address),
             address => self.label.role == role && self.label.asked == address,
         }
+    }
+}
+
+// === impl Claim ===
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.all.lock().claimed.remove(&self.path);
     }
 }
 

@@ -15,4 +15,4 @@ pub use exchange::{Downstream, Exchange, UpstreamFacts};
 pub use incoming::{Buffered, Incoming, TransportError};
 pub use request_body::{BodySource, REPLAY_LIMIT, RequestBody, RequestBodyError};
 pub use response_body::{ResponseBody, ResponseBodyError};
-pub use server::{HEAD_TIMEOUT, MAX_HEAD, ServeError, Version, serve};
+pub use server::{HEAD_TIMEOUT, MAX_HEAD, NoRequest, ServeError, Version, Wrong, serve};

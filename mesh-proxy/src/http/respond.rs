@@ -5,9 +5,8 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use mesh_proxy_core::Reason;
 use mesh_proxy_core::filter::LocalResponse;
-use mesh_proxy_core::http1::Malformed;
 
-use super::{Exchange, ResponseBody};
+use super::{Exchange, NoRequest, ResponseBody};
 
 // gRPC's DEADLINE_EXCEEDED, which no HTTP status maps to.
 const DEADLINE_EXCEEDED: u32 = 4;
@@ -30,8 +29,8 @@ pub fn fail(reason: Reason, detail: &str, exchange: Box<Exchange>) -> Response<R
 }
 
 /// Answers what is no request.
-pub fn malformed(malformed: Malformed, exchange: Box<Exchange>) -> Response<ResponseBody> {
-    fail(malformed.reason(), &malformed.to_string(), exchange)
+pub fn malformed(wrong: NoRequest, exchange: Box<Exchange>) -> Response<ResponseBody> {
+    fail(wrong.reason, &wrong.why.to_string(), exchange)
 }
 
 /// The answer for a cause; a gRPC client gets it as a gRPC status.

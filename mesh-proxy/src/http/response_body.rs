@@ -5,15 +5,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use mesh_proxy_core::Reason;
 use tokio::time::{Instant, Sleep};
 
+use super::respond::failure;
 use super::{Exchange, Incoming, TransportError};
 use crate::upstream::{Lease, Tracking};
 
 /// A response's body. It tells the request's record when it ends, gives the upstream's
-/// connection back, and breaks off when the request's time is up.
+/// connection back, and breaks off when the request's time is up: gRPC's by its status for that.
 pub struct ResponseBody {
     content: Content,
     exchange: Option<Box<Exchange>>,
@@ -136,6 +138,18 @@ impl ResponseBody {
         self.content = Content::Empty;
     }
 
+    /// gRPC has a word for it in its trailers, which a reset stream has not.
+    fn late_status(&mut self) -> Option<HeaderMap> {
+        // Fewer octets than announced are no answer, whatever is said after them.
+        if self.size_hint().exact().is_some() {
+            return None;
+        }
+        let exchange = self.exchange.as_mut().filter(|one| one.is_grpc())?;
+        let trailers = failure(Reason::RequestTimeout, "", true).into_trailers()?;
+        exchange.trailers(&trailers);
+        Some(trailers)
+    }
+
     fn note(&mut self, frame: &Frame<Bytes>) {
         let Some(exchange) = self.exchange.as_mut() else {
             return;
@@ -161,8 +175,10 @@ impl Body for ResponseBody {
             && deadline.as_mut().poll(cx).is_ready()
         {
             body.deadline = None;
+            let status = body.late_status();
             body.fail(Reason::RequestTimeout);
-            return Poll::Ready(Some(Err(ResponseBodyError::Timeout)));
+            let status = status.map(Frame::trailers);
+            return Poll::Ready(Some(status.ok_or(ResponseBodyError::Timeout)));
         }
         let frame = match &mut body.content {
             Content::Empty => None,

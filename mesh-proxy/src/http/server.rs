@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{Request, Response};
+use mesh_proxy_core::Reason;
 use mesh_proxy_core::http1::Malformed;
 use mesh_proxy_core::http2::Config;
 
@@ -52,6 +53,26 @@ impl Version {
     }
 }
 
+/// Something that a client sent and that is no request.
+#[derive(Clone, Copy, Debug)]
+pub struct NoRequest {
+    /// The cause, as logs, metrics and the client are told.
+    pub reason: Reason,
+    /// What is wrong.
+    pub why: Wrong,
+}
+
+/// What is wrong with it, in words.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub enum Wrong {
+    /// In HTTP/1.
+    #[error(transparent)]
+    Http1(Malformed),
+    /// In HTTP/2.
+    #[error("{0}")]
+    Http2(&'static str),
+}
+
 /// How a connection of a client ended, if not in order.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -63,8 +84,9 @@ pub enum ServeError {
     Http2(#[from] http2::ConnectionEnd),
 }
 
-/// Answers the requests of one connection until it ends. Over HTTP/1, what is no request is
-/// answered by `refuse`, which gets a head that stands for it. While the proxy drains, running
+/// Answers the requests of one connection until it ends. What is no request is answered by
+/// `refuse`, which gets a head that stands for it; over HTTP/2 the client gets the protocol's
+/// answer, which is a reset or 431, in place of that one. While the proxy drains, running
 /// requests finish and the connection closes, an idle HTTP/1 connection only after
 /// [`Drain::idle_ends`]: its client may be sending in this moment. What still runs at the end is
 /// cut.
@@ -81,32 +103,42 @@ pub async fn serve<H, F, R>(
 where
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<ResponseBody>>,
-    R: Fn(&Parts, Malformed) -> Response<ResponseBody>,
+    R: Fn(&Parts, NoRequest) -> Response<ResponseBody>,
 {
     if version == Version::Http2 {
-        return serve_http2(stream, drain, None, handle).await;
+        return Box::pin(serve_http2(stream, drain, None, (handle, refuse))).await;
     }
+    let refuse_http1 = |parts: &Parts, malformed: Malformed| {
+        let why = NoRequest {
+            reason: malformed.reason(),
+            why: Wrong::Http1(malformed),
+        };
+        refuse(parts, why)
+    };
     let allowance = http1::Allowance {
         head: MAX_HEAD,
         patience: HEAD_TIMEOUT,
         // With TLS, ALPN is the way (RFC 7540 section 3.2).
         http2: !stream.is_tls(),
     };
-    match http1::serve(stream, allowance, drain, &handle, refuse).await? {
+    match http1::serve(stream, allowance, drain, &handle, refuse_http1).await? {
         None => Ok(()),
-        Some((stream, first)) => serve_http2(stream, drain, Some(first), handle).await,
+        Some((stream, first)) => {
+            Box::pin(serve_http2(stream, drain, Some(first), (handle, refuse))).await
+        }
     }
 }
 
-async fn serve_http2<H, F>(
+async fn serve_http2<H, F, R>(
     stream: Stream,
     drain: &Drain,
     first: Option<http2::Upgraded>,
-    handle: H,
+    (handle, refuse): (H, R),
 ) -> Result<(), ServeError>
 where
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<ResponseBody>>,
+    R: Fn(&Parts, NoRequest) -> Response<ResponseBody>,
 {
     let config = Config {
         stream_window: STREAM_WINDOW,
@@ -118,5 +150,12 @@ where
         interval: PING,
         timeout: PING_TIMEOUT,
     };
-    Ok(http2::serve(stream, config, patience, drain, first, handle).await?)
+    // It is recorded as in HTTP/1; what the client gets the connection has written already.
+    let record = |reason, why| {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.version = http::Version::HTTP_2;
+        let why = Wrong::Http2(why);
+        refuse(&parts, NoRequest { reason, why }).into_body().skip();
+    };
+    Ok(http2::serve(stream, config, patience, drain, first, (handle, record)).await?)
 }

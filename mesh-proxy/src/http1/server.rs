@@ -166,7 +166,8 @@ impl Connection<'_> {
                 Next::Refused(malformed) => {
                     return self.refuse(malformed, &refuse).await;
                 }
-                Next::Request(head) => match self.exchange(head, &handle).await? {
+                // An idle connection does not hold the room for an exchange.
+                Next::Request(head) => match Box::pin(self.exchange(head, &handle)).await? {
                     After::Request => self.since = Instant::now(),
                     After::End => return Ok(None),
                     After::Http2(successive) => return Ok(successive.map(|it| *it)),

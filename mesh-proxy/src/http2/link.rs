@@ -151,10 +151,11 @@ impl Link {
         self.disperse();
     }
 
-    /// Puts an event where it belongs. Returns a request for the server.
+    /// Puts an event where it belongs. Returns what is for the server: a request, or that there
+    /// is none.
     pub(super) fn dispatch(&self, event: Event<Slot>) -> Option<Event<Slot>> {
         match event {
-            Event::Request { .. } => return Some(event),
+            Event::Request { .. } | Event::NoRequest { .. } => return Some(event),
             Event::Response { data, parts, end } => data.answer(parts, end),
             Event::Data { data, bytes, end } => data.push(bytes, end),
             Event::Trailers { data, fields } => data.finish(fields),

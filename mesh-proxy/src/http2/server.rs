@@ -11,6 +11,7 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use http_body::Body;
+use mesh_proxy_core::Reason;
 use mesh_proxy_core::http2::{Config, Connection, ErrorCode, Event, StreamId};
 
 use super::body::Side;
@@ -59,23 +60,26 @@ struct Exchange<F> {
     slot: Slot,
 }
 
-/// Answers the requests of one connection until it ends, `first` if it came before. While the proxy drains, running requests
-/// finish, and no more are taken once the client knows; what still runs at the end is cut.
+/// Answers the requests of one connection until it ends, `first` if it came before. What is no
+/// request is refused by the protocol, and told to `refuse` with its cause. While the proxy drains,
+/// running requests finish, and no more are taken once the client knows; what still runs at the end
+/// is cut.
 ///
 /// # Errors
 /// How it ended, if not in order.
-pub async fn serve<H, F, B>(
+pub async fn serve<H, F, B, R>(
     stream: Stream,
     config: Config,
     patience: Patience,
     drain: &Drain,
     first: Option<Upgraded>,
-    handle: H,
+    (handle, refuse): (H, R),
 ) -> Result<(), ConnectionEnd>
 where
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
     B: AnswerBody,
+    R: Fn(Reason, &'static str),
 {
     let mut state = Connection::server(config);
     if B::ANY_AUTHORITY {
@@ -91,7 +95,9 @@ where
     let mut running = FuturesUnordered::new();
     let begin = |id, slot: Slot, request: Request<Incoming>| {
         let is_head = request.method() == Method::HEAD;
-        let work = exchange(Rc::clone(&link), id, slot.clone(), is_head, handle(request));
+        // Gone before the body of the answer is sent.
+        let answer = Box::pin(handle(request));
+        let work = exchange(Rc::clone(&link), id, slot.clone(), is_head, answer);
         let work = Some(Box::pin(work));
         Exchange { work, slot }
     };
@@ -101,7 +107,9 @@ where
     }
     run(driver, drain, |driver, cx| {
         let came = driver.poll_read(cx, &mut |event| {
-            if let Some((id, slot, request)) = take(&link, event) {
+            if let Event::NoRequest { reason, why } = event {
+                refuse(reason, why);
+            } else if let Some((id, slot, request)) = take(&link, event) {
                 running.push(begin(id, slot, request));
             }
         });
@@ -224,8 +232,13 @@ fn take(link: &Rc<Link>, event: Event<Slot>) -> Option<(StreamId, Slot, Request<
     Some((id, slot, Request::from_parts(parts, body)))
 }
 
-async fn exchange<F, B>(link: Rc<Link>, id: StreamId, slot: Slot, is_head: bool, answer: F)
-where
+async fn exchange<F, B>(
+    link: Rc<Link>,
+    id: StreamId,
+    slot: Slot,
+    is_head: bool,
+    answer: Pin<Box<F>>,
+) where
     F: Future<Output = Response<B>>,
     B: AnswerBody,
 {

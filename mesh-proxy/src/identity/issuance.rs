@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use mesh_api::v1;
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rcgen::{CertificateParams, PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm};
 use rustls::crypto::aws_lc_rs::sign::any_ecdsa_type;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -15,9 +17,10 @@ use super::Svid;
 use crate::clock;
 use crate::tls::{Leaf, LeafError};
 
-/// A new key and the signing request for it.
+/// A new key and the signing request for it. Its memory is wiped when it goes.
 pub(super) struct Request {
-    key: KeyPair,
+    // PKCS#8.
+    key_der: Zeroizing<Vec<u8>>,
     /// PKCS#10, DER.
     pub(super) csr_der: Vec<u8>,
 }
@@ -45,23 +48,49 @@ pub enum IssuanceError {
     NoRoots,
 }
 
+// A key that signs its own request.
+struct Signer(EcdsaKeyPair);
+
+// === impl Signer ===
+
+impl PublicKeyData for Signer {
+    fn der_bytes(&self) -> &[u8] {
+        self.0.public_key().as_ref()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl rcgen::SigningKey for Signer {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        let signature = self.0.sign(&SystemRandom::new(), message);
+        signature
+            .map(|signature| signature.as_ref().to_vec())
+            .map_err(|_| rcgen::Error::RingUnspecified)
+    }
+}
+
 // === impl Request ===
 
 impl Request {
     /// Makes an ECDSA P-256 key and a request that names nothing: the authority signs what the
     /// caller is.
     pub(super) fn new() -> Result<Self, IssuanceError> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let csr = CertificateParams::new(Vec::new())?.serialize_request(&key)?;
+        let failed = |_| rcgen::Error::KeyGenerationUnavailable;
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(failed)?;
+        let key_der = Zeroizing::new(pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec());
+        let csr = CertificateParams::new(Vec::new())?.serialize_request(&Signer(pair))?;
         Ok(Self {
             csr_der: csr.der().to_vec(),
-            key,
+            key_der,
         })
     }
 
     /// The key, PKCS#8 DER.
     pub(super) fn key_der(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(self.key.serialized_der().to_vec())
+        self.key_der.clone()
     }
 
     /// Joins the key with its certificate.
@@ -85,7 +114,7 @@ impl Request {
         if response.roots_der.is_empty() {
             return Err(IssuanceError::NoRoots);
         }
-        let pkcs8 = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.serialized_der()));
+        let pkcs8 = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key_der.as_slice()));
         let key = CertifiedKey::new(chain, any_ecdsa_type(&pkcs8).map_err(IssuanceError::Key)?);
         key.keys_match().map_err(IssuanceError::Key)?;
         Ok(Svid {

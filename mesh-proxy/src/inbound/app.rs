@@ -14,16 +14,18 @@ use crate::worker::Worker;
 
 /// Where the application is.
 #[derive(Clone)]
-pub(crate) enum App {
-    /// At an address.
-    Direct {
-        /// The address.
-        address: SocketAddr,
-        /// Where connections to it come from.
-        source: Option<IpAddr>,
-    },
-    /// As a Sidecar says: elsewhere, or with limits.
-    Declared(Arc<Cluster>),
+pub(crate) struct App {
+    place: Place,
+    // As a Sidecar or a DestinationRule says: elsewhere, or with limits.
+    declared: Option<Arc<Cluster>>,
+}
+
+/// Where it is if nobody says more.
+#[derive(Clone, Copy)]
+struct Place {
+    address: SocketAddr,
+    // Where connections to it come from.
+    source: Option<IpAddr>,
 }
 
 /// The capture's rules know connections from here as the sidecar's own (Istio: 127.0.0.6, ::6).
@@ -48,50 +50,47 @@ pub(super) fn beside(destination: SocketAddr) -> SocketAddr {
 impl App {
     /// An address of this machine.
     pub(super) fn at(address: SocketAddr) -> Self {
-        Self::Direct {
-            address,
-            source: None,
-        }
+        let source = None;
+        Self::of(Place { address, source })
     }
 
     /// The address that a captured connection was going to.
     pub(super) fn captured(original: SocketAddr) -> Self {
-        Self::Direct {
+        Self::of(Place {
             address: original,
             source: Some(loopback_alias(original.ip())),
-        }
+        })
     }
 
-    /// With what the configuration says of the port.
-    pub(super) fn declared(self, worker: &Worker, snapshot: &Snapshot, port: u16) -> Self {
-        let Self::Direct { address, .. } = self else {
-            return self;
-        };
+    fn of(place: Place) -> Self {
+        let declared = None;
+        Self { place, declared }
+    }
+
+    /// With what the configuration says of the port now.
+    pub(super) fn declared(&self, worker: &Worker, snapshot: &Snapshot, port: u16) -> Self {
         let declared = snapshot
             .inbound()
             .and_then(|inbound| inbound.ports.get(&port))
             .filter(|port| plan::app_is_declared(port));
-        let Some(port) = declared else {
-            return self;
-        };
         let settings = &worker.shared.settings;
         let captures = matches!(settings.inbound, InboundMode::Transparent(_));
         let source = |to| captures.then(|| loopback_alias(to));
-        let address = EndpointAddress::Ip(address);
-        match plan::app_cluster(port, address, &settings.addresses, source) {
-            Some(cluster) => Self::Declared(worker.upstreams.app_cluster(cluster)),
-            None => self,
+        let address = EndpointAddress::Ip(self.place.address);
+        let cluster =
+            declared.and_then(|port| plan::app_cluster(port, address, &settings.addresses, source));
+        Self {
+            place: self.place,
+            declared: cluster.map(|cluster| worker.upstreams.app_cluster(cluster)),
         }
     }
 
     /// Whether calls to it come back to this listener.
     pub(super) fn is_behind(&self, listener: SocketAddr) -> bool {
-        let address = match self {
-            Self::Direct { address, .. } => *address,
-            Self::Declared(cluster) => match cluster.endpoints.first().map(|one| &one.address) {
-                Some(EndpointAddress::Ip(address)) => *address,
-                _ => return false,
-            },
+        let address = match self.declared_address() {
+            None => self.place.address,
+            Some(EndpointAddress::Ip(address)) => *address,
+            Some(_) => return false,
         };
         address.port() == listener.port()
             && (address.ip() == listener.ip() || listener.ip().is_unspecified())
@@ -99,35 +98,32 @@ impl App {
 
     /// Its address, for logs.
     pub(super) fn name(&self) -> String {
-        match self {
-            Self::Direct { address, .. } => address.to_string(),
-            Self::Declared(cluster) => {
-                let endpoint = cluster.endpoints.first();
-                endpoint.map_or_else(String::new, |endpoint| endpoint.address.to_string())
-            }
+        match self.declared_address() {
+            None => self.place.address.to_string(),
+            Some(address) => address.to_string(),
         }
+    }
+
+    fn declared_address(&self) -> Option<&EndpointAddress> {
+        let endpoint = self.declared.as_ref()?.endpoints.first()?;
+        Some(&endpoint.address)
     }
 
     /// How connections of opaque bytes to it are kept.
     pub(super) fn settings(&self) -> PoolSettings {
-        match self {
-            Self::Direct { .. } => PoolSettings::default(),
-            Self::Declared(cluster) => cluster.traffic.pool,
-        }
+        let declared = self.declared.as_ref();
+        declared.map_or_else(PoolSettings::default, |cluster| cluster.traffic.pool)
     }
 
     /// How requests get to it.
-    ///
-    /// # Errors
-    /// [`DialError`].
-    pub(super) async fn way(&self, worker: &Rc<Worker>) -> Result<AppWay, DialError> {
-        match self {
-            Self::Direct { address, source } => Ok(AppWay::Direct {
-                pool: worker.upstreams.app_pool(*address),
-                address: *address,
-                dialer: dialer(worker, *source),
-            }),
-            Self::Declared(cluster) => worker.upstreams.target(cluster).await.map(AppWay::Target),
+    pub(super) fn way(&self, worker: &Rc<Worker>) -> AppWay {
+        match &self.declared {
+            None => AppWay::Direct {
+                pool: worker.upstreams.app_pool(self.place.address),
+                address: self.place.address,
+                dialer: dialer(worker, self.place.source),
+            },
+            Some(cluster) => AppWay::Target(worker.upstreams.app_target(cluster)),
         }
     }
 
@@ -137,19 +133,17 @@ impl App {
     /// [`DialError`].
     pub(super) async fn dial(&self, worker: &Rc<Worker>) -> Result<Stream, DialError> {
         let connector = worker.upstreams.connector();
-        match self {
-            Self::Direct { address, source } => {
-                let dialer = dialer(worker, *source);
-                connector.dial_from(*address, dialer, APP_CONNECT).await
-            }
-            Self::Declared(cluster) => {
-                let target = worker.upstreams.target(cluster).await?;
-                let member = target.only(worker).map_err(DialError::Limit)?;
-                connector
-                    .endpoint_now(&member, cluster.connect_timeout)
-                    .await
-            }
-        }
+        let Some(cluster) = &self.declared else {
+            let dialer = dialer(worker, self.place.source);
+            return connector
+                .dial_from(self.place.address, dialer, APP_CONNECT)
+                .await;
+        };
+        let member = worker.upstreams.app_target(cluster).only();
+        let member = member.map_err(DialError::Limit)?;
+        connector
+            .endpoint_now(&member, cluster.connect_timeout)
+            .await
     }
 }
 

@@ -13,16 +13,18 @@ use http::{HeaderValue, Response};
 use mesh_proxy_core::Reason;
 use mesh_proxy_core::http2::Config;
 use mesh_proxy_core::ir::Protocol;
+use mesh_proxy_core::labels::Reporter;
 use mesh_proxy_core::plan::{self, hbone};
 
 use super::{App, HANDSHAKE, Inbound};
+use crate::authz::Passed;
 use crate::http::headers::X_MESH_REASON;
 use crate::http2::{self, Answer, Ends, Offer, Patience};
 use crate::net::Stream;
 use crate::settings::{InboundBinding, InboundMode};
 use crate::telemetry::{TlsResult, TlsSide};
 use crate::tls::{self, PeerInfo};
-use crate::upstream::{CONNECTION_WINDOW, MAX_TUNNEL_HEAD, TUNNEL_WINDOW};
+use crate::upstream::{CONNECTION_WINDOW, Carriage, MAX_TUNNEL_HEAD, TUNNEL_WINDOW};
 use crate::worker::Worker;
 
 /// Tunnels of one connection.
@@ -126,8 +128,13 @@ impl Trunk {
             Ok(reached) => reached,
             Err(reason) => {
                 tracing::debug!(%reason, remote = %self.remote, uri = %head.uri, "tunnel refused");
-                self.worker.shared.telemetry.stages.reason(reason);
-                return refuse(answer, reason);
+                refuse(answer, reason);
+                let stream = tunnel.between(Ends {
+                    local: None,
+                    remote: Some(self.remote),
+                });
+                let carriage = Carriage::begin(&self.worker, Reporter::Destination, &stream);
+                return carriage.refused(reason, "");
             }
         };
         let stream = tunnel.between(Ends {
@@ -146,6 +153,7 @@ impl Trunk {
             caller: identity.map(|identity| hbone::told(told, identity)),
             over_tls: Cell::new(false),
             spare: Cell::new(None),
+            passed: Passed::default(),
         });
         inbound.through(stream, answer, Rc::clone(&self.peer)).await;
     }
@@ -186,19 +194,14 @@ impl Inbound {
             answer.accept();
             return self.inner(stream, &port, None, Some(peer)).await;
         }
-        if let Err(reason) = self.tcp_verdict(Some(&peer)).allowed() {
-            refuse(answer, reason);
-            return self.deny(stream, Some(&peer), reason);
-        }
-        match self.dial().await {
+        match Box::pin(self.meet(Some(&peer))).await {
             Ok(server) => {
                 answer.accept();
                 self.carry(stream, server, Some(peer)).await;
             }
-            Err(error) => {
-                refuse(answer, error.reason());
-                let carriage = self.carriage(&stream, Some(&peer));
-                carriage.refuse(stream, error.reason(), &error.to_string());
+            Err(unmet) => {
+                refuse(answer, unmet.reason());
+                self.turn_away(stream, Some(&peer), unmet);
             }
         }
     }

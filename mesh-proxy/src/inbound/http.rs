@@ -7,12 +7,12 @@ use std::sync::Arc;
 use http::header::EXPECT;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
-use mesh_proxy_core::ir::{MtlsMode, Protocol};
+use mesh_proxy_core::ir::{self, MtlsMode, Protocol};
 use mesh_proxy_core::labels::{PeerLabels, Reporter, ServiceLabels};
 use mesh_proxy_core::plan;
 use mesh_proxy_core::{Reason, Snapshot};
 
-use super::{Inbound, cluster_name, security, xfcc};
+use super::{Inbound, cluster_name, security, trusts, xfcc};
 use crate::admission::{Gate, Permit, Refused};
 use crate::authz::{Admitted, Asker, Side};
 use crate::drain::Work;
@@ -30,15 +30,22 @@ struct Connection {
     inbound: Rc<Inbound>,
     peer: Option<Rc<PeerInfo>>,
     labels: Labels,
-    way: AppWay,
+    way: RefCell<Way>,
     xfcc: Option<HeaderValue>,
     cluster: Rc<str>,
-    app: Rc<str>,
     // The caller's labels, and the header that told them: requests of one connection nearly
     // always come from one workload.
     source: RefCell<(Option<HeaderValue>, Arc<PeerLabels>)>,
     server_name: Rc<str>,
     gate: Arc<Gate>,
+}
+
+/// How requests get to the application, and what says so.
+struct Way {
+    configuration: Option<Arc<ir::Inbound>>,
+    way: AppWay,
+    // The application's address.
+    app: Rc<str>,
 }
 
 /// What metrics say of the called workload and its service.
@@ -63,17 +70,12 @@ pub(super) async fn serve(
         .unwrap_or_default()
         .into();
     let own = worker.shared.identity.current();
-    let way = match inbound.app.way(&worker).await {
-        Ok(way) => way,
-        Err(error) => return inbound.refuse(stream, error.reason(), &error.to_string()),
-    };
     let connection = Rc::new(Connection {
         labels: Labels::of(&worker, port),
         gate: worker.shared.admission.gate(port),
-        way,
+        way: RefCell::new(Way::of(&inbound, &worker.shared.snapshot())),
         xfcc: xfcc::element(own.as_ref().map(|own| own.id()), peer.as_deref()),
         cluster: cluster_name(port).into(),
-        app: inbound.app.name().into(),
         source: RefCell::new((None, inbound.source_labels(peer.as_deref(), None))),
         inbound,
         peer,
@@ -114,18 +116,49 @@ impl Labels {
     }
 }
 
+// === impl Way ===
+
+impl Way {
+    fn of(inbound: &Inbound, snapshot: &Snapshot) -> Self {
+        let port = inbound.destination.port();
+        let app = inbound.app.declared(&inbound.worker, snapshot, port);
+        Self {
+            configuration: snapshot.inbound().cloned(),
+            app: app.name().into(),
+            way: app.way(&inbound.worker),
+        }
+    }
+}
+
 // === impl Connection ===
 
 impl Connection {
+    // Callers keep their connections for long: limits that change hold for what comes on those
+    // that are open, too.
+    fn way(&self, snapshot: &Snapshot) -> (AppWay, Rc<str>) {
+        let mut way = self.way.borrow_mut();
+        let is_current = match (&way.configuration, snapshot.inbound()) {
+            (Some(known), Some(now)) => Arc::ptr_eq(known, now),
+            (known, now) => known.is_none() && now.is_none(),
+        };
+        if !is_current {
+            *way = Way::of(&self.inbound, snapshot);
+        }
+        (way.way.clone(), Rc::clone(&way.app))
+    }
+
     async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let worker = &self.inbound.worker;
         let (mut parts, incoming) = request.into_parts();
         let told = parts.headers.remove(X_MESH_PEER);
         let mut exchange = Exchange::begin(worker, self.downstream(told), &parts);
         exchange.upstream.cluster = Some(Rc::clone(&self.cluster));
-        exchange.upstream.host = Some(Rc::clone(&self.app));
         let hop = take_hop_by_hop(&mut parts.headers);
+        // What is refused is in the trace, too, and external authorizers are told of it.
+        exchange.identify(&mut parts.headers);
         let snapshot = worker.shared.snapshot();
+        let (way, app) = self.way(&snapshot);
+        exchange.upstream.host = Some(app);
         let protocol = self.protocol(&snapshot);
         if parts.version == http::Version::HTTP_10 && protocol.is_http() {
             return respond::fail(Reason::Http10Unsupported, "", exchange);
@@ -145,7 +178,6 @@ impl Connection {
         // This proxy answers it itself, when it reads the body.
         parts.headers.remove(EXPECT);
         parts.headers.remove(X_MESH_UNPROCESSED);
-        exchange.identify(&mut parts.headers);
         xfcc::append(&mut parts.headers, self.xfcc.as_ref());
         if !parts.headers.contains_key(X_FORWARDED_PROTO) {
             let secure = self.peer.is_some() || self.inbound.over_tls.get();
@@ -155,7 +187,7 @@ impl Connection {
                 .insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
         }
         let call = AppCall {
-            way: self.way.clone(),
+            way,
             version: Self::app_version(protocol, &parts),
             parts,
             incoming: admitted.incoming,
@@ -200,6 +232,9 @@ impl Connection {
                 return Err(Reason::MutualTlsDisabled);
             }
             _ => {}
+        }
+        if !trusts(snapshot, self.peer.as_deref()) {
+            return Err(Reason::TlsSettingsChanged);
         }
         Ok(())
     }

@@ -21,14 +21,16 @@ use mesh_proxy_core::plan::{self, Accept, InboundPortPlan};
 use mesh_proxy_core::{Reason, Snapshot};
 
 use crate::admission::Asker;
+use crate::authz::Passed;
 use crate::detect::{First, Race, first_bytes, race};
 use crate::http::Version;
 use crate::net::{self, Stream};
 use crate::settings::InboundBinding;
 use crate::telemetry::{TlsResult, TlsSide};
 use crate::tls::{self, Alpn, PeerInfo};
-use crate::upstream::{Carriage, DialError};
+use crate::upstream::Carriage;
 use crate::worker::Worker;
+use tcp::Unmet;
 
 pub(crate) use app::{App, loopback_alias};
 pub use hbone::serve as serve_hbone;
@@ -62,6 +64,8 @@ pub(crate) struct Inbound {
     /// A connection to the application that was opened before it was known what is spoken, for
     /// the first who dials.
     spare: Cell<Option<Box<Stream>>>,
+    /// Authorizers that have let it pass as opaque bytes.
+    passed: Passed,
 }
 
 /// Serves one accepted connection until it ends.
@@ -97,6 +101,7 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, arrival: Arrival) {
         caller: None,
         over_tls: Cell::new(false),
         spare: Cell::new(None),
+        passed: Passed::default(),
     });
     if loops {
         return inbound.refuse(stream, Reason::LoopDetected, "");
@@ -118,9 +123,9 @@ impl Inbound {
         let timeout = self.worker.shared.settings.detect_timeout;
         let may_race =
             port.mtls != MtlsMode::Strict && !port.protocol.is_http() && port.tls.is_none();
-        let first = if may_race && self.tcp_verdict(None).allowed().is_ok() {
+        let first = if may_race && self.tcp_verdict(None).may_pass() {
             let keeps = |detected: &Detected| keeps(&port, detected);
-            match Box::pin(self.race(&mut stream, timeout, keeps)).await {
+            match Box::pin(self.race(&mut stream, timeout, keeps, None)).await {
                 Ok(Race::First(first)) => first,
                 Ok(Race::Client(detected, server)) => {
                     self.spare.set(Some(Box::new(server)));
@@ -129,9 +134,7 @@ impl Inbound {
                 Ok(Race::Server(server)) => {
                     return Box::pin(self.carry(stream, server, None)).await;
                 }
-                Ok(Race::Failed(error)) => {
-                    return self.refuse(stream, error.reason(), &error.to_string());
-                }
+                Ok(Race::Failed(unmet)) => return self.turn_away(stream, None, unmet),
                 Err(_) => return,
             }
         } else {
@@ -147,7 +150,7 @@ impl Inbound {
         };
         if let Some(server) = port.tls.as_ref().filter(|_| port.mtls == MtlsMode::Disable) {
             return match detected {
-                Detected::Tls(_) => self.take_off(stream, &port, server).await,
+                Detected::Tls(_) => Box::pin(self.take_off(stream, &port, server)).await,
                 _ => self.refuse(stream, Reason::DownstreamTlsFailure, ""),
             };
         }
@@ -186,6 +189,7 @@ impl Inbound {
                 self.inner(tls.into(), port, None, None).await;
             }
             Err(error) => {
+                stages.reason(Reason::DownstreamTlsFailure);
                 tracing::debug!(%error, remote = %self.remote, "TLS handshake of a caller failed");
             }
         }
@@ -201,17 +205,15 @@ impl Inbound {
         } else {
             TlsResult::Failed
         };
-        self.worker
-            .shared
-            .telemetry
-            .stages
-            .handshake(TlsSide::Server, outcome);
+        let stages = &self.worker.shared.telemetry.stages;
+        stages.handshake(TlsSide::Server, outcome);
         match result {
             Ok((tls, peer)) => {
                 let peer = Some(Rc::new(peer));
                 Box::pin(self.inner(tls.into(), port, None, peer)).await;
             }
             Err(error) => {
+                stages.reason(Reason::DownstreamTlsFailure);
                 tracing::debug!(%error, remote = %self.remote, "TLS handshake of a caller failed");
             }
         }
@@ -237,6 +239,9 @@ impl Inbound {
                     Inner::Server(server) => {
                         return Box::pin(self.carry(stream, server, peer)).await;
                     }
+                    Inner::Unmet(unmet) => {
+                        return self.turn_away(stream, peer.as_deref(), unmet);
+                    }
                     Inner::Ended => return,
                 }
             }
@@ -254,17 +259,18 @@ impl Inbound {
         peer: Option<&PeerInfo>,
     ) -> Inner {
         let timeout = self.worker.shared.settings.detect_timeout;
-        let may_race = protocol == Protocol::Auto && self.tcp_verdict(peer).allowed().is_ok();
+        let may_race = protocol == Protocol::Auto && self.tcp_verdict(peer).may_pass();
         let first = if may_race {
             let keeps = |detected: &Detected| http_version(protocol, detected).is_none();
-            match self.race(stream, timeout, keeps).await {
+            match self.race(stream, timeout, keeps, peer).await {
                 Ok(Race::First(first)) => first,
                 Ok(Race::Client(detected, server)) => {
                     self.spare.set(Some(Box::new(server)));
                     First::Client(detected)
                 }
                 Ok(Race::Server(server)) => return Inner::Server(server),
-                Ok(Race::Failed(_)) | Err(_) => return Inner::Ended,
+                Ok(Race::Failed(unmet)) => return Inner::Unmet(unmet),
+                Err(_) => return Inner::Ended,
             }
         } else {
             match first_bytes(stream, timeout).await {
@@ -283,11 +289,12 @@ impl Inbound {
         stream: &mut Stream,
         timeout: Duration,
         keeps: impl Fn(&Detected) -> bool,
-    ) -> std::io::Result<Race<DialError>> {
+        peer: Option<&PeerInfo>,
+    ) -> std::io::Result<Race<Unmet>> {
         let habits = &self.worker.inbound_habits;
         let port = self.destination.port();
         let times = (habits.patience(&port), timeout);
-        let raced = race(stream, times, keeps, self.dial()).await?;
+        let raced = race(stream, times, keeps, self.meet(peer)).await?;
         if let Some(speaker) = raced.speaker(stream) {
             habits.learn(&port, speaker);
         }
@@ -349,7 +356,7 @@ impl Inbound {
         self.carriage(&stream, None).refuse(stream, reason, failure);
     }
 
-    fn carriage(&self, stream: &Stream, peer: Option<&PeerInfo>) -> Carriage {
+    fn carriage(&self, stream: &Stream, peer: Option<&PeerInfo>) -> Box<Carriage> {
         let mut carriage = Carriage::begin(&self.worker, Reporter::Destination, stream);
         let labels = http::Labels::of(&self.worker, self.destination.port());
         carriage.destination = labels.destination;
@@ -368,6 +375,7 @@ impl Inbound {
 enum Inner {
     Client(Detected),
     Server(Stream),
+    Unmet(Unmet),
     Ended,
 }
 
@@ -377,6 +385,12 @@ pub(crate) fn security(peer: Option<&PeerInfo>) -> SecurityPolicy {
     } else {
         SecurityPolicy::None
     }
+}
+
+/// Whether the trust domain of a peer that has proved its identity is taken still.
+fn trusts(snapshot: &Snapshot, peer: Option<&PeerInfo>) -> bool {
+    let identity = peer.and_then(|peer| peer.identity.as_ref());
+    identity.is_none_or(|identity| tls::takes_still(snapshot, identity))
 }
 
 // Istio's name of the cluster in front of the application.

@@ -15,7 +15,7 @@ pub use orig_dst::original_destination;
 pub use own::own_addresses;
 pub use relay::{Ending, RelayLimits, RelayMeter, relay};
 pub use stream::{Stream, reset};
-pub(crate) use sys::unmap_until_used;
+pub(crate) use sys::{give_back, unmap_until_used};
 // So that no other module names the runtime's sockets.
 pub use std::net::{TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
 pub use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};

@@ -11,11 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Stream;
 
-// Several records in one read save system calls on bulk transfers.
-const CHUNK: usize = 64 * 1024;
-
-// The most that one record of TLS carries (RFC 8446 section 5.1).
-const RECORD: usize = 16 * 1024;
+// What one read may bring: with TLS, all records that came at once.
+const CHUNK: usize = 128 * 1024;
 
 thread_local! {
     // All relays of a worker share one buffer, so that an idle connection holds none. A relay
@@ -67,8 +64,6 @@ struct Pipe {
     start: usize,
     carried: u64,
     ended: bool,
-    // Met behind bytes that were passed on first.
-    failed: Option<io::Error>,
     done: bool,
     unflushed: bool,
 }
@@ -204,7 +199,7 @@ impl Pipe {
         Ok(true)
     }
 
-    // Reads and writes what came; false if there is nothing to read now.
+    // Reads once and writes what came; false if there is nothing to read now.
     fn move_chunk(
         &mut self,
         cx: &mut Context<'_>,
@@ -212,11 +207,8 @@ impl Pipe {
         to: &mut Stream,
         scratch: &mut [u8],
     ) -> Result<bool, Broken> {
-        if let Some(error) = self.failed.take() {
-            return Err(Broken::Reader(error));
-        }
         let mut buffer = ReadBuf::new(scratch);
-        match Pin::new(&mut *from).poll_read(cx, &mut buffer) {
+        match Pin::new(from).poll_read(cx, &mut buffer) {
             Poll::Pending => {
                 if self.unflushed {
                     match Pin::new(to).poll_flush(cx) {
@@ -230,12 +222,11 @@ impl Pipe {
             Poll::Ready(Err(error)) => return Err(Broken::Reader(error)),
             Poll::Ready(Ok(())) => {}
         }
-        if buffer.filled().is_empty() {
+        let mut rest = buffer.filled();
+        if rest.is_empty() {
             self.ended = true;
             return Ok(true);
         }
-        self.read_on(cx, from, &mut buffer);
-        let mut rest = buffer.filled();
         self.carried += rest.len() as u64;
         self.unflushed = true;
         while !rest.is_empty() {
@@ -250,21 +241,6 @@ impl Pipe {
             }
         }
         Ok(true)
-    }
-
-    // TLS gives one record at a time, of several that came at once: they are written at once, too.
-    fn read_on(&mut self, cx: &mut Context<'_>, from: &mut Stream, buffer: &mut ReadBuf<'_>) {
-        while buffer.remaining() >= RECORD && from.has_more() {
-            let before = buffer.filled().len();
-            match Pin::new(&mut *from).poll_read(cx, buffer) {
-                Poll::Pending => return,
-                Poll::Ready(Ok(())) => self.ended = buffer.filled().len() == before,
-                Poll::Ready(Err(error)) => self.failed = Some(error),
-            }
-            if self.ended || self.failed.is_some() {
-                return;
-            }
-        }
     }
 }
 

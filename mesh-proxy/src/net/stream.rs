@@ -1,10 +1,9 @@
 //! The byte stream of a connection.
 
-use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -12,37 +11,28 @@ use send_wrapper::SendWrapper;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::{client, server};
 
 use crate::http1::PostTunnel;
 use crate::http2::Tunnel;
+use crate::tls::TlsStream;
 
 /// A connection's bytes, whatever carries them, with the bytes that were read too early put
 /// back in front.
-pub struct Stream {
+pub struct Stream(Box<Inner>);
+
+// Futures move streams about and keep them twice: they hold a pointer.
+struct Inner {
     unread: BytesMut,
     carrier: Carrier,
-    // Whether small reads take all that is there: rustls asks for 4 KiB at a time.
-    reads_ahead: bool,
     // Dropped with the connection.
     held: Option<Box<dyn Send + Sync>>,
 }
 
-/// What one system call may bring, four records of TLS.
-const AHEAD: usize = 64 * 1024;
-
-thread_local! {
-    // For reading ahead; what is not asked for at once is kept by the stream.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; AHEAD].into());
-}
-
-// TLS states are large and most streams are plain.
 #[derive(Debug)]
 enum Carrier {
     Tcp(TcpStream),
     Unix(UnixStream),
-    TlsServer(Box<server::TlsStream<Stream>>),
-    TlsClient(Box<client::TlsStream<Stream>>),
+    Tls(TlsStream<Stream>),
     // All of a tunnel is on one thread. Only connections to the control plane move to another.
     Tunnel(Box<SendWrapper<Tunnel>>),
     Post(Box<PostTunnel>),
@@ -60,8 +50,8 @@ pub fn reset(stream: Stream) {
 impl std::fmt::Debug for Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Stream")
-            .field("unread", &self.unread.len())
-            .field("carrier", &self.carrier)
+            .field("unread", &self.0.unread.len())
+            .field("carrier", &self.0.carrier)
             .finish_non_exhaustive()
     }
 }
@@ -69,14 +59,22 @@ impl std::fmt::Debug for Stream {
 // === impl Stream ===
 
 impl Stream {
+    fn over(carrier: Carrier) -> Self {
+        Self(Box::new(Inner {
+            unread: BytesMut::new(),
+            carrier,
+            held: None,
+        }))
+    }
+
     /// The bytes that were read and put back.
     pub fn unread(&self) -> &[u8] {
-        &self.unread
+        &self.0.unread
     }
 
     /// The buffer of bytes that are to be read again; [`Stream::fill`] appends to it.
     pub fn unread_mut(&mut self) -> &mut BytesMut {
-        &mut self.unread
+        &mut self.0.unread
     }
 
     /// Puts bytes in front of what is read next.
@@ -84,9 +82,9 @@ impl Stream {
         if bytes.is_empty() {
             return;
         }
-        let rest = std::mem::take(&mut self.unread);
-        self.unread.extend_from_slice(bytes);
-        self.unread.extend_from_slice(&rest);
+        let rest = std::mem::take(&mut self.0.unread);
+        self.0.unread.extend_from_slice(bytes);
+        self.0.unread.extend_from_slice(&rest);
     }
 
     /// Reads more bytes behind the unread ones; returns how many, 0 at the end of the stream.
@@ -105,9 +103,9 @@ impl Stream {
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut chunk = [0_u8; 4096];
         let mut buffer = ReadBuf::new(&mut chunk);
-        match self.carrier.poll_read(cx, &mut buffer) {
+        match self.0.carrier.poll_read(cx, &mut buffer) {
             Poll::Ready(Ok(())) => {
-                self.unread.extend_from_slice(buffer.filled());
+                self.0.unread.extend_from_slice(buffer.filled());
                 Poll::Ready(Ok(buffer.filled().len()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -115,43 +113,21 @@ impl Stream {
         }
     }
 
-    fn poll_read_ahead(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        SCRATCH.with(|scratch| {
-            // TLS in TLS: the inner one has it.
-            let Ok(mut scratch) = scratch.try_borrow_mut() else {
-                return self.carrier.poll_read(cx, buffer);
-            };
-            let mut all = ReadBuf::new(&mut scratch);
-            ready!(self.carrier.poll_read(cx, &mut all))?;
-            let count = all.filled().len().min(buffer.remaining());
-            let (now, later) = all.filled().split_at(count);
-            buffer.put_slice(now);
-            self.unread.extend_from_slice(later);
-            Poll::Ready(Ok(()))
-        })
-    }
-
     /// The TCP socket at the bottom, if it is one.
     pub fn tcp(&self) -> Option<&TcpStream> {
-        match &self.carrier {
+        match &self.0.carrier {
             Carrier::Tcp(tcp) => Some(tcp),
             Carrier::Unix(_) | Carrier::Tunnel(_) => None,
-            Carrier::TlsServer(tls) => tls.get_ref().0.tcp(),
-            Carrier::TlsClient(tls) => tls.get_ref().0.tcp(),
+            Carrier::Tls(tls) => tls.get_ref().0.tcp(),
             Carrier::Post(post) => post.get_ref().tcp(),
         }
     }
 
     // The tunnel at the bottom, if it is one.
     fn tunnel(&self) -> Option<&Tunnel> {
-        match &self.carrier {
+        match &self.0.carrier {
             Carrier::Tcp(_) | Carrier::Unix(_) => None,
-            Carrier::TlsServer(tls) => tls.get_ref().0.tunnel(),
-            Carrier::TlsClient(tls) => tls.get_ref().0.tunnel(),
+            Carrier::Tls(tls) => tls.get_ref().0.tunnel(),
             Carrier::Tunnel(tunnel) => Some(tunnel),
             Carrier::Post(post) => post.get_ref().tunnel(),
         }
@@ -159,21 +135,12 @@ impl Stream {
 
     /// Whether the bytes are protected on their way.
     pub fn is_tls(&self) -> bool {
-        matches!(self.carrier, Carrier::TlsServer(_) | Carrier::TlsClient(_))
-    }
-
-    /// Whether bytes of TLS are there that were not looked at yet.
-    pub(super) fn has_more(&self) -> bool {
-        match &self.carrier {
-            Carrier::Tcp(_) | Carrier::Unix(_) | Carrier::Tunnel(_) | Carrier::Post(_) => false,
-            Carrier::TlsServer(tls) => !tls.get_ref().0.unread.is_empty(),
-            Carrier::TlsClient(tls) => !tls.get_ref().0.unread.is_empty(),
-        }
+        matches!(self.0.carrier, Carrier::Tls(_))
     }
 
     /// Keeps something until the connection is closed.
     pub fn hold(&mut self, kept: Box<dyn Send + Sync>) {
-        self.held = Some(kept);
+        self.0.held = Some(kept);
     }
 
     /// Probes the peer when it is silent for `time`, every `interval`, up to so many times; what
@@ -222,69 +189,31 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 
 impl From<TcpStream> for Stream {
     fn from(tcp: TcpStream) -> Self {
-        Self {
-            unread: BytesMut::new(),
-            carrier: Carrier::Tcp(tcp),
-            reads_ahead: false,
-            held: None,
-        }
+        Self::over(Carrier::Tcp(tcp))
     }
 }
 
 impl From<UnixStream> for Stream {
     fn from(unix: UnixStream) -> Self {
-        Self {
-            unread: BytesMut::new(),
-            carrier: Carrier::Unix(unix),
-            reads_ahead: false,
-            held: None,
-        }
+        Self::over(Carrier::Unix(unix))
     }
 }
 
-impl From<server::TlsStream<Stream>> for Stream {
-    fn from(mut tls: server::TlsStream<Stream>) -> Self {
-        tls.get_mut().0.reads_ahead = true;
-        Self {
-            unread: BytesMut::new(),
-            carrier: Carrier::TlsServer(Box::new(tls)),
-            reads_ahead: false,
-            held: None,
-        }
-    }
-}
-
-impl From<client::TlsStream<Stream>> for Stream {
-    fn from(mut tls: client::TlsStream<Stream>) -> Self {
-        tls.get_mut().0.reads_ahead = true;
-        Self {
-            unread: BytesMut::new(),
-            carrier: Carrier::TlsClient(Box::new(tls)),
-            reads_ahead: false,
-            held: None,
-        }
+impl From<TlsStream<Stream>> for Stream {
+    fn from(tls: TlsStream<Stream>) -> Self {
+        Self::over(Carrier::Tls(tls))
     }
 }
 
 impl From<Tunnel> for Stream {
     fn from(tunnel: Tunnel) -> Self {
-        Self {
-            unread: BytesMut::new(),
-            carrier: Carrier::Tunnel(Box::new(SendWrapper::new(tunnel))),
-            reads_ahead: false,
-            held: None,
-        }
+        Self::over(Carrier::Tunnel(Box::new(SendWrapper::new(tunnel))))
     }
 }
 
 impl From<PostTunnel> for Stream {
     fn from(post: PostTunnel) -> Self {
-        Self {
-            unread: BytesMut::new(),
-            carrier: Carrier::Post(Box::new(post)),
-            reads_ahead: false,
-            held: None,
-        }
+        Self::over(Carrier::Post(Box::new(post)))
     }
 }
 
@@ -294,20 +223,17 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.unread.is_empty() {
-            let count = self.unread.len().min(buffer.remaining());
-            buffer.put_slice(self.unread.get(..count).unwrap_or_default());
-            self.unread.advance(count);
-            if self.unread.is_empty() {
+        if !self.0.unread.is_empty() {
+            let count = self.0.unread.len().min(buffer.remaining());
+            buffer.put_slice(self.0.unread.get(..count).unwrap_or_default());
+            self.0.unread.advance(count);
+            if self.0.unread.is_empty() {
                 // An idle connection keeps no buffer.
-                self.unread = BytesMut::new();
+                self.0.unread = BytesMut::new();
             }
             return Poll::Ready(Ok(()));
         }
-        if self.reads_ahead && buffer.remaining() < AHEAD {
-            return self.poll_read_ahead(cx, buffer);
-        }
-        self.carrier.poll_read(cx, buffer)
+        self.0.carrier.poll_read(cx, buffer)
     }
 }
 
@@ -317,11 +243,10 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.carrier {
+        match &mut self.0.carrier {
             Carrier::Tcp(io) => Pin::new(io).poll_write(cx, bytes),
             Carrier::Unix(io) => Pin::new(io).poll_write(cx, bytes),
-            Carrier::TlsServer(io) => Pin::new(io).poll_write(cx, bytes),
-            Carrier::TlsClient(io) => Pin::new(io).poll_write(cx, bytes),
+            Carrier::Tls(io) => Pin::new(io).poll_write(cx, bytes),
             Carrier::Tunnel(io) => Pin::new(&mut ***io).poll_write(cx, bytes),
             Carrier::Post(io) => Pin::new(&mut **io).poll_write(cx, bytes),
         }
@@ -332,43 +257,38 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.carrier {
+        match &mut self.0.carrier {
             Carrier::Tcp(io) => Pin::new(io).poll_write_vectored(cx, slices),
             Carrier::Unix(io) => Pin::new(io).poll_write_vectored(cx, slices),
-            Carrier::TlsServer(io) => Pin::new(io).poll_write_vectored(cx, slices),
-            Carrier::TlsClient(io) => Pin::new(io).poll_write_vectored(cx, slices),
+            Carrier::Tls(io) => Pin::new(io).poll_write_vectored(cx, slices),
             Carrier::Tunnel(io) => Pin::new(&mut ***io).poll_write_vectored(cx, slices),
             Carrier::Post(io) => Pin::new(&mut **io).poll_write_vectored(cx, slices),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.carrier {
+        match &self.0.carrier {
             Carrier::Tcp(io) => io.is_write_vectored(),
             Carrier::Unix(io) => io.is_write_vectored(),
-            Carrier::TlsServer(io) => io.is_write_vectored(),
-            Carrier::TlsClient(io) => io.is_write_vectored(),
-            Carrier::Tunnel(_) | Carrier::Post(_) => false,
+            Carrier::Tls(_) | Carrier::Tunnel(_) | Carrier::Post(_) => false,
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.carrier {
+        match &mut self.0.carrier {
             Carrier::Tcp(io) => Pin::new(io).poll_flush(cx),
             Carrier::Unix(io) => Pin::new(io).poll_flush(cx),
-            Carrier::TlsServer(io) => Pin::new(io).poll_flush(cx),
-            Carrier::TlsClient(io) => Pin::new(io).poll_flush(cx),
+            Carrier::Tls(io) => Pin::new(io).poll_flush(cx),
             Carrier::Tunnel(io) => Pin::new(&mut ***io).poll_flush(cx),
             Carrier::Post(io) => Pin::new(&mut **io).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.carrier {
+        match &mut self.0.carrier {
             Carrier::Tcp(io) => Pin::new(io).poll_shutdown(cx),
             Carrier::Unix(io) => Pin::new(io).poll_shutdown(cx),
-            Carrier::TlsServer(io) => Pin::new(io).poll_shutdown(cx),
-            Carrier::TlsClient(io) => Pin::new(io).poll_shutdown(cx),
+            Carrier::Tls(io) => Pin::new(io).poll_shutdown(cx),
             Carrier::Tunnel(io) => Pin::new(&mut ***io).poll_shutdown(cx),
             Carrier::Post(io) => Pin::new(&mut **io).poll_shutdown(cx),
         }
@@ -386,8 +306,7 @@ impl Carrier {
         match self {
             Self::Tcp(io) => Pin::new(io).poll_read(cx, buffer),
             Self::Unix(io) => Pin::new(io).poll_read(cx, buffer),
-            Self::TlsServer(io) => Pin::new(io).poll_read(cx, buffer),
-            Self::TlsClient(io) => Pin::new(io).poll_read(cx, buffer),
+            Self::Tls(io) => Pin::new(io).poll_read(cx, buffer),
             Self::Tunnel(io) => Pin::new(&mut ***io).poll_read(cx, buffer),
             Self::Post(io) => Pin::new(&mut **io).poll_read(cx, buffer),
         }

@@ -13,7 +13,9 @@ use mesh_proxy_core::balance::{Affinity, Outcome, Want};
 use mesh_proxy_core::filter::is_grpc;
 use mesh_proxy_core::ir::Cluster;
 use mesh_proxy_core::plan::{self, ForwardPlan, HttpAction, HttpPlan, Speech};
-use mesh_proxy_core::resilience::{AttemptOutcome, Deadline, Decision, Stop, Tries};
+use mesh_proxy_core::resilience::{
+    AttemptOutcome, Deadline, Decision, Stop, Tries, grpc_timeout, tell,
+};
 use mesh_proxy_core::{Reason, ResponseFlags};
 
 use super::{mirror, passthrough};
@@ -124,8 +126,8 @@ async fn forward(
     };
     call.exchange.upstream.cluster = Some(Rc::clone(target.name()));
     let now = clock::monotonic();
-    let deadline = Deadline::new(forward.timeout, call.exchange.began());
-    let mut tries = target.tries(forward.retry.clone(), deadline, now);
+    let (deadline, first) = deadlines(forward, &call);
+    let mut tries = target.tries(forward.retry.clone(), first, now);
     let Affinity { hash, set_cookie } = affinity(worker, &forward.cluster, &call);
     let mut aim = Aim {
         target: &target,
@@ -188,6 +190,18 @@ async fn forward(
             }
         }
     }
+}
+
+/// When the request must have ended, and when it must be answered. Istio: a route's timeout is the
+/// most that a client of gRPC gets, who says how long it waits; once it is answered, it sees to
+/// that itself.
+fn deadlines(forward: &ForwardPlan, call: &Call) -> (Deadline, Deadline) {
+    let began = call.exchange.began();
+    let asked = Some(&call.parts.headers)
+        .filter(|_| call.exchange.is_grpc())
+        .and_then(grpc_timeout);
+    let end = Deadline::new(forward.timeout, began);
+    (end, end.at_most(asked, began))
 }
 
 fn affinity(worker: &Worker, cluster: &Cluster, call: &Call) -> Affinity {
@@ -264,6 +278,9 @@ async fn attempt(
     call.exchange.upstream.host = Some(Rc::clone(&member.host));
     call.exchange.downstream.destination = Arc::clone(&member.endpoint.labels);
     let over_mesh = prepare(worker, &member, &mut call.parts.headers);
+    let left = limit.map(|(end, _)| end.saturating_duration_since(now));
+    let grpc = call.exchange.is_grpc();
+    tell(&mut call.parts.headers, tries.retries(), left, grpc);
     call.exchange.downstream.security = security(member.secure.is_mesh());
     let version = version(aim.cluster, over_mesh, call, call.upgrade.is_some());
     let sending = Sending {

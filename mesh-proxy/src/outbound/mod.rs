@@ -92,15 +92,19 @@ async fn socks(worker: Rc<Worker>, mut stream: Stream) {
         port,
     };
     let name = ResourceName::destination(&target.host, port);
-    let answer = match decide(&worker.shared, |snapshot| {
+    let decided = decide(&worker.shared, |snapshot| {
         plan::outbound_destination(snapshot, &name)
     })
-    .await
+    .await;
+    if let Err(reason) = decided {
+        let _ = socks::reply(&mut stream, socks::Reply::GeneralFailure).await;
+        let carriage = Carriage::begin(&worker, Reporter::Source, &stream);
+        return carriage.refused(reason, "");
+    }
+    if socks::reply(&mut stream, socks::Reply::Succeeded)
+        .await
+        .is_ok()
     {
-        Ok(_) => socks::Reply::Succeeded,
-        Err(_) => socks::Reply::GeneralFailure,
-    };
-    if socks::reply(&mut stream, answer).await.is_ok() && answer == socks::Reply::Succeeded {
         Box::pin(tunnel(worker, stream, target)).await;
     }
 }
@@ -164,8 +168,8 @@ async fn first(
         let reached = std::cell::RefCell::new(None);
         let client = (stream.peer_addr(), target.original.or(stream.local_addr()));
         let dial = async {
-            let reached_now = tcp::reach(worker, target, plan, (None, client)).await?;
-            let (facts, server) = reached_now.into_parts();
+            let reaching = Box::pin(tcp::reach(worker, target, plan, (None, client)));
+            let (facts, server) = reaching.await?.into_parts();
             *reached.borrow_mut() = Some(facts);
             Ok::<_, tcp::Unreachable>(server)
         };

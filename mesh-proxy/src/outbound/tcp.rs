@@ -88,7 +88,7 @@ async fn carry_named(
     reached.carry(&worker, stream, carriage, pending()).await;
 }
 
-fn begin(worker: &Rc<Worker>, stream: &Stream) -> Carriage {
+fn begin(worker: &Rc<Worker>, stream: &Stream) -> Box<Carriage> {
     let mut carriage = Carriage::begin(worker, Reporter::Source, stream);
     carriage.source = Arc::clone(&worker.own_labels);
     carriage
@@ -236,7 +236,7 @@ impl Reached {
         self,
         worker: &Rc<Worker>,
         stream: Stream,
-        mut carriage: Carriage,
+        mut carriage: Box<Carriage>,
         cut: impl Future<Output = Reason>,
     ) {
         let _hold = worker.hold(Work::Tcp);
@@ -256,12 +256,12 @@ impl Reached {
             }
             Reason::MaxConnectionDuration
         };
-        let cut = async {
+        let cut = Box::pin(async {
             tokio::select! {
                 reason = cut => reason,
                 reason = too_old => reason,
             }
-        };
+        });
         carriage.carry(stream, server, cut).await;
         facts.tracking.finished();
     }

@@ -33,7 +33,7 @@ pub use stages::{
     Listener, ListenerLabel, OpenConnection, ReasonLabel, Stages, TlsLabel, TlsResult, TlsSide,
 };
 pub use tracing_log::{InvalidLevel, LogLevel, install as install_tracing};
-pub use troubles::Troubles;
+pub use troubles::{Found, Troubles};
 
 use log_writer::LogHub;
 use series::Shard;

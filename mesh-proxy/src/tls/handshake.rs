@@ -1,17 +1,21 @@
 //! Handshakes with a deadline, and what they tell of the peer.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mesh_api::SpiffeId;
+use mesh_api::{ResourceName, SpiffeId};
+use mesh_proxy_core::Snapshot;
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::{ClientHello, ResolvesServerCert, UnbufferedServerConnection};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, CommonState, ServerConfig};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use super::leaf::{Leaf, LeafError};
 use super::mesh::Alpn;
+use super::stream::TlsStream;
 use crate::clock;
 
 /// What a handshake told of the peer.
@@ -47,6 +51,12 @@ pub enum TlsError {
     Leaf(#[from] LeafError),
 }
 
+/// Whether the trust domain of a peer that has proved its identity is taken still.
+pub(crate) fn takes_still(snapshot: &Snapshot, identity: &SpiffeId) -> bool {
+    // Before the control plane has said it, the handshake knows.
+    snapshot.mesh().takes_domain(identity.trust_domain()) || !snapshot.holds(&ResourceName::Mesh)
+}
+
 /// The server side of a handshake.
 ///
 /// # Errors
@@ -55,14 +65,20 @@ pub async fn accept<IO>(
     io: IO,
     config: Arc<ServerConfig>,
     timeout: Duration,
-) -> Result<(server::TlsStream<IO>, PeerInfo), TlsError>
+) -> Result<(TlsStream<IO>, PeerInfo), TlsError>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let stream = within(timeout, TlsAcceptor::from(config).accept(io)).await?;
-    let (_, session) = stream.get_ref();
-    let server_name = session.server_name().map(str::to_owned);
-    let peer = peer_info(session, server_name)?;
+    let asked = Arc::new(Asked {
+        resolver: Arc::clone(&config.cert_resolver),
+        name: Mutex::default(),
+    });
+    let mut config = ServerConfig::clone(&config);
+    config.cert_resolver = Arc::clone(&asked) as Arc<dyn ResolvesServerCert>;
+    let session = UnbufferedServerConnection::new(Arc::new(config)).map_err(refused)?;
+    let stream = within(timeout, TlsStream::accept(io, session)).await?;
+    let server_name = asked.name();
+    let peer = peer_info(stream.get_ref().1, server_name)?;
     Ok((stream, peer))
 }
 
@@ -76,15 +92,46 @@ pub async fn connect<IO>(
     config: Arc<ClientConfig>,
     server_name: &str,
     timeout: Duration,
-) -> Result<(client::TlsStream<IO>, PeerInfo), TlsError>
+) -> Result<(TlsStream<IO>, PeerInfo), TlsError>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let name = ServerName::try_from(server_name.to_owned())
         .map_err(|_| TlsError::ServerName(server_name.to_owned()))?;
-    let stream = within(timeout, TlsConnector::from(config).connect(name, io)).await?;
+    let session = UnbufferedClientConnection::new(config, name).map_err(refused)?;
+    let stream = within(timeout, TlsStream::connect(io, session)).await?;
     let peer = peer_info(stream.get_ref().1, None)?;
     Ok((stream, peer))
+}
+
+// Hears the server name on its way to the certificates: sessions without buffers do not tell it.
+#[derive(Debug)]
+struct Asked {
+    resolver: Arc<dyn ResolvesServerCert>,
+    name: Mutex<Option<String>>,
+}
+
+impl Asked {
+    fn name(&self) -> Option<String> {
+        let mut name = self.name.lock().unwrap_or_else(PoisonError::into_inner);
+        name.take()
+    }
+}
+
+impl ResolvesServerCert for Asked {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name().map(str::to_owned);
+        *self.name.lock().unwrap_or_else(PoisonError::into_inner) = name;
+        self.resolver.resolve(hello)
+    }
+
+    fn only_raw_public_keys(&self) -> bool {
+        self.resolver.only_raw_public_keys()
+    }
+}
+
+fn refused(error: rustls::Error) -> TlsError {
+    TlsError::Handshake(io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 async fn within<S>(

@@ -13,6 +13,8 @@ mod leaf;
 mod mesh;
 mod origination;
 mod revoked;
+mod session;
+mod stream;
 mod verify;
 
 use std::sync::Arc;
@@ -24,11 +26,13 @@ use rustls_pki_types::pem::PemObject;
 
 pub use control::{control_client, control_roots};
 pub use gateway::{ClientCertificate, GatewayTls, GatewayTlsError, Serving};
+pub(crate) use handshake::takes_still;
 pub use handshake::{PeerInfo, TlsError, accept, connect};
 pub use leaf::{Leaf, LeafError};
 pub use mesh::{Alpn, Expect, MeshTls, Trust};
 pub use origination::{ClientCredential, Origination, OriginationError, Originator};
 pub use revoked::Revoked;
+pub use stream::TlsStream;
 
 /// Why roots cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -8,12 +8,11 @@ use http::request::Parts;
 use http::{HeaderValue, Response};
 use http_body::Body as _;
 use mesh_proxy_core::Reason;
-use mesh_proxy_core::balance::Want;
 use mesh_proxy_core::ir::Cluster;
 
 use super::pool::Pool;
 use super::send::{Failed, Origin, Sending};
-use super::{Allowed, Asked, Count, Delivery, DialError, Member, Target, Tracking, Upstreams};
+use super::{Allowed, Count, Delivery, DialError, Member, Target, Tracking, Upstreams};
 use crate::clock;
 use crate::http::headers::{Hop, X_MESH_UNPROCESSED};
 use crate::http::upgrade::OnUpgrade;
@@ -89,7 +88,7 @@ pub async fn call_app(worker: &Rc<Worker>, call: AppCall) -> Response<ResponseBo
     if let Some(body) = &body {
         exchange.set_body(body.clone());
     }
-    let leave = match Leave::take(worker, way) {
+    let leave = match Leave::take(way) {
         Ok(leave) => leave,
         Err(reason) => return respond::fail(reason, "", exchange),
     };
@@ -167,7 +166,7 @@ fn fail(
 // === impl Leave ===
 
 impl Leave {
-    fn take(worker: &Worker, way: AppWay) -> Result<Self, Reason> {
+    fn take(way: AppWay) -> Result<Self, Reason> {
         Ok(match way {
             AppWay::Direct {
                 pool,
@@ -180,7 +179,7 @@ impl Leave {
             },
             AppWay::Target(target) => Self::Limited {
                 allowed: target.admit()?,
-                member: target.only(worker)?,
+                member: target.only()?,
                 connect_timeout: target.connect_timeout(),
             },
         })
@@ -217,28 +216,6 @@ impl Leave {
     }
 }
 
-// === impl Target ===
-
-impl Target {
-    /// The endpoint of a cluster that has one. It is never ejected: nobody says how it does.
-    ///
-    /// # Errors
-    /// If the configuration has changed meanwhile, and there is none.
-    pub fn only(self: &Rc<Self>, worker: &Worker) -> Result<Rc<Member>, Reason> {
-        let host = self.host();
-        let asked = Asked {
-            host: &host,
-            port: 0,
-            want: Want::default(),
-        };
-        let picked = self.pick(asked, &mut *worker.rng.borrow_mut(), clock::monotonic());
-        // Without an outcome the balancer hears that the request has ended, and no more.
-        picked
-            .map(|picked| picked.member)
-            .map_err(|_| Reason::NoHealthyEndpoint)
-    }
-}
-
 // === impl Upstreams ===
 
 impl Upstreams {
@@ -251,5 +228,10 @@ impl Upstreams {
         let cluster = Arc::new(cluster);
         known.insert(cluster.id.clone(), Arc::clone(&cluster));
         cluster
+    }
+
+    /// The state of such a cluster, brought up to date.
+    pub fn app_target(&self, cluster: &Arc<Cluster>) -> Rc<Target> {
+        self.known_target(cluster, clock::monotonic())
     }
 }

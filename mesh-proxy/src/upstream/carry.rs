@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -69,8 +68,9 @@ pub struct Carriage {
 
 impl Carriage {
     /// Begins with an accepted connection.
-    pub fn begin(worker: &Rc<Worker>, reporter: Reporter, client: &Stream) -> Self {
-        Self {
+    pub fn begin(worker: &Rc<Worker>, reporter: Reporter, client: &Stream) -> Box<Self> {
+        // Each of the futures that pass it on would hold all of it.
+        Box::new(Self {
             worker: Rc::clone(worker),
             start: clock::wall(),
             began: clock::monotonic(),
@@ -87,15 +87,15 @@ impl Carriage {
             host: String::new(),
             limits: LIMITS,
             decision: Rc::default(),
-        }
+        })
     }
 
     /// Carries bytes until the connection ends or `cut` gives a reason to end it.
     pub async fn carry(
-        self,
+        self: Box<Self>,
         mut client: Stream,
         mut server: Stream,
-        cut: impl Future<Output = Reason>,
+        mut cut: impl Future<Output = Reason> + Unpin,
     ) {
         let upstream_local = server.local_addr();
         let mut labels = self.labels(ResponseFlags::NONE);
@@ -104,7 +104,6 @@ impl Carriage {
         let mut cause = None;
         let ending = {
             let cancelled = async {
-                let mut cut = pin!(cut);
                 loop {
                     tokio::select! {
                         reason = &mut cut => {
@@ -159,13 +158,13 @@ impl Carriage {
     }
 
     /// The connection was refused, or no server could be reached: it is reset.
-    pub fn refuse(self, client: Stream, reason: Reason, failure: &str) {
+    pub fn refuse(self: Box<Self>, client: Stream, reason: Reason, failure: &str) {
         self.refused(reason, failure);
         reset(client);
     }
 
     /// The connection was refused and the client was told: it ends in order.
-    pub async fn refuse_in_order(self, mut client: Stream, reason: Reason) {
+    pub async fn refuse_in_order(self: Box<Self>, mut client: Stream, reason: Reason) {
         self.refused(reason, "");
         let _ = tokio::time::timeout(FAREWELL, async {
             client.shutdown().await?;
@@ -176,7 +175,8 @@ impl Carriage {
         .await;
     }
 
-    fn refused(self, reason: Reason, failure: &str) {
+    /// The connection was refused. Whoever refuses it tells the client.
+    pub fn refused(self: Box<Self>, reason: Reason, failure: &str) {
         tracing::debug!(%reason, failure, remote = ?self.remote, local = ?self.local, "connection refused");
         self.worker.shared.telemetry.stages.reason(reason);
         let labels = self.labels(reason.flags());

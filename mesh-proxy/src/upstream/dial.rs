@@ -7,30 +7,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Buf as _;
-use http::Method;
 use mesh_proxy_core::Reason;
-use mesh_proxy_core::http1::parse_response;
-use mesh_proxy_core::ir::{EndpointAddress, Tunnel};
+use mesh_proxy_core::ir::EndpointAddress;
 use mesh_proxy_core::labels::PeerLabels;
-use mesh_proxy_core::plan::{self, TunnelAnswer};
 use mesh_proxy_core::resilience::Resource;
 use tokio::io::AsyncWriteExt as _;
-use tokio_rustls::client::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use super::Member;
 use super::hbone::Tunnels;
 use super::resolve::Resolver;
 use crate::clock;
-use crate::http1::PostTunnel;
 use crate::net::{self, ConnectError, Dialer, Stream};
 use crate::shared::Shared;
 use crate::telemetry::{TlsResult, TlsSide};
-use crate::tls::{self, Alpn, Expect, Origination, OriginationError, PeerInfo, TlsError};
-
-/// No head of a tunnel's answer is longer.
-const MAX_HEAD: usize = 16 * 1024;
+use crate::tls::{
+    self, Alpn, Expect, Origination, OriginationError, PeerInfo, TlsError, TlsStream,
+};
 
 /// How a connection is secured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -280,17 +273,10 @@ impl Connector {
             Some(gate) => Some(gate.take(Resource::Connection).map_err(DialError::Limit)?),
             None => None,
         };
-        let mut stream = self.to_member(member, Alpn::Tcp, timeout).await?;
-        if let Some(tunnel) = member.tunnel() {
-            let open = tokio::time::timeout(timeout, through(stream, tunnel)).await;
-            let Ok(Ok(Some(open))) = open else {
-                return Err(DialError::Tunnel(format!(
-                    "{}:{}",
-                    tunnel.host, tunnel.port
-                )));
-            };
-            stream = open;
-        }
+        let mut stream = match member.tunnel() {
+            Some(tunnel) => Box::pin(self.through(member, tunnel, timeout)).await?,
+            None => self.to_member(member, Alpn::Tcp, timeout).await?,
+        };
         if let Some(count) = count {
             stream.hold(Box::new(count));
         }
@@ -409,49 +395,6 @@ impl Connector {
             return Err(DialError::Loop(ip));
         }
         Ok(net::connect(ip, timeout, self.dialer).await?.into())
-    }
-}
-
-/// Asks for a tunnel, and gives it if it is open.
-async fn through(mut stream: Stream, tunnel: &Tunnel) -> io::Result<Option<Stream>> {
-    stream.write_all(&plan::tunnel_request(tunnel)).await?;
-    stream.flush().await?;
-    if tunnel.post {
-        return posted(stream).await;
-    }
-    loop {
-        match plan::tunnel_answer(stream.unread()) {
-            TunnelAnswer::Open(head) => {
-                stream.unread_mut().advance(head);
-                return Ok(Some(stream));
-            }
-            TunnelAnswer::Refused => return Ok(None),
-            TunnelAnswer::NeedMore => {
-                if stream.fill().await? == 0 {
-                    return Ok(None);
-                }
-            }
-        }
-    }
-}
-
-/// Waits for the answer to a POST, whose body is the other direction.
-async fn posted(mut stream: Stream) -> io::Result<Option<Stream>> {
-    loop {
-        let head = parse_response(stream.unread_mut(), &Method::POST);
-        match head.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))? {
-            Some(head) if head.parts.status.is_informational() => {}
-            Some(head) if head.parts.status.is_success() => {
-                return Ok(Some(PostTunnel::new(stream, head.length).into()));
-            }
-            Some(_) => return Ok(None),
-            None if stream.unread().len() > MAX_HEAD => return Ok(None),
-            None => {
-                if stream.fill().await? == 0 {
-                    return Ok(None);
-                }
-            }
-        }
     }
 }
 

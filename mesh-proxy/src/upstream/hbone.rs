@@ -78,6 +78,11 @@ impl Tunnels {
         }
     }
 
+    /// What their connections' tasks belong to.
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
     /// Closes connections that nobody uses.
     pub(super) fn sweep(&self, now: Instant) {
         self.proxies.borrow_mut().retain(|_, proxy| {
@@ -246,7 +251,8 @@ fn refusal(answer: &Parts) -> String {
     }
 }
 
-fn opening() -> Opening {
+/// What a connection that carries tunnels is opened with.
+pub(super) fn opening() -> Opening {
     Opening {
         config: Config {
             stream_window: TUNNEL_WINDOW,

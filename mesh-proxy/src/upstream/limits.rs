@@ -55,6 +55,12 @@ pub(super) struct Gate {
     policy: PoolLimits,
 }
 
+/// Leave for one request, and for the connection that it needs.
+pub struct Allowed {
+    gate: Option<Gate>,
+    request: Option<Count>,
+}
+
 /// Counts until it is dropped.
 pub struct Count {
     usage: Arc<Usage>,
@@ -140,6 +146,17 @@ impl Gate {
         self.usage.take(&self.policy, resource)
     }
 
+    /// One more request. Not counted where no limit asks for their number.
+    ///
+    /// # Errors
+    /// If no more may be under way.
+    pub(super) fn request(&self) -> Result<Option<Count>, Reason> {
+        if self.policy.max_requests.is_none() && self.policy.retry_budget.is_none() {
+            return Ok(None);
+        }
+        self.take(Resource::Request).map(Some)
+    }
+
     /// Waits until one more connection of HTTP/1 may be busy.
     ///
     /// # Errors
@@ -223,6 +240,36 @@ impl Gate {
             uids: detector.ejected_hosts().map(Arc::clone).collect(),
             next_look: detector.next_look(),
         })
+    }
+}
+
+// === impl Allowed ===
+
+impl Allowed {
+    /// Of what a policy limits.
+    ///
+    /// # Errors
+    /// If no more may be under way.
+    pub(super) fn of(gate: Option<Gate>) -> Result<Self, Reason> {
+        let request = gate.as_ref().map(Gate::request).transpose()?;
+        let request = request.flatten();
+        Ok(Self { gate, request })
+    }
+
+    /// Waits until the request may have a connection of its own, as HTTP/1 needs it.
+    ///
+    /// # Errors
+    /// If too many requests wait already.
+    pub async fn turn(&self) -> Result<Option<Count>, Reason> {
+        match &self.gate {
+            Some(gate) => gate.turn().await,
+            None => Ok(None),
+        }
+    }
+
+    /// What counts the request; to be kept until its end.
+    pub fn into_count(self) -> Option<Count> {
+        self.request
     }
 }
 

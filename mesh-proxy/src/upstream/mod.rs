@@ -13,6 +13,7 @@ mod probe;
 mod resolve;
 mod send;
 mod target;
+mod through;
 mod tracking;
 
 use std::cell::RefCell;
@@ -36,12 +37,12 @@ pub use deliver::Delivery;
 pub use dial::{Connector, DialError, Secure};
 pub use hbone::{CONNECTION_WINDOW, MAX_HEAD as MAX_TUNNEL_HEAD, TUNNEL_WINDOW};
 pub use health::{HealthBoard, look_after};
-pub use limits::{Count, Limits};
+pub use limits::{Allowed, Count, Limits};
 pub use member::{Client, Member};
 pub use pool::{Lease, MAX_IDLE, MAX_IDLE_UNREPEATABLE, Pool, SendError};
 pub use probe::HEALTH_CHECKER;
 pub use send::{Answer, Failed, Hop, Origin, Sending};
-pub use target::{Allowed, Asked, Pick, Target};
+pub use target::{Asked, Pick, Target};
 pub use tracking::Tracking;
 
 /// One worker's view of all servers.
@@ -101,7 +102,15 @@ impl Upstreams {
         &self,
         cluster: &Arc<Cluster>,
     ) -> Result<Rc<Target>, DialError> {
-        let now = clock::monotonic();
+        let target = self.known_target(cluster, clock::monotonic());
+        if target.has_names() {
+            target.resolve(&self.resolver).await?;
+        }
+        Ok(target)
+    }
+
+    // Names among its endpoints are not looked up.
+    fn known_target(&self, cluster: &Arc<Cluster>, now: Instant) -> Rc<Target> {
         let known = self.clusters.borrow().get(&cluster.id).map(Rc::clone);
         let target = known.unwrap_or_else(|| {
             let target = Rc::new(Target::new(
@@ -116,10 +125,7 @@ impl Upstreams {
             target
         });
         target.update(cluster, now);
-        if target.has_names() {
-            target.resolve(&self.resolver).await?;
-        }
-        Ok(target)
+        target
     }
 
     /// Connections to a destination that nobody declared.

@@ -272,6 +272,10 @@ impl Pool {
     ) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MAX_IDLE_CONNECTIONS && self.may_carry(life) {
+            if idle.is_empty() {
+                // Most servers are called by one at a time.
+                idle.reserve_exact(1);
+            }
             idle.push(Idle {
                 sender,
                 life,

@@ -126,7 +126,8 @@ impl Sending<'_> {
             }
         };
         self.worker.shared.telemetry.stages.connects.inc();
-        let stream = self.dial().await?;
+        // A request on an open connection does not hold the room for opening one.
+        let stream = Box::pin(self.dial()).await?;
         Ok(self.pool.begin(stream, self.version))
     }
 

@@ -20,11 +20,14 @@ use super::health::Watched;
 use super::limits::Gate;
 use super::member::secure;
 use super::resolve::Resolver;
-use super::{Count, DialError, HealthBoard, Limits, Member, Pool, Tracking};
+use super::{Allowed, Count, DialError, HealthBoard, Limits, Member, Pool, Tracking};
 use crate::clock;
 
-// A cluster without requests and connections for so long is forgotten.
-const FORGET: Duration = Duration::from_secs(300);
+// A cluster without requests and connections for so long is forgotten: what was learned of its
+// endpoints is old by then (the longest rest of an ejected one is half of it).
+const FORGET: Duration = Duration::from_secs(60);
+// With outlierDetection endpoints are ejected for longer (Envoy: max_ejection_time).
+const FORGET_OUTLIERS: Duration = Duration::from_secs(300);
 
 /// The state of one cluster in one worker.
 pub struct Target {
@@ -51,6 +54,8 @@ struct State {
     // What health checks say, and its version that is in the balancer.
     checked: Option<(Arc<Watched>, u64)>,
     members: HashMap<Arc<str>, Rc<Member>>,
+    // The member of a cluster of one endpoint.
+    only: Option<Rc<Member>>,
     addresses: Vec<(Hostname, Vec<IpAddr>)>,
     used: Instant,
 }
@@ -64,12 +69,6 @@ pub struct Asked<'a> {
     pub port: u16,
     /// Which endpoint would be best.
     pub want: Want<'a>,
-}
-
-/// Leave for one request, and for the connection that it needs.
-pub struct Allowed {
-    gate: Option<Gate>,
-    request: Option<Count>,
 }
 
 /// Grants retries: by the worker's budget, and by the cluster's limits.
@@ -115,6 +114,7 @@ impl Target {
                 ejections: (u64::MAX, now),
                 checked: health.of(cluster, now).map(|watched| (watched, u64::MAX)),
                 members: HashMap::new(),
+                only: None,
                 addresses: Vec::new(),
                 used: now,
             }),
@@ -127,10 +127,6 @@ impl Target {
     /// Name in Istio's form.
     pub fn name(&self) -> &Rc<str> {
         &self.name
-    }
-
-    pub(super) fn host(&self) -> Hostname {
-        self.state.borrow().cluster.id.host.clone()
     }
 
     pub(super) fn connect_timeout(&self) -> Duration {
@@ -148,6 +144,7 @@ impl Target {
             return;
         }
         state.cluster = Arc::clone(cluster);
+        state.only = None;
         if !state.frame.frames(cluster) {
             state.frame = Arc::new(cluster.frame());
         }
@@ -264,12 +261,23 @@ impl Target {
     /// # Errors
     /// If no more may be under way.
     pub fn admit(&self) -> Result<Allowed, Reason> {
-        let gate = self.state.borrow().gate.clone();
-        let request = match &gate {
-            Some(gate) => Some(gate.take(Resource::Request)?),
-            None => None,
-        };
-        Ok(Allowed { gate, request })
+        Allowed::of(self.state.borrow().gate.clone())
+    }
+
+    /// The endpoint of a cluster that has one. It is never ejected: nobody says how it does.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn only(&self) -> Result<Rc<Member>, Reason> {
+        let state = &mut *self.state.borrow_mut();
+        if let Some(only) = &state.only {
+            return Ok(Rc::clone(only));
+        }
+        let cluster = Arc::clone(state.balancer.cluster());
+        let endpoint = cluster.endpoints.first().ok_or(Reason::NoHealthyEndpoint)?;
+        let member = state.member(Arc::clone(endpoint), &cluster.id.host, &self.tasks);
+        state.only = Some(Rc::clone(&member));
+        Ok(member)
     }
 
     /// Chooses an endpoint.
@@ -316,8 +324,9 @@ impl Target {
         let state = &mut *self.state.borrow_mut();
         let before = state.balancer.ejections();
         let uid = state.balancer.finished(token, outcome, latency, now);
+        let watched = state.cluster.traffic.outliers.is_some();
         let detected = uid
-            .zip(state.gate.as_ref())
+            .zip(state.gate.as_ref().filter(|_| watched))
             .is_some_and(|(uid, gate)| gate.observe(uid, outcome, now));
         if detected || state.balancer.ejections() > before {
             self.ejections.inc();
@@ -343,29 +352,16 @@ impl Target {
             // Of clusters that pass on, every host that was ever called is a member.
             connected || !passthrough || Rc::strong_count(member) > 1
         });
-        open || now.saturating_duration_since(state.used) < FORGET
+        let forget = match state.cluster.traffic.outliers {
+            Some(_) => FORGET_OUTLIERS,
+            None => FORGET,
+        };
+        let fresh = now.saturating_duration_since(state.used) < forget;
+        open || fresh || state.balancer.is_warming(now)
     }
 }
 
-// === impl Allowed ===
-
-impl Allowed {
-    /// Waits until the request may have a connection of its own, as HTTP/1 needs it.
-    ///
-    /// # Errors
-    /// If too many requests wait already.
-    pub async fn turn(&self) -> Result<Option<Count>, Reason> {
-        match &self.gate {
-            Some(gate) => gate.turn().await,
-            None => Ok(None),
-        }
-    }
-
-    /// What counts the request; to be kept until its end.
-    pub fn into_count(self) -> Option<Count> {
-        self.request
-    }
-}
+// === impl Grants ===
 
 impl Allowance for Grants<'_> {
     fn withdraw(&mut self, now: Instant) -> bool {

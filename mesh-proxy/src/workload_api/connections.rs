@@ -76,7 +76,8 @@ pub(super) async fn serve(
         let (routes, drain) = (routes.clone(), drain.clone());
         tokio::task::spawn_local(async move {
             let handle = |request| answer(routes.clone(), request);
-            let served = http2::serve(stream, CONFIG, PATIENCE, &drain, None, handle);
+            let refuse = |_, why| tracing::debug!(why, "no request of the application");
+            let served = http2::serve(stream, CONFIG, PATIENCE, &drain, None, (handle, refuse));
             if let Err(error) = Box::pin(served).await {
                 tracing::debug!(%error, "connection of the application ended");
             }

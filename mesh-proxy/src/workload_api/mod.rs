@@ -13,3 +13,4 @@ mod updates;
 
 pub use listen::WorkloadApiError;
 pub(crate) use listen::WorkloadListener;
+pub use tokens::validate;

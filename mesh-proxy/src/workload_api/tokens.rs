@@ -55,7 +55,10 @@ fn refused(error: &CaError) -> Status {
 }
 
 /// Whether a token holds for an audience, by the keys that the control plane gives.
-pub(super) fn validate(
+///
+/// # Errors
+/// Why it does not.
+pub fn validate(
     mesh: &Mesh,
     request: &ValidateJwtsvidRequest,
 ) -> Result<ValidateJwtsvidResponse, Status> {

@@ -23,14 +23,15 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-struct Issuer(Ed25519KeyPair);
+/// Issues tokens, with the key `k`.
+pub struct Issuer(Ed25519KeyPair);
 
 impl Issuer {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(Ed25519KeyPair::generate().unwrap())
     }
 
-    fn rule(&self) -> v1::JwtRule {
+    pub fn rule(&self) -> v1::JwtRule {
         let key =
             json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": encode(self.0.public_key())});
         v1::JwtRule {
@@ -45,7 +46,11 @@ impl Issuer {
     }
 
     fn token(&self, claims: &Value) -> String {
-        let header = json!({"alg": "EdDSA", "kid": "k"});
+        self.token_of(&json!({"alg": "EdDSA", "kid": "k"}), claims)
+    }
+
+    /// A token with a header of its own.
+    pub fn token_of(&self, header: &Value, claims: &Value) -> String {
         let message = format!(
             "{}.{}",
             encode(header.to_string()),
@@ -89,7 +94,7 @@ async fn ask(server: &Proxy, path: &str, fields: &[(&str, &str)], body: &str) ->
     client.answer().await
 }
 
-fn counted(server: &Proxy, decision: &str, policy: &str) -> Option<u64> {
+pub fn counted(server: &Proxy, decision: &str, policy: &str) -> Option<u64> {
     let metrics = server.telemetry.metrics();
     let start = format!("mesh_authz_decisions_total{{decision=\"{decision}\",policy=\"{policy}\"");
     let line = metrics.lines().find(|line| line.starts_with(&start))?;

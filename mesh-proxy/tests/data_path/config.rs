@@ -16,6 +16,7 @@ pub struct Config {
     undeclared: Vec<String>,
     roots: Vec<Vec<u8>>,
     credentials: Vec<v1::Credential>,
+    trust_domain: Option<&'static str>,
 }
 
 /// A service with one port.
@@ -423,6 +424,12 @@ impl Config {
         self
     }
 
+    /// In place of the one that all peers are of.
+    pub fn trust_domain(mut self, name: &'static str) -> Self {
+        self.trust_domain = Some(name);
+        self
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         let outbound_policy = if self.strict_outbound {
             v1::OutboundPolicy::RegistryOnly
@@ -430,7 +437,7 @@ impl Config {
             v1::OutboundPolicy::AllowAny
         };
         let mesh = v1::Mesh {
-            trust_domain: "cluster.local".to_owned(),
+            trust_domain: self.trust_domain.unwrap_or("cluster.local").to_owned(),
             outbound_policy: outbound_policy.into(),
             roots_der: self.roots.clone(),
             ..Default::default()

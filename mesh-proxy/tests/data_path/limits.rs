@@ -185,13 +185,14 @@ async fn connections_of_opaque_bytes_beyond_the_limit_are_reset() {
 
 #[tokio::test]
 async fn silent_and_old_connections_of_opaque_bytes_are_closed() {
-    for (pool, flag) in [
+    for (pool, flag, reason) in [
         (
             ConnectionPool {
                 tcp_idle_timeout_ms: 50,
                 ..Default::default()
             },
             "SI",
+            "idle_timeout",
         ),
         (
             ConnectionPool {
@@ -199,6 +200,7 @@ async fn silent_and_old_connections_of_opaque_bytes_are_closed() {
                 ..Default::default()
             },
             "DT",
+            "max_connection_duration",
         ),
     ] {
         let app = App::raw(|mut stream| async move {
@@ -214,6 +216,7 @@ async fn silent_and_old_connections_of_opaque_bytes_are_closed() {
         let told = || {
             let metrics = proxy.telemetry.metrics();
             metrics.contains(&format!("response_flags=\"{flag}\""))
+                && metrics.contains(&format!("mesh_reasons_total{{reason=\"{reason}\"}}"))
         };
         until(told).await;
     }

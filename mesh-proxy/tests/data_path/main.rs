@@ -15,6 +15,7 @@
 mod abuse;
 mod admission;
 mod authz;
+mod authz_tcp;
 mod balancing;
 mod chain;
 mod config;
@@ -31,6 +32,7 @@ mod limits;
 mod peers;
 mod policy;
 mod proxy;
+mod reasons;
 mod resilience;
 mod routing;
 mod shutdown;

@@ -221,6 +221,47 @@ async fn requests_are_authorised_one_by_one() {
 }
 
 #[tokio::test]
+async fn who_is_trusted_no_more_is_refused_on_open_connections() {
+    for protocol in [Protocol::Http, Protocol::Tcp] {
+        let app = App::echo("a").await;
+        let config = || Config::default().inbound(PORT, protocol, MtlsMode::Strict);
+        let server = server(&app, config());
+        let client = client_of(&server, protocol);
+        let mut connection = if protocol == Protocol::Http {
+            Client::to(client.explicit).await
+        } else {
+            connect(&client, "app:80").await
+        };
+        assert_eq!(connection.get("http://app/").await.status(), 200);
+        let elsewhere = config().trust_domain("elsewhere.example");
+        server.adjuster.set(elsewhere.snapshot());
+        if protocol == Protocol::Http {
+            let answer = connection.get("http://app/").await;
+            let told = (answer.status(), answer.reason());
+            assert_eq!(told, (421, "tls_settings_changed"));
+        } else {
+            connection.rest().await.unwrap_err();
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_for_tunnels_reach_no_application() {
+    let app = App::echo("a").await;
+    let config = Config::default()
+        .inbound(PORT, Protocol::Http, MtlsMode::Permissive)
+        .policy(policy("deny", AuthorizationAction::Deny, on_path("*")));
+    let server = server(&app, config);
+    let mut client = Client::to(server.served()).await;
+    client
+        .send("CONNECT app:80 HTTP/1.1\r\nHost: app:80\r\n\r\n")
+        .await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status(), answer.reason()), (404, "route_not_found"));
+    assert_eq!(app.connections(), 0);
+}
+
+#[tokio::test]
 async fn opaque_connections_are_authorised_and_cut_when_denied_later() {
     let app = App::raw(|mut stream| async move {
         let (mut read, mut write) = stream.split();
@@ -259,6 +300,30 @@ async fn opaque_connections_are_authorised_and_cut_when_denied_later() {
         line.rsplit(' ').next()?.parse().ok()
     };
     crate::peers::until(|| counted() >= Some(2)).await;
+}
+
+#[tokio::test]
+async fn opaque_plain_text_is_cut_when_its_port_becomes_strict() {
+    let app = App::raw(|mut stream| async move {
+        let (mut read, mut write) = stream.split();
+        let _ = tokio::io::copy(&mut read, &mut write).await;
+    })
+    .await;
+    let at = |mode| Config::default().inbound(PORT, Protocol::Tcp, mode);
+    let server = server(&app, at(MtlsMode::Permissive));
+    let client = client_of(&server, Protocol::Tcp);
+    let mut proved = connect(&client, "app:80").await;
+    let mut plain = Client::to(server.served()).await;
+    for tunnel in [&mut proved, &mut plain] {
+        tunnel.send("x").await;
+        within(tunnel.0.read_u8()).await.unwrap();
+    }
+    server.adjuster.set(at(MtlsMode::Strict).snapshot());
+    plain.rest().await.unwrap_err();
+    proved.send("y").await;
+    within(proved.0.read_u8()).await.unwrap();
+    let reason = "mesh_reasons_total{reason=\"plaintext_refused\"} 1";
+    crate::peers::until(|| server.telemetry.metrics().contains(reason)).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A proxy's workers on a thread of their own, without a control side.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,7 +12,9 @@ use mesh_proxy::drain::{self, DrainSignal};
 use mesh_proxy::hand_over::Sockets;
 use mesh_proxy::identity::{Identity, IdentityHandle};
 use mesh_proxy::runtime::Listeners;
-use mesh_proxy::settings::{InboundBinding, Settings, SettingsSource, Tracing};
+use mesh_proxy::settings::{
+    AccessLog, InboundBinding, LogFormat, LogSink, Settings, SettingsSource, Tracing,
+};
 use mesh_proxy::telemetry::Telemetry;
 use mesh_proxy::tls::{GatewayTls, Originator};
 use mesh_proxy::{Shared, net, worker};
@@ -42,6 +45,7 @@ pub struct Spec {
     detect: Duration,
     need: Duration,
     collector: Option<SocketAddr>,
+    log: Option<PathBuf>,
 }
 
 /// One authority for all tests of the process.
@@ -62,6 +66,7 @@ pub fn proxy(config: Config) -> Spec {
         detect: Duration::from_secs(5),
         need: Duration::from_millis(50),
         collector: None,
+        log: None,
     }
 }
 
@@ -89,12 +94,25 @@ impl Spec {
         self
     }
 
+    /// How long a client may say nothing.
+    pub fn detect(mut self, detect: Duration) -> Self {
+        self.detect = detect;
+        self
+    }
+
+    /// Writes the access log there, as JSON.
+    pub fn logged(mut self, file: &Path) -> Self {
+        self.log = Some(file.to_owned());
+        self
+    }
+
     /// Records every trace, and sends the spans there.
     pub fn traced(mut self, collector: SocketAddr) -> Self {
         self.collector = Some(collector);
         self
     }
 
+    #[expect(clippy::too_many_lines, reason = "one setting after the other")]
     pub fn start(self) -> Proxy {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         // As the program does; all tests of this process share the limit.
@@ -102,6 +120,12 @@ impl Spec {
         let mut settings = settings();
         settings.detect_timeout = self.detect;
         settings.need_timeout = self.need;
+        if let Some(file) = self.log {
+            settings.access_log = AccessLog {
+                sink: LogSink::File(file),
+                format: LogFormat::Json,
+            };
+        }
         if let Some(offset) = self.gateway_offset {
             settings.kind = mesh_proxy::settings::ProxyKind::Gateway;
             settings.gateway_listen = "127.0.0.1".parse().unwrap();

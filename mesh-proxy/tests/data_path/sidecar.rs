@@ -166,6 +166,49 @@ async fn requests_to_the_application_are_limited() {
     drop(first);
 }
 
+#[tokio::test]
+async fn limits_that_change_hold_on_open_connections() {
+    let (app, port) = (App::raw(drop_late).await, vacant());
+    let with = |max_requests: u32| {
+        let pool = (max_requests > 0).then(|| ConnectionPool {
+            max_requests,
+            ..Default::default()
+        });
+        InboundPort {
+            connection_pool: pool,
+            ..listening(&port, Protocol::Http, loopback(&app))
+        }
+    };
+    let echo = App::echo("a").await;
+    let proxy = served(InboundPort {
+        endpoint: listening(&port, Protocol::Http, loopback(&echo)).endpoint,
+        ..with(0)
+    });
+    // Open before anything is limited, and in use.
+    let mut kept = reach(port.address).await;
+    kept.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n").await;
+    assert_eq!(kept.answer().await.header(NAME), Some("a"));
+    proxy
+        .adjuster
+        .set(Config::default().port(with(1)).snapshot());
+    let mut first = reach(port.address).await;
+    first.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n").await;
+    until(|| app.connections() == 1).await;
+    kept.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n").await;
+    let answer = kept.answer().await;
+    assert_eq!(
+        (answer.status(), answer.reason()),
+        (503, "too_many_requests")
+    );
+    // And gone again, while the first request is still there.
+    proxy
+        .adjuster
+        .set(Config::default().port(with(2)).snapshot());
+    kept.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n").await;
+    until(|| app.connections() == 2).await;
+    drop(first);
+}
+
 /// A listener that accepts nothing, with as many connections as it takes.
 fn deaf() -> (socket2::Socket, SocketAddr, Vec<std::net::TcpStream>) {
     use socket2::{Domain, Socket, Type};

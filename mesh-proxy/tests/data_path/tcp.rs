@@ -166,3 +166,46 @@ async fn an_application_sees_no_empty_connection_of_a_late_mesh_client() {
     let ((), ()) = within(async { tokio::join!(relayed, call) }).await;
     assert_eq!(app.connections(), 1);
 }
+
+#[tokio::test]
+async fn megabytes_pass_both_ways_at_once_through_two_proxies_and_tls() {
+    const SIZE: usize = 32 << 20;
+    let app = App::raw(|mut stream| async move {
+        let (mut read, mut write) = stream.split();
+        let got = async {
+            let mut chunk = vec![0; 256 * 1024];
+            let mut got = 0;
+            while let Ok(count @ 1..) = read.read(&mut chunk).await {
+                assert!(chunk[..count].iter().all(|octet| *octet == 1));
+                got += count;
+            }
+            got
+        };
+        let send = async {
+            write.write_all(&vec![2; SIZE]).await.unwrap();
+            write.shutdown().await.unwrap();
+        };
+        let (got, ()) = tokio::join!(got, send);
+        assert_eq!(got, SIZE);
+    })
+    .await;
+    let server_config = Config::default().inbound(PORT, Protocol::Tcp, MtlsMode::Strict);
+    let server = proxy(server_config)
+        .account("server")
+        .app(app.address)
+        .start();
+    let config =
+        Config::default().service(service("app", 7, Protocol::Tcp).mesh(server.served(), "server"));
+    let client = proxy(config).account("client").start();
+    let mut tunnel = connect(&client, "app:7").await;
+    let (mut read, mut write) = tunnel.0.split();
+    let send = async {
+        write.write_all(&vec![1; SIZE]).await.unwrap();
+        write.shutdown().await.unwrap();
+    };
+    let mut got = Vec::new();
+    let receive = async { read.read_to_end(&mut got).await.unwrap() };
+    within(async { tokio::join!(send, receive) }).await;
+    assert_eq!(got.len(), SIZE);
+    assert!(got.iter().all(|octet| *octet == 2));
+}

@@ -1,61 +1,10 @@
 use mesh_proxy_core::Snapshot;
-use tokio::task::JoinHandle;
 
 use super::*;
-use crate::control::{Cache, NeedError, Store};
-use crate::identity::{Manager, RotateHandle};
-use crate::settings::{AccessLog, LogFormat, LogSink};
-use crate::telemetry::Telemetry;
-use crate::testing::{DEADLINE, Plane, Responses, inbound, mesh, response, undeclared};
+use crate::control::{Cache, NeedError};
+use crate::testing::{DEADLINE, Kept, Plane, Responses, inbound, mesh, response, undeclared};
 
-struct Running {
-    store: Store,
-    status: Status,
-    rotate: RotateHandle,
-    tasks: Vec<JoinHandle<()>>,
-}
-
-fn start(plane: &Plane, snapshot: Snapshot) -> Running {
-    let settings = Arc::new(plane.settings());
-    let (store, writer, demands) = Store::new(snapshot);
-    let telemetry = Telemetry::new(&AccessLog {
-        sink: LogSink::Off,
-        format: LogFormat::Text,
-    })
-    .unwrap();
-    let stages = telemetry.stages.clone();
-    let (publisher, identity) = IdentityHandle::channel();
-    let (manager, rotate) = Manager::new(
-        &settings,
-        settings.control_plane().unwrap(),
-        store.clone(),
-        publisher,
-        stages.clone(),
-    );
-    let (client, status) = Client::new(
-        &settings,
-        settings.control_plane().unwrap(),
-        writer,
-        demands,
-        identity,
-        stages,
-    );
-    let tasks = vec![tokio::spawn(manager.run()), tokio::spawn(client.run())];
-    Running {
-        store,
-        status,
-        rotate,
-        tasks,
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-    }
-}
-
-impl Running {
+impl Kept {
     async fn runs(&self, revision: u64) {
         let mut epoch = self.store.epoch();
         let wait = async {
@@ -106,7 +55,7 @@ fn far() -> std::time::Instant {
 #[tokio::test]
 async fn subscribes_applies_and_acknowledges() {
     let mut plane = Plane::start();
-    let running = start(&plane, Snapshot::empty());
+    let running = Kept::start(&plane, Snapshot::empty());
     let (_responses, first) = configured(&mut plane).await;
     assert_eq!(first.node.unwrap().workload, "default/reviews-v1");
     assert_eq!(first.subscribe, ["mesh/default", "inbound/self"]);
@@ -118,7 +67,7 @@ async fn subscribes_applies_and_acknowledges() {
 #[tokio::test]
 async fn every_stream_begins_with_what_the_identity_is() {
     let mut plane = Plane::start();
-    let _running = start(&plane, Snapshot::empty());
+    let _running = Kept::start(&plane, Snapshot::empty());
     let responses = plane.opened().await;
     let report = plane.reported().await;
     assert_eq!(report.trusted_roots.len(), 1);
@@ -131,7 +80,7 @@ async fn every_stream_begins_with_what_the_identity_is() {
 #[tokio::test]
 async fn fetches_on_demand_once() {
     let mut plane = Plane::start();
-    let running = start(&plane, Snapshot::empty());
+    let running = Kept::start(&plane, Snapshot::empty());
     let (responses, _) = configured(&mut plane).await;
     let wanted = name("routes/ratings:80");
     let answer = async {
@@ -154,7 +103,7 @@ async fn fetches_on_demand_once() {
 #[tokio::test]
 async fn a_refused_destination_fails_with_the_reason() {
     let mut plane = Plane::start();
-    let running = start(&plane, Snapshot::empty());
+    let running = Kept::start(&plane, Snapshot::empty());
     let (responses, _) = configured(&mut plane).await;
     let wanted = name("routes/ratings:80");
     let answer = async {
@@ -181,7 +130,7 @@ async fn a_refused_destination_fails_with_the_reason() {
 #[tokio::test]
 async fn serves_without_the_control_plane_and_resumes_with_what_it_knows() {
     let mut plane = Plane::start();
-    let mut running = start(&plane, Snapshot::empty());
+    let mut running = Kept::start(&plane, Snapshot::empty());
     let (responses, _) = configured(&mut plane).await;
     running.runs(1).await;
     plane.stop().await;
@@ -220,7 +169,7 @@ async fn a_restart_begins_with_the_cached_snapshot() {
     let mut plane = Plane::start();
     let directory = plane.directory.path().join("state");
     let settings = plane.settings();
-    let running = start(&plane, Snapshot::empty());
+    let running = Kept::start(&plane, Snapshot::empty());
     let follow =
         tokio::spawn(Cache::new(&directory, &settings.workload).follow(running.store.clone()));
     let (responses, _) = configured(&mut plane).await;
@@ -241,7 +190,7 @@ async fn a_restart_begins_with_the_cached_snapshot() {
     follow.abort();
     drop(running);
 
-    let running = start(&plane, cached);
+    let running = Kept::start(&plane, cached);
     assert!(
         running.store.load().holds(&name("routes/ratings:80")),
         "served before the control plane answers"
@@ -264,7 +213,7 @@ async fn a_restart_begins_with_the_cached_snapshot() {
 async fn the_stream_moves_to_a_newer_certificate_before_the_old_one_expires() {
     let mut plane = Plane::start();
     plane.authority.lock().unwrap().seconds = (-60, 30);
-    let running = start(&plane, Snapshot::empty());
+    let running = Kept::start(&plane, Snapshot::empty());
     let (_first, _) = configured(&mut plane).await;
     plane.authority.lock().unwrap().seconds = (-60, 3600);
     running.rotate.rotate().await.unwrap();

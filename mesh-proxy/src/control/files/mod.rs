@@ -28,7 +28,7 @@ use crate::clock;
 use crate::settings::{ProxyKind, Settings};
 use crate::telemetry::Stages;
 
-pub use read::{Problem, Problems, ResourcesError};
+pub use read::{Problem, Problems, ResourcesError, parse_resources};
 pub(crate) use stamp::Stamp;
 
 use read::Content;

@@ -77,6 +77,14 @@ pub(crate) async fn read(path: &Path, kind: ProxyKind) -> Result<Content, Resour
     })
 }
 
+/// The resources of a file's text, each with a version, as a proxy of this kind takes them.
+///
+/// # Errors
+/// All that is wrong with it, in order.
+pub fn parse_resources(text: &str, kind: ProxyKind) -> Result<Vec<v1::Resource>, Vec<Problem>> {
+    understand(text, kind).map(|content| content.resources)
+}
+
 fn understand(text: &str, kind: ProxyKind) -> Result<Content, Vec<Problem>> {
     let root = parse(text)
         .map_err(|malformed| vec![Problem::new(malformed.place, "", &malformed.message)])?;
@@ -271,6 +279,16 @@ impl Problem {
             resource: resource.to_owned(),
             text: text.to_owned(),
         }
+    }
+
+    /// Line and column, from 1.
+    pub fn place(&self) -> (u64, u64) {
+        (self.place.line, self.place.column)
+    }
+
+    /// What is wrong.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 }
 

@@ -191,3 +191,45 @@ async fn the_meshs_own_tls_is_ended_for_its_peers_only() {
         .await
         .unwrap_err();
 }
+
+#[tokio::test]
+async fn peers_that_are_trusted_no_more_are_refused_on_open_connections() {
+    for protocol in [Protocol::Http, Protocol::Tcp] {
+        let app = App::echo("a").await;
+        let port = vacant();
+        let mut server = TlsServer {
+            mode: TlsServerMode::IstioMutual.into(),
+            credential: String::new(),
+            ..https(&["*"], "", "app")
+        };
+        if protocol == Protocol::Tcp {
+            (server.protocol, server.hosts) = (Protocol::Tcp.into(), Vec::new());
+            server.tcp = to("app", 80);
+        }
+        let config = || {
+            Config::default()
+                .service(service("app", 80, protocol).plain(app.address))
+                .listener(listener(vec![server.clone()]))
+        };
+        let gateway = at(proxy(config()).account("gateway"), &port);
+        let edge = service("edge", 80, protocol).mesh(port.address, "gateway");
+        let sidecar = proxy(Config::default().service(edge))
+            .account("client")
+            .start();
+        drop(tcp(port.address).await);
+        let mut client = match protocol {
+            Protocol::Http => crate::peers::Client::to(sidecar.explicit).await,
+            _ => crate::explicit::connect(&sidecar, "edge:80").await,
+        };
+        assert_eq!(client.get("http://edge/x").await.status(), 200);
+        let elsewhere = config().trust_domain("elsewhere.example");
+        gateway.adjuster.set(elsewhere.snapshot());
+        if protocol == Protocol::Http {
+            let answer = client.get("http://edge/x").await;
+            let told = (answer.status(), answer.reason());
+            assert_eq!(told, (421, "tls_settings_changed"), "{answer:?}");
+        } else {
+            client.rest().await.unwrap_err();
+        }
+    }
+}
