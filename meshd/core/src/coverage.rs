@@ -17,8 +17,10 @@ use mesh_api::SpiffeId;
 use mesh_api::v1::{ExternalAuthorizer, MtlsMode, Protocol};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use decision::{Carries, decide};
-pub(crate) use destination::{Destination, DestinationPort, Enforcer, destinations};
+pub(crate) use decision::{Carries, Strongest, decide, decide_by, strongest};
+pub(crate) use destination::{
+    Destination, DestinationPort, Enforcer, OwnTls, destinations, fingerprint,
+};
 pub(crate) use truth::{Call, Called, Peer, Truth, of_http};
 
 pub use decision::CoverageVerdict;
@@ -30,6 +32,10 @@ use crate::model::AuthorizationPolicy;
 use crate::world::Inner;
 use row::{Outcome, rows};
 use source::{Client, Source};
+
+/// Why a source arrives in a way that its sidecar does not take.
+const BY_CERTIFICATE: &str =
+    "its sidecar calls otherwise, but whoever has its certificate can call like this";
 
 /// Which rows are wanted; by default all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,18 +87,16 @@ impl World {
             .filter(|one| one.proxy != Enforcer::Nobody)
             .map(|one| (one.namespace, one.name))
             .collect();
-        let identities = source::identities(inner, |namespace, _, name| {
+        let clients = source::clients(inner, |namespace, name| {
             with_proxy.contains(&(namespace, name))
         });
-        let workloads = identities
-            .values()
-            .map(|(identity, namespace, labels)| Source {
-                workload: Some(Client {
-                    identity,
-                    namespace,
-                    labels,
-                }),
-            });
+        let workloads = clients.iter().map(|(identity, namespace, labels)| Source {
+            workload: Some(Client {
+                identity,
+                namespace,
+                labels,
+            }),
+        });
         let nobody = std::iter::once(Source { workload: None });
         let sources: Vec<Source<'_>> = workloads
             .chain(nobody)
@@ -119,15 +123,9 @@ impl World {
 
 /// The authorizers that are declared, and why they cannot be asked.
 pub(crate) fn authorizers(inner: &Inner) -> Vec<ExternalAuthorizer> {
-    let mut all = inner.settings.authorizers.clone();
-    for authorizer in &mut all {
-        let host = authorizer.host.rsplit('/').next().unwrap_or_default();
-        let host = host.parse::<mesh_api::Hostname>();
-        if !host.is_ok_and(|host| inner.services_by_host.contains_key(&host)) {
-            "its service is not declared".clone_into(&mut authorizer.unusable);
-        }
-    }
-    all
+    let all = inner.settings.authorizers.iter();
+    all.map(|one| inner.external_authorizer(&one.name))
+        .collect()
 }
 
 // === impl CoverageFilter ===
@@ -187,10 +185,11 @@ impl Surveyed<'_, '_> {
     ) -> Vec<CoverageRow> {
         let outside = [Source { workload: None }];
         let at_gateway = self.destination.proxy == Enforcer::Gateway;
-        let sources = if at_gateway { &outside[..] } else { sources };
-        let outcomes = sources.iter().map(|source| {
-            let outcome = self.outcome(*source, (number, port));
-            (*source, outcome)
+        let asks_nobody = at_gateway && port.tls != Some(OwnTls::Mesh);
+        let sources = if asks_nobody { &outside[..] } else { sources };
+        let outcomes = sources.iter().flat_map(|source| {
+            let outcomes = self.outcomes(*source, (number, port));
+            outcomes.into_iter().map(|outcome| (*source, outcome))
         });
         rows(
             self.inner,
@@ -201,24 +200,35 @@ impl Surveyed<'_, '_> {
         )
     }
 
-    fn outcome(
+    fn outcomes(
         &self,
         source: Source<'_>,
         (number, port): (Option<u32>, &DestinationPort),
+    ) -> Vec<Outcome> {
+        if let Some(why) = self.bypass(number) {
+            return vec![Outcome::unenforced(why)];
+        }
+        let place = (port, number);
+        let ways = source.arrives(self.inner, self.destination, place);
+        let could = source.could_arrive(self.destination, place, &ways);
+        let outcomes = ways
+            .into_iter()
+            .map(|way| self.outcome(way, (number, port)));
+        let by_certificate = could.map(|way| Outcome {
+            because: BY_CERTIFICATE,
+            ..self.outcome(way, (number, port))
+        });
+        outcomes.chain(by_certificate).collect()
+    }
+
+    fn outcome(
+        &self,
+        (transport, peer): (Transport, Peer<'_>),
+        (number, port): (Option<u32>, &DestinationPort),
     ) -> Outcome {
         let destination = self.destination;
-        if let Some(why) = self.bypass(number) {
-            return Outcome::unenforced(why);
-        }
-        let (transport, peer) = if destination.proxy == Enforcer::Gateway && port.tls.is_none() {
-            (Transport::Plaintext, Peer::Nobody)
-        } else {
-            source.arrives(self.inner, destination, (port, number))
-        };
         if transport == Transport::Refused {
-            let strict = number.map_or(destination.mtls.mode, |number| {
-                destination.mtls.at(number).0
-            }) == MtlsMode::Strict;
+            let strict = port.tls.is_some() || destination.mode(number) == MtlsMode::Strict;
             return Outcome::refused(strict);
         }
         let declared: BTreeSet<u32> = destination.ports.keys().copied().collect();

@@ -35,6 +35,7 @@ use sha2::{Digest, Sha256};
 use crate::model::{Kind, Object, ObjectId};
 use crate::yaml::{self, Fields, Node, Place, Report, Value, nearest};
 
+pub(crate) use http_match::CLAIMS;
 pub(crate) use object::parse_object;
 pub(crate) use secret::INVALID as INVALID_CREDENTIAL;
 pub(crate) use virtual_service::MESH;

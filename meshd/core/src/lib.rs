@@ -57,6 +57,7 @@ mod model;
 mod names;
 mod object_key;
 mod problem;
+mod proxy_headers;
 mod redact;
 mod scope;
 mod settings;
@@ -72,9 +73,13 @@ pub use coverage::{
 };
 pub use object_key::ObjectKey;
 pub use problem::ProblemLine;
+pub use proxy_headers::proxy_headers_without_effect;
 pub use redact::without_secrets;
 pub use scope::{Scope, ScopeError};
-pub use settings::{IngressMode, IngressSettings, KeySet, KeySource, MeshSettings, TrustBundle};
+pub use settings::{
+    BundleEndpoint, EndpointProfile, IngressMode, IngressSettings, KeySet, KeySource, MeshSettings,
+    TrustBundle,
+};
 pub use store::Store;
 pub use topology::gateway_topology;
 pub use translate::translate;

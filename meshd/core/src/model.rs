@@ -32,8 +32,8 @@ pub(crate) use policy::{
 };
 pub(crate) use resilience::{PolicyTarget, ResiliencePolicy, TargetKind, TargetRef};
 pub(crate) use route::{
-    ClientFilter, Delegation, ForwardRule, HttpAction, HttpCase, HttpRule, Inherited, L4Case,
-    L4Rule, Retries, Target, VirtualService,
+    ClientFilter, Delegation, ForwardRule, HttpAction, HttpCase, HttpRule, Inherited, Joined,
+    L4Case, L4Rule, Retries, Target, VirtualService,
 };
 pub(crate) use security::{AuthorizationPolicy, Placement, RequestAuthentication, TokenRule};
 pub(crate) use service::{

@@ -17,6 +17,14 @@ use crate::translate::{Translation, endpoints_after, translation};
 use crate::world::{History, ServiceId};
 use crate::{Scope, World};
 
+/// Roots that one proxy may subscribe to: more than twice what ours keep.
+const SUBSCRIPTIONS: usize = 16_384;
+/// What a proxy says of itself, in bytes.
+const LARGEST_NODE: usize = 64 * 1024;
+/// The same of its certificates: a rotation has a few roots, of 32 bytes each.
+const LARGEST_REPORT: usize = 16 * 1024;
+/// Texts of refusals, in bytes.
+const LONGEST_TEXT: usize = 1024;
 /// Refusals that are remembered.
 const REMEMBERED: usize = 8;
 /// Responses on their way; more wait until the proxy has answered.
@@ -72,9 +80,33 @@ pub enum ProtocolError {
     /// `inbound/self` is for sidecars, `gateway/self` for gateways.
     #[error("{0} is not for this kind of proxy")]
     WrongKind(ResourceName),
+    /// It subscribes to more than any proxy keeps.
+    #[error("more than {0} subscriptions")]
+    TooMany(usize),
+    /// It says more of itself than there is to say.
+    #[error("{0} is larger than {1} bytes")]
+    TooLarge(&'static str, usize),
     /// An acknowledgement of nothing that was sent.
     #[error("nonce `{0}` does not belong to a response that waits for an answer")]
     UnknownNonce(String),
+}
+
+// === impl ProtocolError ===
+
+impl ProtocolError {
+    /// The name in snake case: what the proxy and the log are told.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::NoNode => "no_node",
+            Self::NotFirst(_) => "not_first_request",
+            Self::Name(_) => "resource_name",
+            Self::NotRoot(_) => "resource_not_root",
+            Self::WrongKind(_) => "resource_of_other_kind",
+            Self::TooMany(_) => "too_many_subscriptions",
+            Self::TooLarge(..) => "too_large",
+            Self::UnknownNonce(_) => "unknown_nonce",
+        }
+    }
 }
 
 // === impl Session ===
@@ -110,6 +142,29 @@ impl Session {
         }
         if self.opened && !request.known.is_empty() {
             return Err(ProtocolError::NotFirst("known resources"));
+        }
+        for (what, size, most) in [
+            (
+                "the node",
+                request.node.as_ref().map(prost::Message::encoded_len),
+                LARGEST_NODE,
+            ),
+            (
+                "the report",
+                request.identity.as_ref().map(prost::Message::encoded_len),
+                LARGEST_REPORT,
+            ),
+        ] {
+            if size > Some(most) {
+                return Err(ProtocolError::TooLarge(what, most));
+            }
+        }
+        let new = request
+            .subscribe
+            .len()
+            .saturating_sub(request.unsubscribe.len());
+        if self.subscriptions.len().saturating_add(new) > SUBSCRIPTIONS {
+            return Err(ProtocolError::TooMany(SUBSCRIPTIONS));
         }
         let subscribe = self.roots(&request.subscribe)?;
         let unsubscribe = self.roots(&request.unsubscribe)?;
@@ -171,8 +226,12 @@ impl Session {
             .next_back()
             .map_or(0, |(_, revision)| revision);
         self.acked_revision = self.acked_revision.max(revision);
-        for rejection in rejected {
-            self.rejected.push_front(rejection.clone());
+        for rejection in rejected.iter().take(REMEMBERED) {
+            let mut told = rejection.clone();
+            for text in [&mut told.resource, &mut told.reason, &mut told.version] {
+                text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+            }
+            self.rejected.push_front(told);
         }
         self.rejected.truncate(REMEMBERED);
         Ok(())

@@ -33,6 +33,11 @@ pub struct MeshSettings {
     /// Other trust domains whose workloads are taken as peers (Istio: `caCertificates` with
     /// `trustDomains`).
     pub federated: Vec<TrustBundle>,
+    /// Where bundles of other trust domains are fetched (Istio: `caCertificates` with
+    /// `spiffeBundleUrl`).
+    pub bundle_endpoints: Vec<BundleEndpoint>,
+    /// What was fetched there last, by trust domain.
+    pub bundles: BTreeMap<String, TrustBundle>,
     /// Give services without an address one from 240.240.0.0/16.
     pub allocate_addresses: bool,
     /// Only proxies of workloads that an object declares get configuration. So it is on
@@ -84,6 +89,36 @@ pub struct TrustBundle {
     pub jwks: String,
 }
 
+/// Where the bundle of another trust domain is (SPIFFE Federation, section 5.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleEndpoint {
+    /// Whose bundle it is.
+    pub trust_domain: TrustDomain,
+    /// `https://...`.
+    pub url: String,
+    /// How the server is known.
+    pub profile: EndpointProfile,
+}
+
+/// How the server of a bundle is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndpointProfile {
+    /// By its name in DNS, vouched for by these roots (DER), or those of the operating system
+    /// where there are none (`https_web`).
+    Web {
+        /// The roots.
+        roots_der: Vec<Vec<u8>>,
+    },
+    /// By its identity (`https_spiffe`).
+    Spiffe {
+        /// SPIFFE ID of the server.
+        id: String,
+        /// What vouches for the trust domain until its bundle was fetched once; absent where the
+        /// server is of another trust domain, whose bundle is known already.
+        first: Option<TrustBundle>,
+    },
+}
+
 /// Which Ingresses are served, and by which gateways (Istio: `ingressControllerMode`,
 /// `ingressClass`, `ingressService`, `ingressSelector`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +161,8 @@ impl Default for MeshSettings {
             renew_certificates: String::new(),
             jwks: String::new(),
             federated: Vec::new(),
+            bundle_endpoints: Vec::new(),
+            bundles: BTreeMap::new(),
             allocate_addresses: true,
             declared_workloads_only: false,
             prefer_hbone: false,
@@ -135,6 +172,45 @@ impl Default for MeshSettings {
             gateway_topology: GatewayTopology::default(),
             key_sets: BTreeMap::new(),
         }
+    }
+}
+
+// === impl MeshSettings ===
+
+impl MeshSettings {
+    /// Everything that vouches for other trust domains: what is configured, and what was fetched
+    /// where that is configured. Where nothing was fetched yet, the first bundle, if there is one.
+    pub fn federation(&self) -> Vec<TrustBundle> {
+        let mut all: BTreeMap<&str, TrustBundle> = BTreeMap::new();
+        let mut add = |bundle: &'_ TrustBundle, domain| {
+            let known = all.entry(domain).or_insert_with(|| TrustBundle {
+                trust_domain: bundle.trust_domain.clone(),
+                roots_der: Vec::new(),
+                jwks: String::new(),
+            });
+            for root in &bundle.roots_der {
+                if !known.roots_der.contains(root) {
+                    known.roots_der.push(root.clone());
+                }
+            }
+            if known.jwks.is_empty() {
+                known.jwks.clone_from(&bundle.jwks);
+            }
+        };
+        for bundle in &self.federated {
+            add(bundle, bundle.trust_domain.as_str());
+        }
+        for endpoint in &self.bundle_endpoints {
+            let domain = endpoint.trust_domain.as_str();
+            let first = match &endpoint.profile {
+                EndpointProfile::Spiffe { first, .. } => first.as_ref(),
+                EndpointProfile::Web { .. } => None,
+            };
+            if let Some(bundle) = self.bundles.get(domain).or(first) {
+                add(bundle, domain);
+            }
+        }
+        all.into_values().collect()
     }
 }
 

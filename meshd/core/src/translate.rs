@@ -36,6 +36,8 @@ pub(crate) use compiled::Compiled;
 use compiled::ForClients;
 pub(crate) use gateway::{Merged, domains, merge};
 pub(crate) use resilience::{is, is_section};
+pub(crate) use service::{lists_tunnel, speaks_hbone};
+pub(crate) use traffic::client_tls_mode;
 
 /// Istio's default conditions for a retry, also used without any VirtualService.
 pub(crate) const DEFAULT_RETRY_ON: [&str; 5] = [
@@ -174,12 +176,12 @@ fn mesh(settings: &MeshSettings, sidecar: Option<&SidecarObject>) -> Mesh {
             other => other.into(),
         },
         federated: settings
-            .federated
-            .iter()
+            .federation()
+            .into_iter()
             .map(|bundle| TrustBundle {
                 trust_domain: bundle.trust_domain.as_str().to_owned(),
-                roots_der: bundle.roots_der.clone(),
-                jwks: bundle.jwks.clone(),
+                roots_der: bundle.roots_der,
+                jwks: bundle.jwks,
             })
             .collect(),
         crls_der: settings.crls_der.clone(),

@@ -1,6 +1,7 @@
 //! All objects in force, linked and indexed.
 
 mod addresses;
+mod authorizers;
 mod build;
 mod check;
 mod credentials;
@@ -38,6 +39,7 @@ use crate::{MeshSettings, Scope, ScopeError};
 pub use ingress::IngressView;
 pub use view::{ServiceView, WorkloadKind, WorkloadView};
 
+use check::Enforced;
 pub(crate) use history::{Departures, History};
 pub(crate) use objects::Entries;
 pub(crate) use peer_auth::{Mtls, PeerAuthentications};
@@ -64,6 +66,8 @@ pub(crate) struct Inner {
     /// What is compiled for many proxies alike; shared by Worlds that differ in endpoints only.
     pub(crate) compiled: Arc<Compiled>,
     pub(crate) problems: Vec<Problem>,
+    /// What of them policies are told that cannot hold; for the Worlds after.
+    pub(crate) enforced: Enforced,
     pub(crate) services: Vec<ServiceRecord>,
     pub(crate) services_by_host: HashMap<Hostname, Vec<ServiceId>>,
     /// ExternalName services by their own name.
@@ -279,6 +283,18 @@ impl World {
     pub fn key_sources(&self) -> BTreeSet<KeySource> {
         let policies = self.inner.request_authentications.values().flatten();
         let rules = policies.flat_map(|policy| &policy.rules);
+        rules.filter_map(|rule| rule.keys.clone()).collect()
+    }
+
+    /// Those of the RequestAuthentication of this name, `<namespace>/<name>`.
+    pub fn key_sources_of(&self, name: &str) -> BTreeSet<KeySource> {
+        let Some((namespace, name)) = name.split_once('/') else {
+            return BTreeSet::new();
+        };
+        let policies = self.inner.request_authentications.get(namespace);
+        let mut policies = policies.into_iter().flatten();
+        let policy = policies.find(|policy| policy.meta.name() == name);
+        let rules = policy.into_iter().flat_map(|policy| &policy.rules);
         rules.filter_map(|rule| rule.keys.clone()).collect()
     }
 

@@ -31,6 +31,8 @@ pub(crate) enum Carries {
     Opaque,
     /// Either: nobody declares what.
     Either,
+    /// Requests for some of a gateway's servers, opaque bytes for others.
+    Split,
     /// Opaque bytes where requests are declared: TLS that is not the mesh's.
     Hidden,
 }
@@ -61,22 +63,33 @@ pub(crate) fn decide(
     call: Call<'_>,
     carries: Carries,
 ) -> Decision {
+    decide_by(strongest, policies, authorizers, (call, carries))
+}
+
+/// The same; `strongest` says which rule of a policy matches most often.
+pub(crate) fn decide_by(
+    strongest: impl Fn(&AuthorizationPolicy, Call<'_>) -> Strongest,
+    policies: &[&AuthorizationPolicy],
+    authorizers: &[ExternalAuthorizer],
+    (call, carries): (Call<'_>, Carries),
+) -> Decision {
     let as_http = |http: bool| {
         let call = Call { http, ..call };
-        once(policies, authorizers, call, carries != Carries::Opaque)
+        let undeclared = !matches!(carries, Carries::Opaque | Carries::Split);
+        once(&strongest, policies, authorizers, (call, undeclared))
     };
     match carries {
         Carries::Http => as_http(true),
         Carries::Opaque | Carries::Hidden => as_http(false),
-        Carries::Either => join(&as_http(true), &as_http(false)),
+        Carries::Either | Carries::Split => join(&as_http(true), &as_http(false)),
     }
 }
 
 fn once(
+    strongest: &impl Fn(&AuthorizationPolicy, Call<'_>) -> Strongest,
     policies: &[&AuthorizationPolicy],
     authorizers: &[ExternalAuthorizer],
-    call: Call<'_>,
-    undeclared: bool,
+    (call, undeclared): (Call<'_>, bool),
 ) -> Decision {
     let (mut deny, mut asked) = (Truth::Never, Truth::Never);
     let mut allow = None;
@@ -138,20 +151,26 @@ enum Effect {
     Nothing,
 }
 
-/// Authorizers are asked about requests. Of opaque bytes those with gRPC deny; those with HTTP
-/// are passed over where the port is declared to carry no HTTP (Istio: the same).
+/// Authorizers over gRPC are asked about opaque bytes, too; those over HTTP are passed over where
+/// the port is declared to carry no HTTP (Istio: the same).
 fn effect(known: Option<&ExternalAuthorizer>, http: bool, undeclared: bool) -> Effect {
     match known {
         None => Effect::Denies,
-        Some(known) if http && !known.unusable.is_empty() && !known.fail_open => Effect::Denies,
-        Some(_) if http => Effect::Asks,
-        Some(known) if known.grpc || undeclared => Effect::Denies,
+        Some(known) if http || known.grpc => match (known.unusable.is_empty(), known.fail_open) {
+            (true, _) => Effect::Asks,
+            (false, true) => Effect::Nothing,
+            (false, false) => Effect::Denies,
+        },
+        Some(_) if undeclared => Effect::Denies,
         Some(_) => Effect::Nothing,
     }
 }
 
+/// A rule, and how often it matches.
+pub(crate) type Strongest = (Option<usize>, Truth);
+
 /// The first rule of those that match most often.
-fn strongest(policy: &AuthorizationPolicy, call: Call<'_>) -> (Option<usize>, Truth) {
+pub(crate) fn strongest(policy: &AuthorizationPolicy, call: Call<'_>) -> Strongest {
     let mut best = (None, Truth::Never);
     for (index, rule) in policy.rules.iter().enumerate() {
         let holds = call.rule(rule, policy.action);

@@ -1,6 +1,7 @@
 //! Workloads that are called: what stands before them, and what each of their ports can enforce.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use mesh_api::WorkloadName;
@@ -8,7 +9,7 @@ use mesh_api::v1::{MtlsMode, Protocol, ProxyKind, ServicePort, TlsServerMode};
 
 use super::decision::Carries;
 use crate::model::{AuthorizationPolicy, GatewayServer, InboundCapture, Placement, ServerProtocol};
-use crate::translate::merge;
+use crate::translate::{lists_tunnel, merge, speaks_hbone};
 use crate::world::{Inner, Mtls, ServiceId, WorkloadRecord};
 use crate::yaml::Labels;
 
@@ -24,6 +25,8 @@ pub(crate) struct Destination<'w> {
     pub(crate) proxy: Enforcer,
     /// Clients' sidecars use mutual TLS with it by themselves.
     pub(crate) takes_mtls: bool,
+    /// They come through HBONE.
+    pub(crate) tunnel: bool,
     pub(crate) mtls: Mtls,
     /// By the workload's port.
     pub(crate) ports: BTreeMap<u32, DestinationPort>,
@@ -50,8 +53,8 @@ pub(crate) struct DestinationPort {
     pub(crate) carries: Carries,
     /// As it is declared.
     pub(crate) protocol: &'static str,
-    /// The oldest service in front of it, with that service's port.
-    pub(crate) front: Option<(ServiceId, u32)>,
+    /// The services in front of it, each with its own port, the oldest first.
+    pub(crate) fronts: Vec<(ServiceId, u32)>,
     /// TLS that ends here and is not the mesh's.
     pub(crate) tls: Option<OwnTls>,
 }
@@ -61,7 +64,9 @@ pub(crate) struct DestinationPort {
 pub(crate) enum OwnTls {
     /// Clients prove nothing.
     Simple,
-    /// Some or all have certificates.
+    /// They prove an identity of the mesh.
+    Mesh,
+    /// Some or all have certificates of whoever vouches for them.
     Mutual,
     /// It goes on as it is.
     Passthrough,
@@ -72,17 +77,8 @@ pub(crate) enum OwnTls {
 pub(crate) fn destinations(inner: &Inner) -> Vec<Destination<'_>> {
     let mut found: Vec<Destination<'_>> = Vec::new();
     let mut known: HashMap<Key<'_>, usize> = HashMap::new();
-    for record in &inner.workloads {
-        let proxy = enforcer(inner, record);
-        let inside = |service: &ServiceId| {
-            let service = inner.services.get(*service);
-            service.is_some_and(|service| !service.external)
-        };
-        let called = record.fronts.iter().any(|(service, _)| inside(service));
-        if proxy == Enforcer::Nobody && !called {
-            continue;
-        }
-        let key = Key::new(record, proxy);
+    for (record, key) in called(inner) {
+        let proxy = key.proxy;
         if let Some(alike) = known.get(&key).and_then(|at| found.get_mut(*at)) {
             alike.instances += 1;
             continue;
@@ -91,6 +87,33 @@ pub(crate) fn destinations(inner: &Inner) -> Vec<Destination<'_>> {
         found.push(destination(inner, record, proxy));
     }
     found
+}
+
+/// Workloads that somebody may call, with what makes them alike.
+fn called(inner: &Inner) -> impl Iterator<Item = (&WorkloadRecord, Key<'_>)> {
+    inner.workloads.iter().filter_map(|record| {
+        let proxy = enforcer(inner, record);
+        let inside = |service: &ServiceId| {
+            let service = inner.services.get(*service);
+            service.is_some_and(|service| !service.external)
+        };
+        let called = record.fronts.iter().any(|(service, _)| inside(service));
+        (proxy != Enforcer::Nobody || called).then(|| (record, Key::new(record, proxy)))
+    })
+}
+
+/// A number that is the same as long as [`destinations`] are, while nothing but endpoints changes.
+pub(crate) fn fingerprint(inner: &Inner) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let mut last = None;
+    for (_, key) in called(inner) {
+        // Those of one Deployment mostly come one after the other.
+        if last.as_ref() != Some(&key) {
+            key.hash(&mut hasher);
+            last = Some(key);
+        }
+    }
+    hasher.finish()
 }
 
 /// What makes workloads alike.
@@ -134,7 +157,7 @@ fn enforcer(inner: &Inner, record: &WorkloadRecord) -> Enforcer {
     match pod.and_then(|pod| pod.proxy) {
         Some(ProxyKind::Gateway) => Enforcer::Gateway,
         Some(ProxyKind::Sidecar) => Enforcer::Sidecar,
-        _ if takes_mtls(record) => Enforcer::Sidecar,
+        _ if takes_mtls(record) || lists_tunnel(record) => Enforcer::Sidecar,
         _ if is_gateway(inner, record) => Enforcer::Gateway,
         _ => Enforcer::Nobody,
     }
@@ -169,6 +192,7 @@ fn destination<'w>(
         labels: &record.labels,
         proxy,
         takes_mtls: takes_mtls(record),
+        tunnel: speaks_hbone(record, inner.settings.prefer_hbone),
         mtls,
         ports,
         capture: pod
@@ -191,10 +215,10 @@ fn service_ports(inner: &Inner, record: &WorkloadRecord) -> BTreeMap<u32, Destin
             let mut declared = service.ports.iter();
             let declared = declared.find(|declared| declared.number == *number);
             let protocol = declared.map_or(Protocol::Auto, ServicePort::protocol);
-            ports.entry(*target).or_insert_with(|| DestinationPort {
-                front: Some((*id, *number)),
-                ..DestinationPort::of(protocol)
-            });
+            let port: &mut DestinationPort = ports
+                .entry(*target)
+                .or_insert_with(|| DestinationPort::of(protocol));
+            port.fronts.push((*id, *number));
         }
     }
     ports
@@ -221,9 +245,15 @@ fn sidecar_ports(
                     && mtls.at(number).0 == MtlsMode::Disable
                 {
                     port = DestinationPort::of(ingress.inside);
-                    port.tls = Some(OwnTls::of(tls.mode));
+                    // Whatever its callers show, it is no identity of the mesh.
+                    port.tls = Some(match OwnTls::of(tls.mode) {
+                        OwnTls::Passthrough => OwnTls::Passthrough,
+                        _ => OwnTls::Simple,
+                    });
                 }
-                port.front = of_services.get(&number).and_then(|known| known.front);
+                if let Some(known) = of_services.get(&number) {
+                    port.fronts.clone_from(&known.fronts);
+                }
                 (number, port)
             })
             .collect(),
@@ -267,7 +297,7 @@ fn served(server: &GatewayServer) -> DestinationPort {
     DestinationPort {
         carries,
         protocol,
-        front: None,
+        fronts: Vec::new(),
         tls: server.tls.as_ref().map(|tls| OwnTls::of(tls.mode)),
     }
 }
@@ -277,9 +307,8 @@ fn served(server: &GatewayServer) -> DestinationPort {
 impl OwnTls {
     fn of(mode: TlsServerMode) -> Self {
         match mode {
-            TlsServerMode::Mutual | TlsServerMode::OptionalMutual | TlsServerMode::IstioMutual => {
-                Self::Mutual
-            }
+            TlsServerMode::IstioMutual => Self::Mesh,
+            TlsServerMode::Mutual | TlsServerMode::OptionalMutual => Self::Mutual,
             TlsServerMode::Passthrough => Self::Passthrough,
             _ => Self::Simple,
         }
@@ -301,15 +330,20 @@ impl DestinationPort {
         Self {
             carries,
             protocol,
-            front: None,
+            fronts: Vec::new(),
             tls: None,
         }
+    }
+
+    /// The oldest service in front of it, with that service's port.
+    pub(crate) fn front(&self) -> Option<(ServiceId, u32)> {
+        self.fronts.first().copied()
     }
 
     /// Another server on the same port.
     fn add(&mut self, other: &Self) {
         if self.carries != other.carries {
-            self.carries = Carries::Either;
+            self.carries = Carries::Split;
             self.protocol = "tls";
         }
         // Whoever may have proved something is told by what is known least.
@@ -322,6 +356,11 @@ impl DestinationPort {
 // === impl Destination ===
 
 impl<'w> Destination<'w> {
+    /// The mode of PeerAuthentication for a port, or for those that nobody declared.
+    pub(crate) fn mode(&self, port: Option<u32>) -> MtlsMode {
+        port.map_or(self.mtls.mode, |port| self.mtls.at(port).0)
+    }
+
     /// Whether the sidecar sees connections to a port, if there is one.
     pub(crate) fn captures(&self, port: u32) -> bool {
         self.capture.is_none_or(|capture| {
@@ -355,18 +394,22 @@ impl<'w> Destination<'w> {
 
     /// The policies that hold for it, by name.
     pub(crate) fn policies(&self, inner: &'w Inner) -> Vec<&'w AuthorizationPolicy> {
-        let root = inner.settings.root_namespace.as_str();
-        let namespaces = [self.namespace, root];
-        let namespaces = namespaces
-            .iter()
-            .take(if self.namespace == root { 1 } else { 2 });
-        let all = namespaces.filter_map(|namespace| inner.authorization_policies.get(*namespace));
-        let mut policies: Vec<&AuthorizationPolicy> = all
-            .flatten()
-            .map(Arc::as_ref)
-            .filter(|policy| self.is_under(&policy.placement, policy.meta.namespace(), root))
-            .collect();
-        policies.sort_by_key(|policy| policy.meta.full_name());
+        let mut policies: Vec<_> = self.in_force(inner).collect();
+        policies.sort_by_cached_key(|policy| policy.meta.full_name());
         policies
+    }
+
+    /// The same in no order.
+    pub(crate) fn in_force(
+        &self,
+        inner: &'w Inner,
+    ) -> impl Iterator<Item = &'w AuthorizationPolicy> {
+        let root = inner.settings.root_namespace.as_str();
+        let others = (self.namespace != root).then_some(root);
+        let all = std::iter::once(self.namespace).chain(others);
+        let all = all.filter_map(|namespace| inner.authorization_policies.get(namespace));
+        all.flatten()
+            .map(Arc::as_ref)
+            .filter(move |policy| self.is_under(&policy.placement, policy.meta.namespace(), root))
     }
 }

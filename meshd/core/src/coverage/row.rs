@@ -1,6 +1,7 @@
 //! Rows: sources with the same outcome together.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use mesh_api::v1::{AuthorizationAction, MtlsMode, Origin};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,8 @@ const OUTSIDE: &str = "(outside)";
 #[serde(rename_all = "camelCase")]
 pub struct CoverageRow {
     /// Identities without `spiffe://`; `(no identity)` for whoever proves none, and `(outside)`
-    /// for the clients of a gateway. Sorted.
+    /// for the clients of a gateway. Sorted. A source that may come in several ways (by another
+    /// service, or by a subset with TLS settings of its own) has a row for each.
     pub sources: Vec<String>,
     /// All identities of the mesh, and those without one, are in `sources`.
     pub any_source: bool,
@@ -131,24 +133,26 @@ pub(super) fn rows<'w>(
         Enforcer::Gateway => OUTSIDE,
         Enforcer::Sidecar | Enforcer::Nobody => NOBODY,
     };
-    let mut all = 0;
+    let mut all = BTreeSet::new();
     for (source, outcome) in outcomes {
-        all += 1;
         let name = source
             .workload
             .map_or(nobody, |client| client.identity.principal());
+        all.insert(name);
         match groups.iter_mut().find(|(known, _)| *known == outcome) {
             Some((_, names)) => names.push(name.to_owned()),
             None => groups.push((outcome, vec![name.to_owned()])),
         }
     }
-    let front = port.front.and_then(|(service, number)| {
+    let all = all.len();
+    let front = port.front().and_then(|(service, number)| {
         let service = inner.services.get(service)?;
         Some(format!("{}:{number}", service.host))
     });
     let (mode, mtls_policy) = mode(destination, number);
     let group = |(outcome, mut sources): (Outcome, Vec<String>)| {
         sources.sort();
+        sources.dedup();
         let said = outcome.decision.said.iter();
         let policies: Vec<CoveragePolicy> = said
             .filter_map(|said| Some(told(policies.get(said.policy)?, *said)))
@@ -198,14 +202,14 @@ fn mode(destination: &Destination<'_>, number: Option<u32>) -> (&'static str, St
 
 fn because(outcome: &Outcome, policies: &[CoveragePolicy]) -> String {
     let by_none = outcome.decision.verdict == CoverageVerdict::Denied
-        && outcome.because.is_empty()
+        && outcome.transport != Transport::Refused
         && !policies.iter().any(|policy| {
             !policy.dry_run && policy.holds == Holds::Always && policy.action != "ALLOW"
         });
-    if by_none {
-        "no ALLOW policy matches".to_owned()
-    } else {
-        outcome.because.to_owned()
+    match (by_none, outcome.because) {
+        (true, "") => "no ALLOW policy matches".to_owned(),
+        (true, because) => format!("no ALLOW policy matches; {because}"),
+        (false, because) => because.to_owned(),
     }
 }
 

@@ -11,6 +11,9 @@ use mesh_api::v1::{
 
 use crate::MeshSettings;
 
+/// The local trust domain as Istio's policies may always call it.
+const LOCAL: &str = "cluster.local";
+
 /// Whether something holds for what a caller may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Truth {
@@ -142,7 +145,8 @@ impl Call<'_> {
         })
         .min(self.of_request(&operation.hosts, &operation.not_hosts, false))
         .min(self.of_request(&operation.methods, &operation.not_methods, true))
-        .min(self.of_request(&operation.paths, &operation.not_paths, true))
+        // CONNECT has no path, not even for `*`.
+        .min(self.of_request(&operation.paths, &operation.not_paths, false))
     }
 
     fn condition(&self, condition: &AuthorizationCondition) -> Truth {
@@ -266,21 +270,28 @@ fn own(settings: &MeshSettings) -> impl Iterator<Item = &str> {
         .map(mesh_api::TrustDomain::as_str)
 }
 
-fn principal(pattern: &str, id: &SpiffeId, settings: &MeshSettings) -> bool {
+/// A name of the mesh's own trust domain stands for all of them, as in what proxies get.
+fn principal(written: &str, id: &SpiffeId, settings: &MeshSettings) -> bool {
     let whole = id.principal();
-    let parts = pattern
-        .split_once('/')
-        .filter(|(domain, _)| pattern.split('/').count() == 5 && *domain != "*");
-    let Some((domain, rest)) = parts else {
-        return glob(pattern, whole);
-    };
-    let is_own = glob(domain, "cluster.local") || own(settings).any(|name| glob(domain, name));
-    if !is_own {
-        return glob(pattern, whole);
-    }
     let tail = whole.split_once('/').map_or("", |(_, tail)| tail);
-    let ours = own(settings).any(|name| name == id.trust_domain()) && glob(rest, tail);
-    ours || domain.contains('*') && glob(pattern, whole)
+    let is_ours = || own(settings).any(|name| name == id.trust_domain());
+    let is_full = written.split('/').count() == 5;
+    match written.split_once('/') {
+        Some((domain, rest)) if domain == LOCAL || own(settings).any(|name| name == domain) => {
+            let holds = match rest.strip_suffix('*') {
+                _ if is_full => glob(rest, tail),
+                Some(prefix) => tail.starts_with(prefix),
+                None => tail == rest,
+            };
+            holds && is_ours()
+        }
+        Some((domain, rest)) if is_full && domain != "*" => {
+            let names_own = glob(domain, LOCAL) || own(settings).any(|name| glob(domain, name));
+            names_own && is_ours() && glob(rest, tail)
+                || (!names_own || domain.contains('*')) && glob(written, whole)
+        }
+        _ => glob(written, whole),
+    }
 }
 
 /// A namespace with `*` anywhere.
@@ -310,5 +321,5 @@ fn trust_domain(pattern: &str, id: &SpiffeId, settings: &MeshSettings) -> bool {
     let domain = id.trust_domain();
     glob(pattern, domain)
         || own(settings).any(|name| name == domain)
-            && (glob(pattern, "cluster.local") || own(settings).any(|name| glob(pattern, name)))
+            && (glob(pattern, LOCAL) || own(settings).any(|name| glob(pattern, name)))
 }

@@ -154,7 +154,7 @@ pub(super) fn check_regex(text: &str, what: &str, place: Place, r: &mut Report) 
 
 /// Begins what is no header but a claim of the request's token, which gateways verify (Istio: JWT
 /// claim based routing).
-const CLAIMS: &str = "@request.auth.claims";
+pub(crate) const CLAIMS: &str = "@request.auth.claims";
 
 fn field_matches(case: &mut Fields<'_>, field: &'static str, r: &mut Report) -> Vec<FieldMatch> {
     let mut matches = Vec::new();

@@ -104,6 +104,7 @@ fn http_rule(rule: &mut Fields<'_>, namespace: &str, r: &mut Report) -> Option<H
     let action = http_action::read(rule, &cases, r)?;
     http_action::check_authority(&action, headers.as_ref(), rule.place(), r);
     Some(HttpRule {
+        joined: None,
         name,
         origin,
         cases,

@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 
 use super::settings::{InjectSettings, InterceptionMode};
 use super::values;
+use crate::proxy_headers::proxy_headers_without_effect;
 use crate::topology::gateway_topology;
 use crate::yaml::nearest;
 
 /// Fields of Istio's `ProxyConfig` that are known and do nothing here.
-const NO_EFFECT: [&str; 29] = [
+const NO_EFFECT: [&str; 28] = [
     "availabilityZone",
     "binaryPath",
     "caCertificatesPem",
@@ -30,7 +31,6 @@ const NO_EFFECT: [&str; 29] = [
     "privateKeyProvider",
     "proxyAdminPort",
     "proxyBootstrapTemplatePath",
-    "proxyHeaders",
     "proxyStatsMatcher",
     "readinessProbe",
     "runtimeValues",
@@ -41,12 +41,13 @@ const NO_EFFECT: [&str; 29] = [
     "zipkinAddress",
 ];
 /// The fields that do something, and `image`, whose variants there are none of.
-const SUPPORTED: [&str; 8] = [
+const SUPPORTED: [&str; 9] = [
     "concurrency",
     "gatewayTopology",
     "holdApplicationUntilProxyStarts",
     "image",
     "interceptionMode",
+    "proxyHeaders",
     "proxyMetadata",
     "statusPort",
     "terminationDrainDuration",
@@ -133,6 +134,11 @@ impl ProxyConfig {
                 let (topology, unknown) = gateway_topology(value)?;
                 self.topology = Some(topology);
                 let warnings = unknown.iter().map(|name| format!("{name} has no effect"));
+                findings.warnings.extend(warnings);
+            }
+            "proxyHeaders" => {
+                let unused = proxy_headers_without_effect(value)?;
+                let warnings = unused.iter().map(|name| format!("{name} has no effect"));
                 findings.warnings.extend(warnings);
             }
             "image" => {}

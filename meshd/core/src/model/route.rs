@@ -43,6 +43,15 @@ pub(crate) struct HttpRule {
     pub(crate) fault: Option<Fault>,
     pub(crate) cors: Option<Cors>,
     pub(crate) headers: Option<HeaderEdits>,
+    /// Of a rule of a delegate: the names that `name` is joined from.
+    pub(crate) joined: Option<Joined>,
+}
+
+/// The names of a rule that delegates, and of the delegate's rule in its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Joined {
+    pub(crate) root: String,
+    pub(crate) delegate: String,
 }
 
 /// One of `http[].match`.

@@ -10,8 +10,8 @@ use mesh_api::v1::{
 };
 
 use super::View;
-use crate::model;
 use crate::model::{Placement, TokenRule};
+use crate::{MeshSettings, model};
 
 /// The local trust domain as Istio's policies may always call it.
 const LOCAL: &str = "cluster.local";
@@ -95,35 +95,14 @@ impl View<'_> {
         wire
     }
 
-    /// The provider of a name. One that is not there or cannot be asked denies (Istio: the same).
     fn external_authorizer(
         &self,
         name: &str,
         hosts: &mut BTreeSet<Hostname>,
     ) -> ExternalAuthorizer {
-        let mut known = self.world.settings.authorizers.iter();
-        let Some(found) = known.find(|known| known.name == name) else {
-            return ExternalAuthorizer {
-                name: name.to_owned(),
-                unusable: format!(
-                    "there is no extension provider `{name}` in the mesh configuration"
-                ),
-                ..ExternalAuthorizer::default()
-            };
-        };
-        let mut authorizer = found.clone();
-        // Istio: `[<namespace>/]<host>`, the namespace to choose among equal hosts.
-        let written = authorizer.host.rsplit('/').next().unwrap_or_default();
-        let host = written.parse::<Hostname>().ok();
-        let declared = host.filter(|host| self.world.services_by_host.contains_key(host));
-        if let Some(host) = declared {
-            host.as_str().clone_into(&mut authorizer.host);
-            hosts.insert(host);
-        } else {
-            authorizer.unusable =
-                format!("the service {written} of the extension provider `{name}` is not declared");
-            authorizer.host.clear();
-        }
+        let authorizer = self.world.external_authorizer(name);
+        // Empty if nobody declares it.
+        hosts.extend(authorizer.host.parse::<Hostname>());
         authorizer
     }
 
@@ -151,35 +130,31 @@ impl View<'_> {
         }
     }
 
-    /// A principal of the mesh's trust domain holds for all names of that domain (Istio: trust
-    /// domain aliases).
     fn all_trust_domains(&self, principals: &mut Vec<String>) {
-        let settings = &self.world.settings;
-        let ours: Vec<&str> = std::iter::once(settings.trust_domain.as_str())
-            .chain(
-                settings
-                    .trust_domain_aliases
-                    .iter()
-                    .map(mesh_api::TrustDomain::as_str),
-            )
-            .collect();
         let mut all: Vec<String> = Vec::new();
         for principal in principals.drain(..) {
-            let mut forms = vec![principal.clone()];
-            if let Some((domain, rest)) = principal.split_once('/')
-                && (domain == LOCAL || ours.contains(&domain))
-            {
-                forms = ours
-                    .iter()
-                    .map(|domain| format!("{domain}/{rest}"))
-                    .collect();
-            }
-            for form in forms {
+            for form in principal_forms(&principal, &self.world.settings) {
                 if !all.contains(&form) {
                     all.push(form);
                 }
             }
         }
         *principals = all;
+    }
+}
+
+/// A principal of the mesh's trust domain holds for all names of that domain (Istio: trust domain
+/// aliases).
+fn principal_forms(principal: &str, settings: &MeshSettings) -> Vec<String> {
+    let ours = || {
+        std::iter::once(&settings.trust_domain)
+            .chain(&settings.trust_domain_aliases)
+            .map(mesh_api::TrustDomain::as_str)
+    };
+    match principal.split_once('/') {
+        Some((domain, rest)) if domain == LOCAL || ours().any(|own| own == domain) => {
+            ours().map(|own| format!("{own}/{rest}")).collect()
+        }
+        _ => vec![principal.to_owned()],
     }
 }

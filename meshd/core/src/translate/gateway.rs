@@ -220,14 +220,16 @@ impl Hosts {
             .into_iter()
             .map(|(domain, mut serving)| {
                 serving.routes.sort_by_key(|(index, _)| *index);
-                let routes = serving
-                    .routes
-                    .into_iter()
-                    .flat_map(|(_, routes)| routes)
-                    .collect();
+                // In one VirtualService nothing comes after what takes everything.
+                let are_merged = serving.routes.len() > 1;
+                let routes = serving.routes.into_iter();
+                let routes: Vec<_> = routes.flat_map(|(_, routes)| routes).collect();
                 GatewayHost {
                     domain,
-                    http: catch_alls_last(routes),
+                    http: match are_merged {
+                        true => catch_alls_last(routes),
+                        false => routes,
+                    },
                     https_redirect: serving.https_redirect,
                     origin: Some(serving.origin),
                 }

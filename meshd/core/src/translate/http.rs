@@ -1,6 +1,6 @@
 //! HTTP routes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mesh_api::Hostname;
@@ -302,12 +302,25 @@ pub(super) fn hosts_of(route: &HttpRoute, hosts: &mut BTreeSet<Hostname>) {
 }
 
 /// Puts routes that take everything behind the others, which keep their order (Istio:
-/// SortVHostRoutes).
+/// SortVHostRoutes). There each match is a route: what else leads to one that takes everything
+/// stays where it is.
 pub(super) fn catch_alls_last(routes: Vec<HttpRoute>) -> Vec<HttpRoute> {
-    let takes = |route: &HttpRoute| route.matches.is_empty() || route.matches.iter().any(takes_all);
-    let mut halves: BTreeMap<bool, Vec<HttpRoute>> = BTreeMap::new();
-    for route in routes {
-        halves.entry(takes(&route)).or_default().push(route);
+    let (mut some, mut all) = (Vec::new(), Vec::new());
+    for mut route in routes {
+        let rest: Vec<HttpMatch> = route
+            .matches
+            .extract_if(.., |case| takes_all(case))
+            .collect();
+        if rest.is_empty() && !route.matches.is_empty() {
+            some.push(route);
+            continue;
+        }
+        if !route.matches.is_empty() {
+            some.push(route.clone());
+        }
+        route.matches = rest;
+        all.push(route);
     }
-    halves.into_values().flatten().collect()
+    some.append(&mut all);
+    some
 }

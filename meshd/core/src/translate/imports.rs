@@ -21,7 +21,12 @@ impl SidecarObject {
     }
 
     /// Whether objects for a host are imported. An absent port is any.
-    fn imports(&self, (namespace, host): (&str, &str), port: Option<u16>, own: &str) -> bool {
+    pub(crate) fn imports(
+        &self,
+        (namespace, host): (&str, &str),
+        port: Option<u16>,
+        own: &str,
+    ) -> bool {
         self.egress.is_empty()
             || self
                 .listeners(port)

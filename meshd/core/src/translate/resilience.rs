@@ -72,14 +72,16 @@ impl View<'_> {
         if origin.kind != "VirtualService" {
             return Vec::new();
         }
-        let own = (meta.namespace(), meta.name());
-        let delegate = (origin.namespace.as_str(), origin.name.as_str());
-        let objects = [
-            Some(own),
-            Some(delegate).filter(|delegate| *delegate != own),
-        ];
+        let joined = rule.joined.as_ref();
+        let section = joined.map_or(&rule.name, |joined| &joined.root);
+        let own = (meta.namespace(), meta.name(), section);
+        // Policies for a delegate are those of its own rule.
+        let delegate = joined.map(|joined| {
+            let (namespace, name) = (origin.namespace.as_str(), origin.name.as_str());
+            (namespace, name, &joined.delegate)
+        });
         let mut limits = Vec::new();
-        for (namespace, name) in objects.into_iter().flatten() {
+        for (namespace, name, section) in [Some(own), delegate].into_iter().flatten() {
             let policies = self.world.resilience_policies.get(namespace);
             for policy in policies.into_iter().flatten() {
                 let PolicyTarget::Objects(targets) = &policy.target else {
@@ -88,7 +90,10 @@ impl View<'_> {
                 let named = targets.iter().any(|target| {
                     target.kind == TargetKind::VirtualService
                         && target.name == name
-                        && (target.section.as_ref()).is_none_or(|section| *section == rule.name)
+                        && target
+                            .section
+                            .as_ref()
+                            .is_none_or(|wanted| wanted == section)
                 });
                 if named {
                     limits.extend(policy.rate_limits.iter().cloned());

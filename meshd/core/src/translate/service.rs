@@ -154,14 +154,19 @@ impl View<'_> {
 /// Whether clients come through HBONE (Istio: supportTunnel): a ztunnel takes the pod's
 /// connections, its own proxy says so, or it is a waypoint. One that takes Istio's mutual TLS on its
 /// ports is called there all the same, unless HBONE is preferred.
-fn speaks_hbone(record: &WorkloadRecord, prefer: bool) -> bool {
+pub(crate) fn speaks_hbone(record: &WorkloadRecord, prefer: bool) -> bool {
     let label = |name: &str| record.labels.get(name).map(String::as_str);
-    let listed = label(TUNNEL).is_some_and(|list| list.split(',').any(|one| one == "http"));
     let waypoint = label("gateway.istio.io/managed") == Some("istio.io-mesh-controller");
     let pod: Option<&Pod> = record.pod.as_deref();
     let redirected = pod.is_some_and(|pod| pod.redirected);
     let takes_tls = label("security.istio.io/tlsMode") == Some("istio");
-    (listed || waypoint || redirected) && (prefer || !takes_tls)
+    (lists_tunnel(record) || waypoint || redirected) && (prefer || !takes_tls)
+}
+
+/// Whether the workload's own proxy says that it takes HBONE.
+pub(crate) fn lists_tunnel(record: &WorkloadRecord) -> bool {
+    let list = record.labels.get(TUNNEL);
+    list.is_some_and(|list| list.split(',').any(|one| one == "http"))
 }
 
 /// Istio's canonical service: the first of these labels, or the workload's name.

@@ -43,6 +43,15 @@ pub(super) fn server_pool(policy: &ClientPolicy, port: u32) -> Option<PoolPolicy
     parts(port, Some(policy), None)?.connection_pool
 }
 
+/// How clients secure their connections to a port, where a policy says it.
+pub(crate) fn client_tls_mode(
+    port: u32,
+    top: Option<&ClientPolicy>,
+    subset: Option<&ClientPolicy>,
+) -> Option<ClientTlsMode> {
+    Some(parts(port, top, subset)?.tls?.mode())
+}
+
 /// What is said of one port (Istio: MergeTrafficPolicy, MergeSubsetTrafficPolicy). A port's
 /// setting replaces the whole policy above it; a subset's replaces part by part.
 fn parts(

@@ -62,7 +62,8 @@ impl World {
         inner.mutual_tls();
         inner.compiled = Arc::new(Compiled::new(inner.client_labels()));
         inner.compare(before);
-        check::run(&inner, &objects, &linked, &mut problems);
+        let earlier = before.map(|world| &*world.inner);
+        inner.enforced = check::run(&inner, &objects, &linked, (earlier, &mut problems));
         problem::sort(&mut problems);
         inner.problems = problems;
         Self {
@@ -132,7 +133,10 @@ fn settings_digest(settings: &MeshSettings) -> Sha256 {
     }
     part(settings.renew_certificates.as_bytes());
     part(settings.jwks.as_bytes());
-    for bundle in &settings.federated {
+    for endpoint in &settings.bundle_endpoints {
+        part(format!("{endpoint:?}").as_bytes());
+    }
+    for bundle in &settings.federation() {
         part(bundle.trust_domain.as_str().as_bytes());
         for root in &bundle.roots_der {
             part(root);

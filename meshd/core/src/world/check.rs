@@ -1,5 +1,6 @@
 //! What is wrong between objects. All of it leaves the objects in force.
 
+mod claims;
 mod enforceable;
 mod entries;
 mod gateways;
@@ -7,6 +8,7 @@ mod one;
 mod policies;
 mod routes;
 mod sidecars;
+mod trust_domains;
 
 use std::collections::HashMap;
 
@@ -19,13 +21,15 @@ use super::{Inner, ServiceId, WorkloadId};
 use crate::model::{Target, VirtualService};
 use crate::names;
 
+pub(crate) use enforceable::Enforced;
+
 /// Adds all findings.
 pub(super) fn run(
     world: &Inner,
     objects: &Objects,
     linked: &Linked<'_>,
-    problems: &mut Vec<Problem>,
-) {
+    (before, problems): (Option<&Inner>, &mut Vec<Problem>),
+) -> Enforced {
     let mut answering: HashMap<ServiceId, Vec<WorkloadId>> = HashMap::new();
     for (id, workload) in world.workloads.iter().enumerate() {
         for (service, _) in &workload.fronts {
@@ -41,9 +45,12 @@ pub(super) fn run(
     routes::check(&mut found, objects);
     entries::check(&mut found);
     policies::check(&mut found, objects);
-    enforceable::check(&mut found, objects);
+    let enforced = enforceable::check(&mut found, objects, before);
+    claims::check(&mut found, objects);
     gateways::check(&mut found, objects);
     sidecars::check(&mut found, objects);
+    trust_domains::check(&mut found, objects);
+    enforced
 }
 
 struct Findings<'a> {

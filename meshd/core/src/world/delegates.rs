@@ -8,7 +8,8 @@ use mesh_api::v1::string_match::Kind;
 use mesh_api::v1::{FieldMatch, HttpMatch, Problem, Severity, StringMatch};
 
 use crate::model::{
-    Delegation, ForwardRule, HttpAction, HttpCase, HttpRule, Inherited, Target, VirtualService,
+    Delegation, ForwardRule, HttpAction, HttpCase, HttpRule, Inherited, Joined, Target,
+    VirtualService,
 };
 use crate::names;
 
@@ -133,6 +134,10 @@ impl<'o> Delegates<'o> {
             fault: route.fault.clone().or_else(|| root.fault.clone()),
             cors: route.cors.clone().or_else(|| root.cors.clone()),
             headers: route.headers.clone().or_else(|| root.headers.clone()),
+            joined: Some(Joined {
+                root: root.name.clone(),
+                delegate: route.name.clone(),
+            }),
         }
     }
 

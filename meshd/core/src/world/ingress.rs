@@ -268,6 +268,7 @@ impl Routes<'_> {
         origin: &Origin,
     ) -> HttpRule {
         HttpRule {
+            joined: None,
             name: String::new(),
             origin: origin.clone(),
             cases: matches(path, origin)

@@ -27,6 +27,12 @@ impl Sidecars {
         Self { by_namespace }
     }
 
+    /// What those that are for some workloads only look at.
+    pub(crate) fn selectors(&self) -> impl Iterator<Item = &Labels> {
+        let all = self.by_namespace.values().flatten();
+        all.filter_map(|object| object.selector.as_ref())
+    }
+
     /// One that selects the workload, or that of the namespace, or that of the mesh.
     pub(crate) fn of(
         &self,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use meshd_core::{
-    Coverage, CoverageFilter, CoverageRow, CoverageVerdict, MeshSettings, Store, World,
+    Coverage, CoverageFilter, CoverageRow, CoverageVerdict, MeshSettings, Store, Transport, World,
 };
 
 use crate::mesh;
@@ -113,7 +113,8 @@ fn verdicts(policies: &str, port: Option<u32>) -> Vec<(String, CoverageVerdict)>
         ..CoverageFilter::default()
     };
     let rows = world.coverage(&filter).rows.into_iter();
-    rows.filter(|row| row.port == port)
+    // As the sidecars call.
+    rows.filter(|row| row.port == port && !row.because.contains("certificate"))
         .flat_map(|row| {
             let sources = row.sources.into_iter();
             sources
@@ -223,4 +224,77 @@ fn what_a_client_sends_decides_who_it_is() {
         of_own(&format!("{strict}{}", rule("DISABLE"))),
         CoverageVerdict::Denied
     );
+}
+
+/// Transport, sources, verdict of the rows of a port.
+fn ways(text: &str, workload: &str, port: u32) -> Vec<(Transport, Vec<String>, CoverageVerdict)> {
+    let filter = CoverageFilter {
+        workload: Some(workload.to_owned()),
+        ..CoverageFilter::default()
+    };
+    let rows = mesh::world(text).coverage(&filter).rows.into_iter();
+    rows.filter(|row| row.port == Some(port))
+        .map(|row| (row.transport, row.sources, row.verdict))
+        .collect()
+}
+
+#[test]
+fn a_source_that_comes_in_two_ways_has_two_rows() {
+    // By the service it comes with its identity, by the subset without.
+    let text = format!(
+        "{}---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{ name: r }}\nspec: {{ host: a, subsets: [{{ name: v1, labels: {{ version: v1 }}, trafficPolicy: {{ tls: {{ mode: DISABLE }} }} }}] }}\n",
+        policy("{ rules: [{ from: [{ source: { principals: ['*'] } }] }] }")
+    );
+    let own = "cluster.local/ns/default/sa/a".to_owned();
+    let of_own: Vec<_> = ways(&text, "default/a-1", 80)
+        .into_iter()
+        .filter(|(_, sources, _)| sources.contains(&own))
+        .map(|(transport, _, verdict)| (transport, verdict))
+        .collect();
+    assert_eq!(
+        of_own,
+        [
+            (Transport::Plaintext, CoverageVerdict::Denied),
+            (Transport::Mtls, CoverageVerdict::Allowed),
+        ]
+    );
+}
+
+#[test]
+fn a_gateway_that_ends_the_meshs_tls_knows_who_calls() {
+    let text = "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: { name: g }\nspec: { address: 10.0.0.9, serviceAccount: g, labels: { istio: g } }\n---\napiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: { name: g }\nspec: { selector: { istio: g }, servers: [{ port: { number: 443, name: https, protocol: HTTPS }, hosts: ['*'], tls: { mode: ISTIO_MUTUAL } }] }\n";
+    let text = format!(
+        "{text}{}",
+        policy("{ rules: [{ from: [{ source: { principals: ['*/sa/a'] } }] }] }")
+    );
+    let name = |account: &str| format!("cluster.local/ns/default/sa/{account}");
+    let mut found = ways(&text, "default/g", 443);
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            (Transport::Mtls, vec![name("a")], CoverageVerdict::Allowed),
+            (Transport::Mtls, vec![name("g")], CoverageVerdict::Denied),
+            (
+                Transport::Refused,
+                vec!["(outside)".to_owned()],
+                CoverageVerdict::Denied
+            ),
+        ]
+    );
+}
+
+#[test]
+fn whoever_comes_through_hbone_has_an_identity_in_every_mode() {
+    let text = "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: { name: h }\nspec: { address: 10.0.0.9, serviceAccount: h, labels: { app: h, networking.istio.io/tunnel: http } }\n---\napiVersion: v1\nkind: Service\nmetadata: { name: h }\nspec: { selector: { app: h }, ports: [{ name: http, port: 80 }] }\n---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: { name: p }\nspec: { mtls: { mode: DISABLE } }\n";
+    let text = format!(
+        "{text}{}",
+        policy("{ rules: [{ from: [{ source: { principals: ['*'] } }] }] }")
+    );
+    let own = "cluster.local/ns/default/sa/a".to_owned();
+    let found = ways(&text, "default/h", 80);
+    assert!(found.iter().any(|(transport, sources, verdict)| {
+        sources.contains(&own)
+            && (*transport, *verdict) == (Transport::Mtls, CoverageVerdict::Allowed)
+    }));
 }

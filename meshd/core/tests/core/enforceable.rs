@@ -1,5 +1,8 @@
 //! Policies that some way leads around are reported, with their place.
 
+use mesh_api::v1::ExternalAuthorizer;
+use meshd_core::MeshSettings;
+
 use crate::mesh::{self, problems};
 
 fn object(kind: &str, spec: &str) -> String {
@@ -230,6 +233,152 @@ fn tokens_are_not_looked_at_where_there_are_no_requests() {
     assert!(told.len() == 1 && told[0].contains("no port of default/db-1 carries HTTP"));
     assert_eq!(
         found(&format!("{only_db}{}", tokens("a")), "IST0167"),
+        [""; 0]
+    );
+}
+
+#[test]
+fn the_next_world_says_the_same_as_a_new_one() {
+    let pod = |version: &str, annotations: &str| {
+        serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": "p", "namespace": "default", "resourceVersion": version, "uid": "1",
+                "labels": {"app": "p", "security.istio.io/tlsMode": "istio"},
+                "annotations": {"traffic.sidecar.istio.io/excludeInboundPorts": annotations},
+            },
+            "spec": {"serviceAccountName": "p", "containers": []},
+            "status": {"phase": "Running", "podIP": "10.0.0.7"},
+        })
+    };
+    let settings = meshd_core::MeshSettings::default();
+    let mut store = meshd_core::Store::new();
+    store.set_file(
+        "input.yaml",
+        &authz("{ action: DENY, rules: [{ from: [{ source: { principals: [x] } }] }] }"),
+    );
+    let mut world = store.world(&settings);
+    // What changes a finding, and what does not.
+    for (version, ports, findings) in [
+        ("1", "", 0),
+        ("2", "9999", 1),
+        ("3", "9999", 1),
+        ("4", "", 0),
+    ] {
+        store.set_object(&pod(version, ports));
+        world = store.world_after(&settings, &world);
+        assert_eq!(
+            world.problems(),
+            store.world(&settings).problems(),
+            "{version}"
+        );
+        let named = problems(&world).into_iter();
+        let named = named.filter(|line| line.contains("policy-not-enforced"));
+        assert_eq!(named.count(), findings, "{version}");
+    }
+}
+
+#[test]
+fn claims_choose_no_routes_where_nobody_verifies_tokens() {
+    let base = "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: { name: g }\nspec: { address: 10.0.0.9, serviceAccount: g, labels: { istio: g } }\n---\napiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: { name: g }\nspec: { selector: { istio: g }, servers: [{ port: { number: 80, name: http, protocol: HTTP }, hosts: ['*'] }] }\n---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: v }\nspec: { hosts: ['*'], gateways: [g], http: [{ match: [{ headers: { '@request.auth.claims.groups': { exact: x } } }], route: [{ destination: { host: a } }] }] }\n";
+    let warned = found(base, "IST0149");
+    assert_eq!(warned.len(), 1);
+    assert!(
+        warned[0].contains("(key: groups)") && warned[0].contains("(default/g)"),
+        "{warned:?}"
+    );
+    let tokens = |selector: &str| {
+        object(
+            "RequestAuthentication",
+            &format!("{{ {selector}jwtRules: [{{ issuer: a, jwks: '{{\"keys\": [{{}}]}}' }}] }}"),
+        )
+    };
+    for quiet in [
+        format!("{base}{}", tokens("")),
+        format!(
+            "{base}{}",
+            tokens("selector: { matchLabels: { istio: g } }, ")
+        ),
+        base.replace("@request.auth.claims.groups", "x-groups"),
+    ] {
+        assert_eq!(found(&quiet, "IST0149"), [""; 0], "{quiet}");
+    }
+    let elsewhere = format!(
+        "{base}{}",
+        tokens("selector: { matchLabels: { app: a } }, ")
+    );
+    assert_eq!(found(&elsewhere, "IST0149").len(), 1);
+}
+
+#[test]
+fn providers_that_can_never_answer_are_named() {
+    let code = "[authorization-provider-missing]";
+    let custom = |provider: &str| {
+        authz(&format!(
+            "{{ action: CUSTOM, provider: {{ name: {provider} }}, rules: [{{}}] }}"
+        ))
+    };
+    let known = |name: &str, host: &str, port| ExternalAuthorizer {
+        name: name.into(),
+        host: host.into(),
+        port,
+        fail_open: name == "open",
+        ..ExternalAuthorizer::default()
+    };
+    let settings = MeshSettings {
+        authorizers: vec![
+            known("good", "default/b.default.svc.cluster.local", 8080),
+            known("lost", "nowhere.example", 80),
+            known("open", "nowhere.example", 80),
+            known("port", "b.default.svc.cluster.local", 81),
+        ],
+        ..MeshSettings::default()
+    };
+    for (provider, told) in [
+        ("good", None),
+        (
+            "unknown",
+            Some(
+                "there is no extension provider `unknown` in the mesh configuration; everything that this policy selects is denied",
+            ),
+        ),
+        (
+            "lost",
+            Some(
+                "the service nowhere.example of the extension provider `lost` is not declared; everything that this policy selects is denied",
+            ),
+        ),
+        (
+            "open",
+            Some(
+                "the service nowhere.example of the extension provider `open` is not declared; everything that this policy selects passes unasked, as its failOpen says",
+            ),
+        ),
+        (
+            "port",
+            Some(
+                "the service b.default.svc.cluster.local of the extension provider `port` has no port 81; everything that this policy selects is denied",
+            ),
+        ),
+    ] {
+        let world = mesh::world_with(&custom(provider), &settings);
+        let all = problems(&world).into_iter();
+        let found: Vec<String> = all.filter(|line| line.ends_with(code)).collect();
+        assert_eq!(found.len(), usize::from(told.is_some()), "{found:?}");
+        if let (Some(told), Some(line)) = (told, found.first()) {
+            assert!(line.starts_with("input.yaml:2:1: warning: "), "{line}");
+            assert!(line.contains(told), "{line}");
+        }
+    }
+    // It is over when the service is declared.
+    let entry = "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: { name: n }\nspec: { hosts: [nowhere.example], ports: [{ name: http, number: 80, protocol: HTTP }], resolution: DNS }\n";
+    let world = mesh::world_with(&format!("{}{entry}", custom("lost")), &settings);
+    let all = problems(&world);
+    assert!(!all.iter().any(|line| line.ends_with(code)), "{all:?}");
+    // Others name no provider.
+    assert_eq!(
+        found(&authz("{ rules: [{}] }"), "authorization-provider-missing"),
         [""; 0]
     );
 }

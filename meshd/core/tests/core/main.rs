@@ -34,3 +34,5 @@ mod traps_scope;
 mod traps_security;
 mod traps_service;
 mod traps_traffic;
+mod traps_validation;
+mod trust_domains;

@@ -142,6 +142,9 @@ fn routes_have_the_rates_of_their_virtual_service() {
         ("all", "name: routes"),
         ("one", "name: routes, sectionName: api"),
         ("delegate", "name: part"),
+        // Rules of delegates have the names of both in the proxy, and their own in objects.
+        ("delegating", "name: routes, sectionName: more"),
+        ("delegated", "name: part, sectionName: own"),
     ] {
         let spec = format!("{{ {}, {} }}", of(target), rate(name));
         text.push_str(&policy(name, "default", &spec));
@@ -161,7 +164,10 @@ fn routes_have_the_rates_of_their_virtual_service() {
     };
     let want = [
         ("api", vec!["all", "one"]),
-        ("more-own", vec!["all", "delegate"]),
+        (
+            "more-own",
+            vec!["all", "delegating", "delegate", "delegated"],
+        ),
         ("rest", vec!["all"]),
     ]
     .map(|(route, names)| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::mesh::{sidecar, world};
-use mesh_api::v1::{Ack, DiscoveryRequest, DiscoveryResponse, Node, Rejection};
+use mesh_api::v1::{Ack, DiscoveryRequest, DiscoveryResponse, IdentityReport, Node, Rejection};
 use meshd_core::World;
 use meshd_core::session::{ProtocolError, Session};
 
@@ -216,6 +216,69 @@ fn refusals_are_kept_and_not_repeated() {
     session.on_request(&answer).unwrap();
     assert_eq!(session.rejected().collect::<Vec<_>>(), [&rejection]);
     assert_eq!(session.next(&world, 1), None);
+}
+
+#[test]
+fn a_lying_proxy_costs_no_more_than_an_honest_one() {
+    let world = world("");
+    let mut session = session(&world);
+    let large = Node {
+        labels: [("l".to_owned(), "x".repeat(70_000))].into(),
+        ..first(&[], &BTreeMap::new()).node.unwrap()
+    };
+    let boasting = DiscoveryRequest {
+        node: Some(large),
+        ..first(&[], &BTreeMap::new())
+    };
+    let refused = session.on_request(&boasting);
+    assert!(matches!(
+        refused,
+        Err(ProtocolError::TooLarge("the node", _))
+    ));
+    session
+        .on_request(&first(&["routes/a:80"], &BTreeMap::new()))
+        .unwrap();
+    let response = session.next(&world, 1).unwrap();
+    // More subscriptions than anybody keeps: none of them is taken.
+    let flood = DiscoveryRequest {
+        subscribe: (0..20_000).map(|n| format!("routes/h{n}:80")).collect(),
+        ..DiscoveryRequest::default()
+    };
+    let refused = session.on_request(&flood);
+    assert!(matches!(refused, Err(ProtocolError::TooMany(_))));
+    assert_eq!(session.subscriptions().count(), 1);
+    // A report of trust that no rotation makes.
+    let report = DiscoveryRequest {
+        identity: Some(IdentityReport {
+            trusted_roots: vec![vec![0; 32]; 1_000],
+            ..IdentityReport::default()
+        }),
+        ..DiscoveryRequest::default()
+    };
+    let refused = session.on_request(&report);
+    assert!(matches!(
+        refused,
+        Err(ProtocolError::TooLarge("the report", _))
+    ));
+    // What it says of refusals is kept short, and only a little of it.
+    let rejection = Rejection {
+        resource: "r".repeat(100_000),
+        version: String::new(),
+        reason: "\u{e4}".repeat(100_000),
+    };
+    let mut answer = ack(&response);
+    answer.ack.as_mut().unwrap().rejected = vec![rejection; 1_000];
+    session.on_request(&answer).unwrap();
+    let kept: usize = session
+        .rejected()
+        .map(|told| told.resource.len() + told.reason.len())
+        .sum();
+    assert!(kept < 32 * 1024, "{kept}");
+    // The same answer again belongs to nothing.
+    assert!(matches!(
+        session.on_request(&ack(&response)),
+        Err(ProtocolError::UnknownNonce(_))
+    ));
 }
 
 #[test]

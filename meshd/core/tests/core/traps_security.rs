@@ -350,3 +350,80 @@ fn trap_60_what_ports_cannot_carry_is_reported_with_its_place() {
         assert_eq!(warned(quiet), [""; 0], "{quiet}");
     }
 }
+
+/// There is no ztunnel here to hold a policy for it: the proxy of each workload holds the modes
+/// themselves. What they come to is the same: who proves nothing gets in where an exception says
+/// so, and nowhere else.
+#[test]
+fn trap_52_strict_denies_who_proves_nothing_but_on_ports_with_an_exception() {
+    use mesh_proxy_core::Snapshot;
+    use mesh_proxy_core::detect::Detected;
+    use mesh_proxy_core::plan::{Accept, inbound_connection, inbound_transport};
+    let peer = |name: &str, namespace: &str, spec: &str| {
+        format!(
+            "---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {{ name: {name}, namespace: {namespace} }}\nspec: {spec}\n"
+        )
+    };
+    let of_a = "selector: { matchLabels: { app: a } }";
+    let strict = "mtls: { mode: STRICT }";
+    let of_mesh = peer("m", "istio-system", &format!("{{ {strict} }}"));
+    let open_port = "portLevelMtls: { 80: { mode: PERMISSIVE } }";
+    for (text, declared, undeclared) in [
+        (of_mesh.clone(), false, false),
+        (
+            peer("w", "default", &format!("{{ {of_a}, {strict} }}")),
+            false,
+            false,
+        ),
+        (
+            peer(
+                "w",
+                "default",
+                &format!("{{ {of_a}, {strict}, {open_port} }}"),
+            ),
+            true,
+            false,
+        ),
+        (
+            format!(
+                "{of_mesh}{}",
+                peer("w", "default", &format!("{{ {of_a}, {open_port} }}"))
+            ),
+            true,
+            false,
+        ),
+        (
+            peer(
+                "w",
+                "default",
+                &format!(
+                    "{{ {of_a}, mtls: {{ mode: PERMISSIVE }}, portLevelMtls: {{ 80: {{ mode: STRICT }} }} }}"
+                ),
+            ),
+            false,
+            true,
+        ),
+        (
+            format!(
+                "{of_mesh}{}",
+                peer("n", "default", "{ mtls: { mode: DISABLE } }")
+            ),
+            true,
+            true,
+        ),
+    ] {
+        let world = mesh::good(&text);
+        let scope = mesh::sidecar(&world, "default/a-1", &[("app", "a")]);
+        let resources = mesh::resources(&world, &scope, &["inbound/self", "mesh/default"]);
+        let response = mesh_api::v1::DiscoveryResponse {
+            upsert: resources.values().map(|one| (**one).clone()).collect(),
+            ..mesh_api::v1::DiscoveryResponse::default()
+        };
+        let snapshot = Snapshot::empty().apply(&response).snapshot;
+        let takes = |port| {
+            let mode = inbound_connection(&snapshot, port).unwrap().mtls;
+            inbound_transport(mode, &Detected::Http1) == Accept::Plaintext
+        };
+        assert_eq!((takes(80), takes(4711)), (declared, undeclared), "{text}");
+    }
+}

@@ -40,7 +40,7 @@ impl World {
             entries: Selection::default(),
         };
         let mut problems = Vec::new();
-        super::run(inner, &objects, &linked, &mut problems);
+        super::run(inner, &objects, &linked, (None, &mut problems));
         let unseen = match &entry.object {
             Object::Gateway(gateway) => unseen(inner, gateway),
             _ => BTreeSet::new(),

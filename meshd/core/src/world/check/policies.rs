@@ -1,10 +1,12 @@
-//! Policies that hold for no workload (IST0127).
+//! Policies that hold for no workload (IST0127), and what policies name that is not there.
 
-use mesh_api::v1::{Origin, Resolution};
+use mesh_api::v1::{AuthorizationAction, Origin, Resolution};
 
 use super::super::objects::Objects;
 use super::Findings;
-use crate::model::{Meta, PolicyTarget, ResiliencePolicy, TargetKind, TargetRef, selects};
+use crate::model::{
+    AuthorizationPolicy, Meta, PolicyTarget, ResiliencePolicy, TargetKind, TargetRef, selects,
+};
 use crate::translate::{is, is_section};
 use crate::world::ServiceRecord;
 use crate::yaml::Labels;
@@ -15,6 +17,7 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
     }
     for policy in &objects.authorization_policies {
         selector(found, &policy.meta, &policy.placement.selector);
+        authorizer(found, policy);
     }
     for policy in &objects.request_authentications {
         selector(found, &policy.meta, &policy.placement.selector);
@@ -67,6 +70,23 @@ fn selector(found: &mut Findings<'_>, meta: &Meta, labels: &Labels) {
             ),
         );
     }
+}
+
+/// A CUSTOM policy asks somebody who can answer.
+fn authorizer(found: &mut Findings<'_>, policy: &AuthorizationPolicy) {
+    if policy.action != AuthorizationAction::Custom || policy.dry_run {
+        return;
+    }
+    let authorizer = found.world.external_authorizer(&policy.provider);
+    let Some(why) = found.world.unanswered(&authorizer) else {
+        return;
+    };
+    let consequence = match authorizer.fail_open {
+        true => "passes unasked, as its failOpen says",
+        false => "is denied",
+    };
+    let text = format!("{why}; everything that this policy selects {consequence}");
+    found.warn(&policy.meta.origin, "authorization-provider-missing", text);
 }
 
 /// An object that a policy is for is there, has the section that it names, and can do what the

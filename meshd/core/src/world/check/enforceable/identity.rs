@@ -1,11 +1,11 @@
 //! Rules about who calls, where callers need not say who they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_api::v1::{AuthorizationAction, AuthorizationAttribute, AuthorizationRule, MtlsMode};
 
-use super::{Finding, Places, ports, some};
-use crate::coverage::{Call, Called, CoverageVerdict, Destination, Enforcer, Peer, Truth, decide};
+use super::{Finding, Place, Places, nobody, ports, some};
+use crate::coverage::{Call, Enforcer, Peer, Truth};
 use crate::model::AuthorizationPolicy;
 
 const DODGED: &str = "authorization-dodged-by-plaintext";
@@ -14,7 +14,7 @@ const NEVER: &str = "authorization-needs-identity";
 pub(super) fn check(
     places: &Places<'_>,
     policy: &AuthorizationPolicy,
-    concerned: &[&Destination<'_>],
+    concerned: &[&Place<'_>],
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, rule) in policy.rules.iter().enumerate() {
@@ -98,34 +98,22 @@ impl About {
 fn dodged(
     places: &Places<'_>,
     (policy, index, rule): (&AuthorizationPolicy, usize, &AuthorizationRule),
-    concerned: &[&Destination<'_>],
+    concerned: &[&Place<'_>],
     consequence: &str,
 ) -> Option<Finding> {
+    // What it says of a port is the same wherever the port is.
+    let mut ports: BTreeMap<u32, bool> = BTreeMap::new();
     let mut open = BTreeSet::new();
-    for place in concerned
-        .iter()
-        .filter(|place| place.proxy == Enforcer::Sidecar)
-    {
-        let policies = places.policies(place, policy);
-        for (number, port) in &place.ports {
-            if place.mtls.at(*number).0 == MtlsMode::Strict || port.tls.is_some() {
+    for place in sidecars(concerned) {
+        for (number, port) in &place.to.ports {
+            if place.to.mtls.at(*number).0 == MtlsMode::Strict || port.tls.is_some() {
                 continue;
             }
-            let call = Call {
-                peer: Peer::Nobody,
-                port: Called::Port(*number),
-                http: true,
-                settings: &places.inner.settings,
-            };
-            let known = Call {
-                peer: Peer::Unknown,
-                ..call
-            };
-            let concerns = known.rule(rule, policy.action) > Truth::Never
-                || call.rule(rule, policy.action) > Truth::Never;
-            let decision = decide(&policies, &places.authorizers, call, port.carries);
-            if concerns && decision.verdict != CoverageVerdict::Denied {
-                open.insert(format!("{number} of {}", place.full_name()));
+            let concerns = *ports
+                .entry(*number)
+                .or_insert_with(|| concerns(places, (policy, rule), *number));
+            if concerns && !place.is_closed(places, *number) {
+                open.insert(format!("{number} of {}", place.to.full_name()));
             }
         }
     }
@@ -143,21 +131,39 @@ fn dodged(
     Some((ports::place_of(policy, rule), DODGED, message))
 }
 
+fn sidecars<'p, 'w>(concerned: &'p [&'p Place<'w>]) -> impl Iterator<Item = &'p Place<'w>> {
+    let places = concerned.iter().copied();
+    places.filter(|place| place.to.proxy == Enforcer::Sidecar)
+}
+
+/// Whether a rule is about calls of a port, by whomever.
+fn concerns(
+    places: &Places<'_>,
+    (policy, rule): (&AuthorizationPolicy, &AuthorizationRule),
+    port: u32,
+) -> bool {
+    let call = nobody(places.inner, port);
+    let known = Call {
+        peer: Peer::Unknown,
+        ..call
+    };
+    let matches = |call: Call<'_>| call.rule(rule, policy.action) > Truth::Never;
+    matches(known) || matches(call)
+}
+
 /// Ports where nobody can prove who he is.
 fn never(
     policy: &AuthorizationPolicy,
     (index, rule): (usize, &AuthorizationRule),
-    concerned: &[&Destination<'_>],
+    concerned: &[&Place<'_>],
 ) -> Option<Finding> {
-    let off: BTreeSet<String> = concerned
-        .iter()
-        .filter(|place| place.proxy == Enforcer::Sidecar)
+    let off: BTreeSet<String> = sidecars(concerned)
         .flat_map(|place| {
-            let ports = place.ports.iter();
+            let ports = place.to.ports.iter();
             let off = ports.filter(|(number, port)| {
-                place.mtls.at(**number).0 == MtlsMode::Disable && port.tls.is_none()
+                place.to.mtls.at(**number).0 == MtlsMode::Disable && port.tls.is_none()
             });
-            off.map(|(number, _)| format!("{number} of {}", place.full_name()))
+            off.map(|(number, _)| format!("{number} of {}", place.to.full_name()))
         })
         .collect();
     if off.is_empty() {

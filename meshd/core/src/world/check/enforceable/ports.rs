@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_api::v1::{AuthorizationAction, AuthorizationOperation, AuthorizationRule};
 
-use super::{Finding, NAMED, Places};
-use crate::coverage::{Carries, Destination, Enforcer, of_http};
+use super::{Finding, NAMED, Place, Places};
+use crate::coverage::{Carries, Enforcer, of_http};
 use crate::model::AuthorizationPolicy;
 
 const NEEDS_HTTP: &str = "authorization-needs-http";
@@ -17,10 +17,17 @@ type Ports = BTreeMap<u32, String>;
 pub(super) fn check(
     places: &Places<'_>,
     policy: &AuthorizationPolicy,
-    concerned: &[&Destination<'_>],
+    concerned: &[&Place<'_>],
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let opaque = opaque(places, concerned);
+    let about_http = |rule: &AuthorizationRule| !of_http(rule).is_empty();
+    let matters =
+        policy.action == AuthorizationAction::Custom || policy.rules.iter().any(about_http);
+    let opaque = if matters {
+        opaque(places, concerned)
+    } else {
+        Ports::new()
+    };
     if !opaque.is_empty() {
         findings.extend(authorizer(places, policy, &opaque));
     }
@@ -31,49 +38,42 @@ pub(super) fn check(
     findings
 }
 
-fn opaque(places: &Places<'_>, concerned: &[&Destination<'_>]) -> Ports {
+fn opaque(places: &Places<'_>, concerned: &[&Place<'_>]) -> Ports {
     let mut ports = Ports::new();
     for place in concerned
         .iter()
-        .filter(|place| place.proxy != Enforcer::Nobody)
+        .filter(|place| place.to.proxy != Enforcer::Nobody)
     {
-        for (number, port) in &place.ports {
+        for (number, port) in &place.to.ports {
             if port.carries != Carries::Opaque {
                 continue;
             }
             let front = port
-                .front
+                .front()
                 .and_then(|(service, _)| places.inner.services.get(service));
             let name =
-                || front.map_or_else(|| place.full_name(), |service| service.host.to_string());
+                || front.map_or_else(|| place.to.full_name(), |service| service.host.to_string());
             ports.entry(*number).or_insert_with(name);
         }
     }
     ports
 }
 
-/// An authorizer cannot be asked about opaque bytes.
+/// An authorizer that speaks HTTP cannot be asked about opaque bytes.
 fn authorizer(places: &Places<'_>, policy: &AuthorizationPolicy, ports: &Ports) -> Option<Finding> {
     if policy.action != AuthorizationAction::Custom {
         return None;
     }
-    let concerned: Ports = ports
-        .iter()
-        .filter(|(port, _)| policy.rules.iter().any(|rule| reaches(rule, **port)))
-        .map(|(port, host)| (*port, host.clone()))
-        .collect();
+    let concerned = reached(ports, |port| {
+        policy.rules.iter().any(|rule| reaches(rule, port))
+    });
     let mut known = places.authorizers.iter();
     let known = known.find(|known| known.name == policy.provider)?;
-    if concerned.is_empty() {
+    if known.grpc || concerned.is_empty() {
         return None;
     }
-    let consequence = if known.grpc {
-        "connections that it selects are denied there: authorizers are asked about requests only"
-    } else {
-        "it has no effect there: an authorizer that speaks HTTP cannot be asked about them; deny them by another policy"
-    };
     let message = format!(
-        "CUSTOM policy with the provider {}: {} no HTTP; {consequence}",
+        "CUSTOM policy with the provider {}: {} no HTTP; it has no effect there: an authorizer that speaks HTTP cannot be asked about them; take one that speaks gRPC, or deny them by another policy",
         policy.provider,
         listed(&concerned)
     );
@@ -86,11 +86,7 @@ fn without_http(
     ports: &Ports,
 ) -> Option<Finding> {
     let fields = of_http(rule);
-    let concerned: Ports = ports
-        .iter()
-        .filter(|(port, _)| reaches(rule, **port))
-        .map(|(port, host)| (*port, host.clone()))
-        .collect();
+    let concerned = reached(ports, |port| reaches(rule, port));
     if fields.is_empty() || concerned.is_empty() {
         return None;
     }
@@ -113,19 +109,19 @@ fn of_the_service(
     places: &Places<'_>,
     policy: &AuthorizationPolicy,
     (index, rule): (usize, &AuthorizationRule),
-    concerned: &[&Destination<'_>],
+    concerned: &[&Place<'_>],
 ) -> Option<Finding> {
     let wanted: BTreeSet<u32> = rule.to.iter().flat_map(|to| &to.ports).copied().collect();
     let number = wanted.into_iter().find_map(|number| {
         if concerned
             .iter()
-            .any(|place| place.ports.contains_key(&number))
+            .any(|place| place.to.ports.contains_key(&number))
         {
             return None;
         }
-        let ports = concerned.iter().flat_map(|place| &place.ports);
+        let ports = concerned.iter().flat_map(|place| &place.to.ports);
         let mut fronted = ports.filter_map(|(target, port)| {
-            let (service, of_service) = port.front?;
+            let (service, of_service) = port.front()?;
             let service = places.inner.services.get(service)?;
             (of_service == number).then_some((number, *target, service.host.as_str()))
         });
@@ -149,6 +145,12 @@ pub(super) fn place_of(
 ) -> mesh_api::v1::Origin {
     let origin = rule.origin.clone();
     origin.unwrap_or_else(|| policy.meta.origin.clone())
+}
+
+fn reached(ports: &Ports, is_reached: impl Fn(u32) -> bool) -> Ports {
+    let mut reached = ports.clone();
+    reached.retain(|port, _| is_reached(*port));
+    reached
 }
 
 /// Whether a rule may be about a port.

@@ -1,0 +1,63 @@
+//! What Istio's admission refuses. Where the definitions of its kinds and its validation have
+//! different words for one mistake, those of the validation.
+
+use crate::mesh::{problems, world};
+
+fn object(kind: &str, spec: &str) -> String {
+    let group = match kind {
+        "AuthorizationPolicy" | "PeerAuthentication" | "RequestAuthentication" => "security",
+        _ => "networking",
+    };
+    format!(
+        "apiVersion: {group}.istio.io/v1\nkind: {kind}\nmetadata: {{ name: x }}\nspec: {spec}\n"
+    )
+}
+
+const TO_A: &str = "route: [{ destination: { host: a } }]";
+
+/// Kind, spec, what has to be in the error.
+fn refused() -> Vec<(&'static str, String, &'static str)> {
+    let entry = |more: &str| {
+        format!(
+            "{{ hosts: [x.example.com], ports: [{{ number: 80, name: http, protocol: HTTP }}], {more} }}"
+        )
+    };
+    let source = |source: &str| format!("{{ rules: [{{ from: [{{ source: {source} }}] }}] }}");
+    let tls = |matches: &str| {
+        format!("{{ hosts: [x.example.com], tls: [{{ match: [{matches}], {TO_A} }}] }}")
+    };
+    let near = "from: us, to: { us: 100 }";
+    vec![
+        ("AuthorizationPolicy", source("{ serviceAccounts: [a], namespaces: [b] }"), "cannot set serviceAccounts with namespaces or principals"),
+        ("AuthorizationPolicy", source("{ serviceAccounts: [a], principals: [b] }"), "cannot set serviceAccounts with namespaces or principals"),
+        ("AuthorizationPolicy", "{ selector: { matchLabels: { app: a } }, targetRefs: [{ kind: Service, name: a }] }".to_owned(), "only one of targetRefs or selector can be set"),
+        ("AuthorizationPolicy", "{ targetRefs: [{ kind: Service, name: a, namespace: other }] }".to_owned(), "cross namespace referencing is not currently supported"),
+        ("PeerAuthentication", "{ portLevelMtls: { 80: { mode: STRICT } } }".to_owned(), "portLevelMtls requires selector"),
+        ("PeerAuthentication", "{ selector: { matchLabels: { app: a } }, portLevelMtls: { 0: { mode: STRICT } } }".to_owned(), "port must be in range 1..65535"),
+        ("PeerAuthentication", "{ selector: { matchLabels: { app: a } }, portLevelMtls: { 70000: { mode: STRICT } } }".to_owned(), "port must be in range 1..65535"),
+        ("ServiceEntry", entry("resolution: NONE, endpoints: [{ address: 192.0.2.1 }]"), "NONE mode cannot set endpoints"),
+        ("ServiceEntry", "{ hosts: ['*'], ports: [{ number: 80, name: http, protocol: HTTP }], resolution: NONE }".to_owned(), "invalid host *"),
+        ("ServiceEntry", entry("resolution: DNS_ROUND_ROBIN, endpoints: [{ address: a.example.com }, { address: b.example.com }]"), "DNS_ROUND_ROBIN mode cannot have multiple endpoints"),
+        ("ServiceEntry", entry("resolution: STATIC, workloadSelector: { labels: { app: a } }, endpoints: [{ address: 192.0.2.1 }]"), "only one of WorkloadSelector or Endpoints is allowed"),
+        ("ServiceEntry", entry("resolution: STATIC, endpoints: [{ address: 'unix:///run/x.sock', ports: { http: 80 } }]"), "must not include ports"),
+        ("VirtualService", "{ hosts: [a], http: [{ route: [{ destination: { host: a }, weight: 0 }, { destination: { host: b }, weight: 0 }] }] }".to_owned(), "total destination weight = 0"),
+        ("VirtualService", tls("{ sniHosts: [] }"), "TLS match must have at least one SNI host"),
+        ("VirtualService", tls("{ sniHosts: [y.example.org] }"), "SNI host \"y.example.org\" is not a compatible subset"),
+        ("VirtualService", "{ hosts: [a], http: [{ redirect: { uri: /x, redirectCode: 200 } }] }".to_owned(), "200 is not a valid redirect code"),
+        ("DestinationRule", "{ host: a, subsets: [{ name: v1, labels: { version: v1 } }, { name: v1 }] }".to_owned(), "subset"),
+        ("DestinationRule", format!("{{ host: a, trafficPolicy: {{ loadBalancer: {{ localityLbSetting: {{ distribute: [{{ {near} }}], failover: [{{ from: us, to: eu }}] }} }} }} }}"), "can not simultaneously specify 'distribute' and 'failover'"),
+    ]
+}
+
+#[test]
+fn trap_77_what_admission_refuses() {
+    let mut wrong = Vec::new();
+    for (kind, spec, want) in refused() {
+        let found = problems(&world(&object(kind, &spec)));
+        let mut errors = found.iter().filter(|line| line.contains(": error: "));
+        if !errors.any(|line| line.contains(want)) {
+            wrong.push(format!("{kind} {spec}\n  want: {want}\n  found: {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
