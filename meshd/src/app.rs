@@ -1,137 +1,46 @@
 //! The composition root.
 
+mod error;
 mod serving;
 
 use std::fs::{DirBuilder, File, TryLockError};
-use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_ca::listen::{Access, BoundAddress, ListenAddress, ListenError, Listener};
-use mesh_ca::tls::{Incoming, IncomingOptions, ServerTls, TlsError};
-use mesh_ca::{Authority, AuthorityError, CertificateAuthority, FileError, JoinTokens, RenewError};
-use meshd_core::MeshSettings;
+use mesh_ca::tls::{Incoming, IncomingOptions, ServerTls};
+use mesh_ca::{Authority, CertificateAuthority, JoinTokens};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 
 use crate::admin::{self, Admin};
-use crate::authority::ExternalAuthorityError;
+use crate::bundles::{BundleServer, BundleStore};
 use crate::clock;
 use crate::discovery::{DiscoveryService, Shared};
 use crate::identity::{Identity, server_name};
-use crate::keys::{self, KeyKeeper};
-use crate::kubernetes::{self, AuthorityStoreError, Cluster, ClusterError, WebhookError, webhook};
-use crate::last_good::{LastGood, LastGoodError, Quarantine};
+use crate::keys::{self, KeyKeeper, KeyStore};
+use crate::kubernetes::{self, Cluster, webhook};
+use crate::last_good::{LastGood, Quarantine};
 use crate::logging::LogControl;
+use crate::mesh_config_file::MeshConfigFile;
 use crate::metrics::{DiscoveryMetrics, Metrics, Sources};
 use crate::publish::{ConfigHandle, Message, Published, Publisher};
-use crate::registration::{Registrar, RegistrationError, Registrations};
+use crate::registration::{Registrar, Registrations};
 use crate::registry::Registry;
-use crate::revision::{RevisionError, Revisions};
+use crate::revision::Revisions;
 use crate::settings::Settings;
-use crate::source::{LookHandle, Scanner, SourceError, Watcher};
-use serving::{serve_discovery, serve_http};
+use crate::source::{LookHandle, Scanner, Watcher};
+pub use error::{BuildError, RunError};
+use serving::{Federation, grpc_server, serve_discovery, serve_http};
 
 /// How long open calls may take at the end.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long giving back what others wait for may take at the end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
-
-/// Why a control plane cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The state directory cannot be used.
-    #[error("cannot use the state directory {path}: {source}")]
-    State {
-        /// The directory.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// Another control plane uses the state directory.
-    #[error(
-        "another control plane runs on the state directory {path}: stop it, or give another --state-dir"
-    )]
-    StateTaken {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The number of the last revision cannot be read.
-    #[error(transparent)]
-    Revision(#[from] RevisionError),
-    /// The last good configuration of an earlier process cannot be read.
-    #[error(transparent)]
-    LastGood(#[from] LastGoodError),
-    /// The workloads that registered themselves with an earlier process cannot be read.
-    #[error(transparent)]
-    Registration(#[from] RegistrationError),
-    /// The authority cannot be opened.
-    #[error(transparent)]
-    Authority(#[from] AuthorityError),
-    /// The authority in the cluster cannot be opened.
-    #[error(transparent)]
-    AuthorityInCluster(#[from] AuthorityStoreError),
-    /// The token key cannot be opened.
-    #[error(transparent)]
-    Tokens(#[from] FileError),
-    /// The server's own certificate cannot be issued.
-    #[error("cannot certify the control plane itself: {0}")]
-    Certificate(#[from] RenewError),
-    /// Another server does not certify us.
-    #[error(transparent)]
-    External(#[from] ExternalAuthorityError),
-    /// TLS cannot be set up.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The configuration cannot be read.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// An address is taken or invalid.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// The operating system does not say where we listen.
-    #[error("cannot find out where the control plane listens: {0}")]
-    Address(io::Error),
-    /// The cluster cannot be used.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// The admission webhooks cannot be served.
-    #[error(transparent)]
-    Webhook(#[from] WebhookError),
-    /// The file with mesh-wide settings cannot be used.
-    #[error("{path}: {reason}", path = path.display())]
-    MeshConfig {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// A setting does not fit.
-    #[error("{0}")]
-    Setting(String),
-    /// The first load failed.
-    #[error("loading the configuration failed: {0}")]
-    Load(#[from] tokio::task::JoinError),
-}
-
-/// Why a control plane stopped before it was told to.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// gRPC failed.
-    #[error("discovery failed: {0}")]
-    Discovery(#[from] tonic::transport::Error),
-    /// HTTP failed.
-    #[error("the operator's interface failed: {0}")]
-    Admin(#[from] io::Error),
-    /// A task panicked.
-    #[error("a task of the control plane failed: {0}")]
-    Task(#[from] tokio::task::JoinError),
-}
 
 /// A control plane.
 #[derive(Debug)]
@@ -147,12 +56,16 @@ pub struct Bound {
     pub monitoring_addrs: Vec<BoundAddress>,
     /// Where admission webhooks are served, if they are.
     pub webhook_addr: Option<BoundAddress>,
+    /// Where the bundle of this mesh is served to others, if it is.
+    pub bundle_addr: Option<BoundAddress>,
     discovery: Vec<Listener>,
     admin: Vec<Listener>,
     monitoring: Vec<Listener>,
     cluster: Option<Cluster>,
     quarantine: watch::Receiver<Quarantine>,
     webhook: Option<webhook::Server>,
+    federation: Federation,
+    key_store: KeyStore,
     tls: ServerTls,
     identity: Identity,
     config: ConfigHandle,
@@ -162,7 +75,7 @@ pub struct Bound {
     watcher: Option<(Watcher, Scanner)>,
     look: Option<LookHandle>,
     registrar: Registrar,
-    registrations: Registrations,
+    registrations: Option<Registrations>,
     log: Option<LogControl>,
     _lock: File,
 }
@@ -176,9 +89,10 @@ impl App {
     /// # Errors
     /// A [`BuildError`] that names the file or address, and what to do.
     pub async fn build(mut settings: Settings) -> Result<Bound, BuildError> {
-        if let Some(path) = settings.mesh_config.clone() {
-            settings.mesh = mesh_config(&path, &settings.mesh)?;
-        }
+        let mesh_config = match &settings.mesh_config {
+            Some(path) => Some(MeshConfigFile::open(path, &mut settings.mesh)?),
+            None => None,
+        };
         let cluster = match &settings.kubernetes {
             Some(kubernetes) => Some(Cluster::open(kubernetes, &mut settings.mesh).await?),
             None => None,
@@ -187,7 +101,11 @@ impl App {
         let revisions = Revisions::open(&settings.state_dir)?;
         let last_good = LastGood::open(&settings.state_dir)?;
         let quarantine = last_good.quarantine();
-        let (registrar, registrations, registered) = Registrar::open(&settings.state_dir)?;
+        let (registrar, registrations, mut registered) = Registrar::open(&settings.state_dir)?;
+        let registrations = settings.registration.then_some(registrations);
+        if registrations.is_none() {
+            registered.clear();
+        }
         let (identity, tls) = Identity::open(&settings, cluster.as_ref()).await?;
         let scanner = Scanner::new(&settings.config)?;
         // Watch first, look second: so nothing between is lost.
@@ -196,6 +114,8 @@ impl App {
         let mut mesh = settings.mesh.clone();
         mesh.roots_der = identity.roots_der();
         mesh.jwks = identity.jwks();
+        let bundle_store = BundleStore::new(&settings.state_dir);
+        mesh.bundles = bundle_store.load_all(&mesh.bundle_endpoints);
         let (publisher, published, scanner) = tokio::task::spawn_blocking(move || {
             let mut scanner = scanner;
             let mut first = scanner.scan(clock::instant(), &Default::default()).changes;
@@ -209,17 +129,31 @@ impl App {
         let admin = bind(&settings.admin, Access::Owner).await?;
         let monitoring = bind(&settings.monitoring, Access::Anybody).await?;
         let webhook = bind_webhook(&settings, &identity).await?;
+        let bundle_server = match &settings.bundle {
+            Some(serving) => Some(BundleServer::bind(serving, &tls, &settings.state_dir).await?),
+            None => None,
+        };
+        if let Some(serving) = &settings.bundle {
+            identity.publish_ahead(serving.refresh_hint);
+        }
         Ok(Bound {
             discovery_addrs: addresses(&discovery)?,
             admin_addrs: addresses(&admin)?,
             monitoring_addrs: addresses(&monitoring)?,
             webhook_addr: webhook.as_ref().map(|webhook| webhook.address().clone()),
+            bundle_addr: bundle_server.as_ref().map(BundleServer::address).cloned(),
             discovery,
             admin,
             monitoring,
             cluster,
             quarantine,
             webhook,
+            federation: Federation {
+                server: bundle_server,
+                store: bundle_store,
+                mesh_config,
+            },
+            key_store: KeyStore::new(&settings.state_dir),
             tls,
             identity,
             config,
@@ -234,15 +168,6 @@ impl App {
             _lock: lock,
         })
     }
-}
-
-fn mesh_config(path: &Path, base: &MeshSettings) -> Result<MeshSettings, BuildError> {
-    let failed = |reason| BuildError::MeshConfig {
-        path: path.to_owned(),
-        reason,
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    kubernetes::mesh_config_of_file(&text, base).map_err(failed)
 }
 
 async fn bind_webhook(
@@ -373,18 +298,17 @@ impl Bound {
             issue: certificates.as_ref().map(CertificateAuthority::counters),
             cluster: cluster.as_ref().map(|cluster| Arc::clone(&cluster.metrics)),
         });
+        let (key_keeper, hints) = KeyKeeper::new(config.clone(), published.clone(), self.key_store);
+        chores.spawn(key_keeper.run());
         let service = DiscoveryService::new(Shared {
             published: published.clone(),
             registry: registry.clone(),
             registrations: self.registrations,
             metrics: discovery_metrics,
+            keys: hints,
             shutdown: shutdown.clone(),
         });
-        let router = Server::builder()
-            // A proxy that vanished without a word is noticed within 20 s.
-            .http2_keepalive_interval(Some(Duration::from_secs(10)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-            .max_concurrent_streams(64)
+        let router = grpc_server()
             .add_service(service.into_server())
             .add_optional_service(certificates.clone().map(CertificateAuthority::into_server))
             .add_optional_service(certificates.map(CertificateAuthority::into_istio_server));
@@ -395,8 +319,10 @@ impl Bound {
             chores.spawn(watcher.run(scanner, config.clone()));
         }
         chores.spawn(self.registrar.run(config.clone(), shutdown.clone()));
-        chores.spawn(KeyKeeper::new(config.clone(), published.clone()).run());
         let mut servers = JoinSet::new();
+        let links = (config.clone(), published.clone());
+        let (tasks, stop) = ((&mut chores, &mut servers), shutdown.clone());
+        self.federation.start(links, cluster.is_some(), tasks, stop);
         for listener in self.discovery {
             let incoming = Incoming::new(listener, self.tls.clone(), IncomingOptions::default());
             let (router, cluster, stop) = (router.clone(), cluster.clone(), shutdown.clone());

@@ -1,5 +1,8 @@
 //! The command line, for the binary here and for programs that carry it along.
 
+mod federation;
+mod kubernetes;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,10 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, BuildError, RunError};
 use crate::authority::ExternalAuthority;
-use crate::kubernetes::{ClusterAccess, KubernetesSettings};
 use crate::logging::LogControl;
 use crate::settings::{AuthoritySettings, Settings};
 use crate::tokens::{TokensArgs, TokensError};
+
+pub use federation::BundleArgs;
+pub use kubernetes::KubernetesArgs;
 
 /// Subcommands of `meshd`.
 #[derive(Debug, Subcommand)]
@@ -100,7 +105,7 @@ pub struct RunArgs {
     #[arg(long, default_value = "ALLOW_ANY", value_name = "POLICY")]
     pub outbound_policy: OutboundMode,
     /// File with mesh-wide settings, YAML (Istio: MeshConfig), such as extensionProviders and
-    /// pathNormalization; it counts more than the options here
+    /// caCertificates; it counts more than the options here, and is followed when it changes
     #[arg(long, value_name = "FILE")]
     pub mesh_config: Option<PathBuf>,
     /// Do not give addresses to services that have none
@@ -137,6 +142,9 @@ pub struct RunArgs {
     /// A further DNS name of this server, for its certificate; may be given more than once
     #[arg(long = "dns-name", value_name = "NAME")]
     pub dns_names: Vec<String>,
+    /// What other trust domains need.
+    #[command(flatten)]
+    pub bundle: BundleArgs,
     /// What a cluster needs.
     #[command(flatten)]
     pub kubernetes: KubernetesArgs,
@@ -152,99 +160,13 @@ pub struct RunArgs {
         value_name = "KIND"
     )]
     pub ca_key_type: KeyType,
+    /// Let no workload register itself as an endpoint, which none may in a cluster: for meshes
+    /// whose files declare all of them
+    #[arg(long, env = "MESHD_NO_REGISTRATION")]
+    pub no_registration: bool,
     /// Let a crash leave a core file, which holds the authority's keys
     #[arg(long, env = "MESHD_CORE_FILES")]
     pub core_files: bool,
-}
-
-/// Arguments of `run` for Kubernetes.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Kubernetes")]
-pub struct KubernetesArgs {
-    /// Read configuration from the API server too, and write status back
-    #[arg(long = "kubernetes", env = "MESHD_KUBERNETES")]
-    pub enabled: bool,
-    /// Kubeconfig of the cluster [default: what KUBECONFIG names, or the pod's service account]
-    #[arg(
-        long,
-        env = "MESHD_KUBECONFIG",
-        requires = "enabled",
-        value_name = "FILE"
-    )]
-    pub kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig [default: its current one]
-    #[arg(long, env = "MESHD_CONTEXT", requires = "enabled", value_name = "NAME")]
-    pub context: Option<String>,
-    /// Namespace in which the mesh is installed
-    #[arg(
-        long,
-        env = "MESHD_NAMESPACE",
-        default_value = "istio-system",
-        value_name = "NAME"
-    )]
-    pub namespace: String,
-    /// Name of this revision of the mesh; workloads choose it by the label istio.io/rev
-    #[arg(
-        long,
-        env = "MESHD_REVISION",
-        default_value = "mesh",
-        value_name = "NAME"
-    )]
-    pub revision: String,
-    /// Leave workloads that name no revision (istio-injection=enabled) to another mesh
-    #[arg(long, env = "MESHD_NO_DEFAULT_REVISION")]
-    pub no_default_revision: bool,
-    /// Name of the cluster, for metrics
-    #[arg(
-        long,
-        env = "MESHD_CLUSTER_NAME",
-        default_value = "Kubernetes",
-        value_name = "NAME"
-    )]
-    pub cluster_name: String,
-    /// Name of this replica: that of its pod [default: the host's name]
-    #[arg(long, env = "MESHD_INSTANCE", value_name = "NAME")]
-    pub instance: Option<String>,
-    /// Where to serve admission webhooks, for example 0.0.0.0:15017
-    #[arg(
-        long,
-        env = "MESHD_WEBHOOK",
-        requires = "enabled",
-        value_name = "ADDRESS"
-    )]
-    pub webhook: Option<ListenAddress>,
-    /// File with what is injected into pods, YAML
-    #[arg(
-        long,
-        env = "MESHD_INJECT_CONFIG",
-        requires = "enabled",
-        value_name = "FILE"
-    )]
-    pub inject_config: Option<PathBuf>,
-    /// Namespace whose Secrets may be read for gateways; may be given more than once
-    /// [default: all namespaces]
-    #[arg(
-        long = "secret-namespace",
-        env = "MESHD_SECRET_NAMESPACES",
-        value_delimiter = ',',
-        value_name = "NAME"
-    )]
-    pub secret_namespaces: Vec<String>,
-    /// Audience of the tokens by which pods get certificates; may be given more than once
-    #[arg(
-        long = "token-audience",
-        env = "MESHD_TOKEN_AUDIENCES",
-        value_delimiter = ',',
-        default_value = "istio-ca",
-        value_name = "NAME"
-    )]
-    pub token_audiences: Vec<String>,
-    /// Do not write the status of objects
-    #[arg(long, env = "MESHD_NO_STATUS")]
-    pub no_status: bool,
-    /// Do not write the roots of trust into every namespace
-    #[arg(long, env = "MESHD_NO_ROOT_CONFIG_MAPS")]
-    pub no_root_config_maps: bool,
 }
 
 /// What happens to destinations that nobody declared (Istio: outboundTrafficPolicy.mode).
@@ -358,6 +280,9 @@ impl RunArgs {
         for address in &bound.admin_addrs {
             tracing::info!(%address, "the operator's interface listens");
         }
+        if let Some(address) = &bound.bundle_addr {
+            tracing::info!(%address, "the bundle of the trust domain is served");
+        }
         if print_ready {
             let texts = |addresses: &[mesh_ca::listen::BoundAddress]| -> Vec<String> {
                 addresses.iter().map(ToString::to_string).collect()
@@ -365,6 +290,7 @@ impl RunArgs {
             let line = serde_json::json!({
                 "discovery": texts(&bound.discovery_addrs),
                 "admin": texts(&bound.admin_addrs),
+                "bundle": bound.bundle_addr.as_ref().map(ToString::to_string),
                 "revision": bound.published().borrow().revision,
             });
             let mut out = std::io::stdout().lock();
@@ -397,6 +323,8 @@ impl From<RunArgs> for Settings {
             monitoring: args.monitoring,
             state_dir: defaults.state_dir,
             mesh_config: args.mesh_config,
+            bundle: args.bundle.into(),
+            registration: !args.no_registration && !args.kubernetes.enabled,
             mesh: MeshSettings {
                 cluster_name: args.kubernetes.cluster_name.clone(),
                 trust_domain: args.trust_domain,
@@ -428,37 +356,6 @@ impl From<RunArgs> for Settings {
             kubernetes: args.kubernetes.into(),
         }
     }
-}
-
-impl From<KubernetesArgs> for Option<KubernetesSettings> {
-    fn from(args: KubernetesArgs) -> Self {
-        args.enabled.then(|| KubernetesSettings {
-            access: ClusterAccess {
-                kubeconfig: args.kubeconfig,
-                context: args.context,
-            },
-            namespace: args.namespace,
-            revision: args.revision,
-            default_revision: !args.no_default_revision,
-            cluster_name: args.cluster_name,
-            instance: args.instance.unwrap_or_else(host_name),
-            webhook: args.webhook,
-            inject_config: args.inject_config,
-            secret_namespaces: args.secret_namespaces,
-            write_status: !args.no_status,
-            distribute_roots: !args.no_root_config_maps,
-            token_audiences: args.token_audiences,
-        })
-    }
-}
-
-/// What the kernel calls this host. In a pod it is the pod's name.
-fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map(|name| name.trim().to_owned())
-        .ok()
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "meshd".to_owned())
 }
 
 impl From<OutboundMode> for OutboundPolicy {

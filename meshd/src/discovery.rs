@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::keys::KeyHints;
 use crate::metrics::DiscoveryMetrics;
 use crate::publish::Published;
 use crate::registration::Registrations;
@@ -34,8 +35,10 @@ pub(crate) struct DiscoveryService(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) published: watch::Receiver<Arc<Published>>,
     pub(crate) registry: Registry,
-    pub(crate) registrations: Registrations,
+    /// None where workloads may not register themselves.
+    pub(crate) registrations: Option<Registrations>,
     pub(crate) metrics: Arc<DiscoveryMetrics>,
+    pub(crate) keys: KeyHints,
     pub(crate) shutdown: CancellationToken,
 }
 

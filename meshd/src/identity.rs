@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use mesh_api::SpiffeId;
 use mesh_ca::rotation::{Generations, Rotator};
@@ -146,6 +146,18 @@ impl Identity {
         }
     }
 
+    /// Gives other trust domains, which look this often, time to learn of a new root.
+    pub(crate) fn publish_ahead(&self, hint: Duration) {
+        if let Self::Own {
+            rotator: Some(rotator),
+            ..
+        } = self
+        {
+            // The standard recommends three to five times (SPIFFE Federation, section 4.1).
+            rotator.publish_ahead(hint * 3);
+        }
+    }
+
     /// What replicas in a cluster confer by.
     pub(crate) fn council(&self) -> Option<Arc<Council>> {
         match self {
@@ -241,6 +253,7 @@ async fn in_cluster(
         audiences: cluster.settings.token_audiences.clone(),
         settle: AuthorityInCluster::SETTLE,
         instance: cluster.settings.instance.clone(),
+        signs_alone: AuthorityInCluster::SIGNS_ALONE,
     };
     let opened = ca::open(&cluster.client, &settings, ledger).await?;
     let in_cluster = InCluster {

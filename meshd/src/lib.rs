@@ -21,15 +21,19 @@
 mod admin;
 mod app;
 mod authority;
+mod bundles;
 mod clock;
 mod command;
 mod discovery;
 mod extension_providers;
+mod fetches;
+mod https;
 mod identity;
 mod keys;
 mod kubernetes;
 mod last_good;
 mod logging;
+mod mesh_config_file;
 mod metrics;
 mod publish;
 mod registration;
@@ -43,11 +47,14 @@ mod trust_bundles;
 
 pub use app::{App, Bound, BuildError, RunError};
 pub use authority::{ExternalAuthority, ExternalAuthorityError};
-pub use command::{Command, CommandError, KubernetesArgs, OutboundMode, RunArgs, TokenArgs};
+pub use bundles::{BundleServing, WebCertificate};
+pub use command::{
+    BundleArgs, Command, CommandError, KubernetesArgs, OutboundMode, RunArgs, TokenArgs,
+};
 pub use kubernetes::mesh_config_of_file as read_mesh_config;
 pub use kubernetes::{
     AuthoritySecretError, AuthorityStoreError, ClusterAccess, ClusterError, KubernetesSettings,
-    WebhookError, crds, crds_yaml, install_missing_crds,
+    WebhookError, crds, crds_yaml, install_missing_crds, service_account_of,
 };
 pub use last_good::LastGoodError;
 pub use logging::{InvalidFilter, LogControl, LogFormat};

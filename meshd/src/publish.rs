@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mesh_api::v1::{Origin, Problem, Severity};
-use meshd_core::{KeySet, KeySource, MeshSettings, ObjectKey, ProblemLine, Store, World};
+use meshd_core::{
+    KeySet, KeySource, MeshSettings, ObjectKey, ProblemLine, Store, TrustBundle, World,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
@@ -85,6 +87,8 @@ pub(crate) enum Message {
     },
     /// Keys of token issuers, all of them.
     Keys(BTreeMap<KeySource, KeySet>),
+    /// Bundles of other trust domains, all of them.
+    Bundles(BTreeMap<String, TrustBundle>),
     Trust(Trust),
     Stop,
 }
@@ -289,8 +293,10 @@ impl Publisher {
                     Message::Settings(settings) => {
                         let trust = Trust::take(&mut self.settings);
                         let key_sets = std::mem::take(&mut self.settings.key_sets);
+                        let bundles = std::mem::take(&mut self.settings.bundles);
                         self.settings = MeshSettings {
                             key_sets,
+                            bundles,
                             ..*settings
                         };
                         trust.put(&mut self.settings);
@@ -300,6 +306,7 @@ impl Publisher {
                         None => drop(self.broken.remove(&key)),
                     },
                     Message::Keys(keys) => self.settings.key_sets = keys,
+                    Message::Bundles(bundles) => self.settings.bundles = bundles,
                     Message::Trust(trust) => trust.put(&mut self.settings),
                     Message::Stop => return,
                 }

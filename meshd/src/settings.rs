@@ -9,6 +9,7 @@ use mesh_ca::{AuthorityOptions, KeyType};
 use meshd_core::MeshSettings;
 
 use crate::authority::ExternalAuthority;
+use crate::bundles::BundleServing;
 use crate::kubernetes::KubernetesSettings;
 
 /// Everything that a control plane is told at its start.
@@ -30,9 +31,15 @@ pub struct Settings {
     pub authority: AuthoritySettings,
     /// Further DNS names of this server, besides `meshd` and `localhost`.
     pub dns_names: Vec<String>,
-    /// File with mesh-wide settings, YAML (Istio: MeshConfig); it counts more than `mesh`, and is
-    /// read once.
+    /// File with mesh-wide settings, YAML (Istio: MeshConfig); it counts more than `mesh`. Without
+    /// a cluster it is followed when it changes.
     pub mesh_config: Option<PathBuf>,
+    /// How the bundle of this trust domain is served to others, if it is.
+    pub bundle: Option<BundleServing>,
+    /// Whether workloads may say themselves where they are. Whoever has the identity of one can
+    /// then make itself an endpoint of services in its namespace; so not where the workloads are
+    /// declared, as in a cluster.
+    pub registration: bool,
     /// The cluster that configuration is read from too, if there is one.
     pub kubernetes: Option<KubernetesSettings>,
 }
@@ -70,6 +77,8 @@ impl Settings {
             authority: AuthoritySettings::default(),
             dns_names: Vec::new(),
             mesh_config: None,
+            bundle: None,
+            registration: true,
             kubernetes: None,
         }
     }

@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use mesh_api::SpiffeId;
 use mesh_api::v1::Node;
+use mesh_api::{SpiffeId, WorkloadName};
 use mesh_ca::{PeerCertificates, PeerIdentityError};
 use meshd_core::{Scope, ScopeError, World};
 use tonic::{Code, Status};
@@ -26,6 +26,8 @@ pub(super) enum Refusal {
     CertificateExpired,
     #[error("the first request must carry `node`")]
     NoNode,
+    #[error("{0} may not register itself here: its workloads are declared (--no-registration)")]
+    Registration(WorkloadName),
     #[error(transparent)]
     Scope(#[from] ScopeError),
 }
@@ -61,6 +63,7 @@ impl Refusal {
             Self::Certificate(_) => "certificate_identity",
             Self::CertificateExpired => "certificate_expired",
             Self::NoNode => "no_node",
+            Self::Registration(_) => "registration_refused",
             Self::Scope(ScopeError::Workload(_)) => "workload_name",
             Self::Scope(ScopeError::Kind(_)) => "proxy_kind",
             Self::Scope(ScopeError::Address(_)) => "address",
@@ -82,6 +85,7 @@ impl Refusal {
                 Code::InvalidArgument
             }
             Self::Certificate(_)
+            | Self::Registration(_)
             | Self::Scope(
                 ScopeError::TrustDomain(_)
                 | ScopeError::Namespace { .. }
@@ -96,12 +100,17 @@ impl Refusal {
 
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
-        let mut status = Self::new(refusal.code(), refusal.to_string());
-        if let Ok(reason) = refusal.reason().parse() {
-            status.metadata_mut().insert("mesh-refusal", reason);
-        }
-        status
+        let status = Self::new(refusal.code(), refusal.to_string());
+        named(status, refusal.reason())
     }
+}
+
+/// The status with its reason in the metadata `mesh-refusal`.
+pub(super) fn named(mut status: Status, reason: &str) -> Status {
+    if let Ok(reason) = reason.parse() {
+        status.metadata_mut().insert("mesh-refusal", reason);
+    }
+    status
 }
 
 #[cfg(test)]

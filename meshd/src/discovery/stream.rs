@@ -13,12 +13,16 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tonic::{Status, Streaming};
 
-use super::admission::{Peer, Refusal};
+use super::admission::{Peer, Refusal, named};
 use super::{FIRST_REQUEST, Shared};
 use crate::clock;
 use crate::publish::Published;
 use crate::registration::Stay;
 use crate::registry::{Live, Presence};
+
+/// Refusals of one response that are logged, and characters of each.
+const LOGGED: usize = 64;
+const LONGEST_LOGGED: usize = 512;
 
 struct Conversation {
     shared: Arc<Shared>,
@@ -98,10 +102,13 @@ async fn begin(opening: Opening) -> Result<Option<Box<Conversation>>, Status> {
     let world = published.borrow_and_update().world.clone();
     let scope = peer.admit(&world, &node).map_err(refuse)?;
     let workload = scope.workload().clone();
+    if node.registration.is_some() && shared.registrations.is_none() {
+        return Err(refuse(Refusal::Registration(workload)));
+    }
     let mut session = Session::new(scope);
     session
         .on_request(&first)
-        .map_err(|error| broken(&node, &error))?;
+        .map_err(|error| broken(&shared, &node, &error))?;
     tracing::info!(%workload, identity = %peer.identity, "a proxy connected");
     let live = Live::new(
         session,
@@ -110,9 +117,9 @@ async fn begin(opening: Opening) -> Result<Option<Box<Conversation>>, Status> {
         clock::unix_seconds(peer.not_after),
     );
     let presence = shared.registry.enter(workload, live);
-    let stay = shared
-        .registrations
-        .enter(&node, &peer.identity, presence.number());
+    let number = presence.number();
+    let registrations = shared.registrations.as_ref();
+    let stay = registrations.and_then(|all| all.enter(&node, &peer.identity, number));
     Ok(Some(Box::new(Conversation {
         shared,
         peer,
@@ -188,22 +195,24 @@ impl Conversation {
             .as_ref()
             .map(|ack| ack.rejected.as_slice())
             .unwrap_or_default();
-        for rejection in rejected {
+        for rejection in rejected.iter().take(LOGGED) {
             self.shared.metrics.count_reject();
+            let short = |text: &str| text.chars().take(LONGEST_LOGGED).collect::<String>();
             tracing::warn!(
                 workload = self.node.workload,
-                resource = rejection.resource,
-                reason = rejection.reason,
+                resource = short(&rejection.resource),
+                reason = short(&rejection.reason),
                 "a proxy refused a resource; it keeps the last good version"
             );
         }
         self.presence
             .with(|session| session.on_request(request))
-            .map_err(|error| broken(&self.node, &error))?;
+            .map_err(|error| broken(&self.shared, &self.node, &error))?;
         self.asked |= !request.subscribe.is_empty();
         if let Some(report) = &request.identity {
             self.presence.identity_reported(report);
         }
+        self.shared.keys.unknown(&request.unknown_keys);
         if request.leaving {
             self.presence.leaves();
             if let Some(stay) = &self.stay {
@@ -240,9 +249,11 @@ impl Conversation {
     }
 }
 
-fn broken(node: &Node, error: &ProtocolError) -> Status {
-    tracing::warn!(workload = node.workload, %error, "a proxy breaks the protocol; its stream ends");
-    Status::invalid_argument(error.to_string())
+fn broken(shared: &Shared, node: &Node, error: &ProtocolError) -> Status {
+    let reason = error.reason();
+    shared.metrics.count_refused();
+    tracing::warn!(workload = node.workload, reason, %error, "a proxy breaks the protocol; its stream ends");
+    named(Status::invalid_argument(error.to_string()), reason)
 }
 
 fn stopping() -> Status {

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use mesh_api::TrustDomain;
 use mesh_api::v1::{GatewayTopology, Origin, OutboundPolicy, Problem, Severity};
-use meshd_core::{IngressMode, MeshSettings, gateway_topology};
+use meshd_core::{IngressMode, MeshSettings, gateway_topology, proxy_headers_without_effect};
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -249,7 +249,11 @@ fn parse(text: &str, base: &MeshSettings) -> Result<Parsed, String> {
                 text_of(&name, &value)?.clone_into(&mut settings.ingress.selector);
             }
             "outboundTrafficPolicy" => settings.outbound_policy = outbound(&value)?,
-            "caCertificates" => settings.federated = trust_bundles::read(&value)?,
+            "caCertificates" => {
+                let federation = trust_bundles::read(&value)?;
+                settings.federated = federation.bundles;
+                settings.bundle_endpoints = federation.endpoints;
+            }
             "pathNormalization" => {
                 settings.path_normalization = extension_providers::path_normalization(&value)?;
             }
@@ -261,6 +265,16 @@ fn parse(text: &str, base: &MeshSettings) -> Result<Parsed, String> {
             }
             _ => unused.push(name),
         }
+    }
+    let own = std::iter::once(&settings.trust_domain).chain(&settings.trust_domain_aliases);
+    let mut fetched = settings.bundle_endpoints.iter();
+    if let Some(endpoint) =
+        fetched.find(|endpoint| own.clone().any(|own| *own == endpoint.trust_domain))
+    {
+        return Err(format!(
+            "caCertificates: {} is this mesh itself, for which only its own authority vouches",
+            endpoint.trust_domain
+        ));
     }
     Ok(Parsed { settings, unused })
 }
@@ -277,6 +291,10 @@ fn default_config(value: &Value, unused: &mut Vec<String>) -> Result<GatewayTopo
                 gateway_topology(value).map_err(|error| format!("defaultConfig.{error}"))?;
             topology = read;
             unused.extend(unknown.iter().map(|name| format!("defaultConfig.{name}")));
+        } else if name == "proxyHeaders" {
+            let ignored = proxy_headers_without_effect(value)
+                .map_err(|error| format!("defaultConfig.{error}"))?;
+            unused.extend(ignored.iter().map(|name| format!("defaultConfig.{name}")));
         } else {
             unused.push(format!("defaultConfig.{name}"));
         }
@@ -391,6 +409,7 @@ enableTracing: true
         let text = "
 defaultConfig:
   gatewayTopology: { numTrustedProxies: 2, forwardClientCertDetails: SANITIZE, proxyProtocol: {} }
+  proxyHeaders: { server: { disabled: true }, requestId: { disabled: true } }
   statusPort: 15020
 ";
         let (settings, trouble) = outcome(config().set(&map("mesh", text)));
@@ -399,7 +418,7 @@ defaultConfig:
             (topology.trusted_proxies, topology.proxy_protocol),
             (2, true)
         );
-        let unused = "not used by this mesh: defaultConfig.statusPort";
+        let unused = "not used by this mesh: defaultConfig.proxyHeaders.requestId.disabled, defaultConfig.statusPort";
         assert_eq!(trouble.as_deref(), Some(unused));
         let bad = "defaultConfig: { gatewayTopology: { numTrustedProxies: many } }";
         let (settings, trouble) = outcome(config().set(&map("mesh", bad)));

@@ -32,7 +32,7 @@ use self::status::{IngressWriter, StatusWriter, Subjects};
 use crate::last_good::Quarantine;
 use crate::publish::{ConfigHandle, Published};
 
-pub use ca::{AuthoritySecretError, AuthorityStoreError};
+pub use ca::{AuthoritySecretError, AuthorityStoreError, service_account_of};
 pub use client::{ClusterAccess, ClusterError};
 pub use crds::{crds, crds_yaml, install_missing_crds};
 pub(crate) use leader::Leadership;

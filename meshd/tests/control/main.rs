@@ -10,7 +10,9 @@
 
 mod admission;
 mod client;
+mod federation;
 mod files;
+mod keys;
 mod lifecycle;
 
 use std::collections::HashMap;

@@ -183,6 +183,10 @@ rules:
   resources: [configmaps]
   resourceNames: [mesh-last-good]
   verbs: [get, list, watch, create, patch]
+- apiGroups: ['']
+  resources: [configmaps]
+  resourceNames: [mesh-ca-signers]
+  verbs: [get, create, patch]
 - { apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create] }
 - apiGroups: [coordination.k8s.io]
   resources: [leases]

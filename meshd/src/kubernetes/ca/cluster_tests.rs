@@ -123,6 +123,8 @@ fn settings(namespace: &str) -> AuthorityInCluster {
         options: AuthorityOptions::default(),
         audiences: vec!["istio-ca".to_owned()],
         settle: Duration::from_millis(500),
+        instance: "meshd".to_owned(),
+        signs_alone: Duration::from_secs(60),
     }
 }
 

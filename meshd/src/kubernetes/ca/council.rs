@@ -25,6 +25,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
 use self::verdict::{Expected, Verdict, conclude};
+use super::signers::Signers;
 use crate::clock;
 use crate::kubernetes::{Leadership, MANAGER};
 use crate::publish::Published;
@@ -47,6 +48,7 @@ pub(crate) struct Council {
     instance: String,
     links: OnceLock<Links>,
     state: Mutex<State>,
+    signers: Signers,
 }
 
 // Whether this replica leads, and whom there is to hear of.
@@ -83,8 +85,9 @@ struct Forgotten {
 // === impl Council ===
 
 impl Council {
-    pub(super) fn new(client: &Client, namespace: &str, instance: &str) -> Self {
+    pub(super) fn new(client: &Client, namespace: &str, instance: &str, signers: Signers) -> Self {
         Self {
+            signers,
             maps: Api::namespaced(client.clone(), namespace),
             instance: instance.to_owned(),
             links: OnceLock::new(),
@@ -191,6 +194,7 @@ impl RotationPeers for Council {
         blockers: &[Blocker],
     ) -> Result<Conferred, StoreError> {
         let Some(rotation) = &record.rotation else {
+            self.signers.renew(record.steps, false).await;
             return self.rest().await;
         };
         let mut state = self.state.lock().await;
@@ -209,6 +213,7 @@ impl RotationPeers for Council {
                 },
             });
         }
+        self.signers.renew(record.steps, true).await;
         self.write(&mut state, Verdict::new(record.steps, holders, blockers))
             .await?;
         let entries = self.read().await?;
@@ -230,7 +235,7 @@ impl RotationPeers for Council {
             .and_then(|text| serde_json::from_str(text).ok())
             .filter(|forgotten: &Forgotten| forgotten.rotation == rotation.id)
             .unwrap_or_default();
-        let (blockers, leads) = match self.expected() {
+        let (mut blockers, leads) = match self.expected() {
             Some(expected) => {
                 let blockers = conclude(rotation.phase, &verdicts, &expected, &forgotten.names);
                 (blockers, self.leads())
@@ -238,6 +243,12 @@ impl RotationPeers for Council {
             // Who does not know the pods yet takes no steps.
             None => (blockers.to_vec(), false),
         };
+        let behind = self.signers.behind(record.steps).await?;
+        blockers.extend(
+            behind
+                .into_iter()
+                .filter(|one| !forgotten.names.contains(&one.name)),
+        );
         let conferred = Conferred { leads, blockers };
         state.conferred = Some((now, record.steps, conferred.clone()));
         Ok(conferred)
@@ -245,8 +256,7 @@ impl RotationPeers for Council {
 
     async fn forget(&self, rotation: &str, name: &str) -> Result<bool, StoreError> {
         let mut state = self.state.lock().await;
-        let known = state.conferred.take();
-        let known = known.is_some_and(|(_, _, conferred)| {
+        let known = state.conferred.as_ref().is_some_and(|(_, _, conferred)| {
             let mut blockers = conferred.blockers.iter();
             blockers.any(|blocker| blocker.name == name)
         });
@@ -263,6 +273,10 @@ impl RotationPeers for Council {
         forgotten.names.push(name.to_owned());
         let text = serde_json::to_string(&forgotten)?;
         self.apply(FORGOTTEN, FORGOTTEN, text).await?;
+        // The next look is a fresh one; until then the names are known for who forgets another.
+        if let Some((at, _, _)) = &mut state.conferred {
+            *at = at.checked_sub(SPACING).unwrap_or(*at);
+        }
         Ok(true)
     }
 }

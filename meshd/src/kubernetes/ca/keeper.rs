@@ -146,7 +146,9 @@ impl Keeper {
             self.rotator.rest(rests).await;
             return Ok(false);
         }
-        if !under_way && !self.rotator.is_under_way().await {
+        // A whole rotation may have passed while this replica was cut off.
+        let missed = loaded.record.steps > self.rotator.steps().await;
+        if !under_way && !missed && !self.rotator.is_under_way().await {
             self.rotator.rest(loaded.record.clone()).await;
             return Ok(false);
         }

@@ -4,6 +4,7 @@
 //!   goes first. What to do about them is decided there; `store` does it, `keeper` follows them.
 //! - `token_review`: pods prove who they are by their service-account token.
 //! - `council`: replicas tell each other what holds a rotation of the root up.
+//! - `signers`: replicas tell by which step of a rotation they sign, and stop when they cannot.
 //! - `roots`: the ConfigMap `mesh-ca-root-cert` in every namespace.
 
 mod council;
@@ -13,6 +14,7 @@ pub(crate) mod pem;
 mod review_cache;
 mod roots;
 mod secret;
+mod signers;
 mod store;
 mod token_review;
 
@@ -25,7 +27,7 @@ use std::time::Duration;
 
 use kube::Client;
 use mesh_ca::rotation::Rotator;
-use mesh_ca::{Authority, AuthorityOptions, BearerAuthenticator, JoinTokens, Ledger};
+use mesh_ca::{Authority, AuthorityOptions, BearerAuthenticator, Fence, JoinTokens, Ledger};
 
 pub(crate) use council::Council;
 pub(crate) use keeper::Keeper;
@@ -35,8 +37,10 @@ pub use store::AuthorityStoreError;
 
 use crate::clock;
 use secret::Loaded;
+use signers::Signers;
 use store::SecretStore;
 use token_review::TokenReviews;
+pub use token_review::service_account_of;
 
 /// How an authority in a cluster works.
 #[derive(Debug, Clone)]
@@ -51,6 +55,8 @@ pub(crate) struct AuthorityInCluster {
     pub(crate) settle: Duration,
     /// Name of this replica: that of its pod.
     pub(crate) instance: String,
+    /// How long it signs without knowing whether its keys are still in force.
+    pub(crate) signs_alone: Duration,
 }
 
 /// An authority whose material is in the cluster, and what goes with it.
@@ -74,6 +80,10 @@ impl AuthorityInCluster {
     pub(crate) const AUDIENCE: &'static str = "istio-ca";
     /// Enough for every connected proxy to hear of new roots.
     pub(crate) const SETTLE: Duration = Duration::from_secs(10);
+    /// How long an API server may be away until no certificates are signed, and how long a replica
+    /// that is cut off can hold a rotation up. Certificates that are in use live for many hours
+    /// after that.
+    pub(crate) const SIGNS_ALONE: Duration = Duration::from_secs(60 * 60);
 }
 
 /// Opens the authority of a cluster: of the Secret `cacerts` if there is one, else of `mesh-ca`,
@@ -108,8 +118,14 @@ pub(crate) async fn open(
         })?;
     let (authority, tokens) = (Arc::new(authority), Arc::new(tokens));
     tracing::info!(%material, trust_domain = %authority.trust_domain(), "opened the authority");
-    let council = Council::new(client, &settings.namespace, &settings.instance);
-    let council = Arc::new(council);
+    let fence = Arc::new(Fence::new(settings.signs_alone));
+    authority.fenced_by(Arc::clone(&fence));
+    let (namespace, instance) = (&settings.namespace, &settings.instance);
+    let signers = Signers::new(client, namespace, instance, (Arc::clone(&store), fence));
+    // So that the first who asks for a certificate gets one.
+    let under_way = loaded.record.rotation.is_some();
+    signers.renew(loaded.record.steps, under_way).await;
+    let council = Arc::new(Council::new(client, namespace, instance, signers));
     let rotator = Rotator::new(
         Arc::clone(&authority),
         Arc::clone(ledger),

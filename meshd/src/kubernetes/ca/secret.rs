@@ -19,7 +19,7 @@ use rustls::pki_types::pem::PemObject;
 use super::pem;
 use crate::clock::unix_seconds;
 
-pub(super) use rotation::{RotationWriteError, with_generation, with_record};
+pub(super) use rotation::{RotationWriteError, steps, with_generation, with_record};
 
 /// Our own Secret: the authority in our own layout, the token key, and the roots of before.
 pub(super) const OWN: &str = "mesh-ca";

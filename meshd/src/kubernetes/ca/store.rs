@@ -1,20 +1,24 @@
 //! The Secrets of the authority in the API server.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use mesh_ca::rotation::{RotationRecord, RotationRefusal, RotationStore, StoreError};
 use mesh_ca::{AuthorityMaterial, AuthorityOptions, Charge};
+use tokio::time::timeout;
 
 use super::secret::{
-    AuthoritySecretError, CACERTS, Found, Loaded, OWN, Plan, RotationWriteError, plan,
+    AuthoritySecretError, CACERTS, Found, Loaded, OWN, Plan, RotationWriteError, plan, steps,
     with_generation, with_record,
 };
 use crate::clock;
 use crate::kubernetes::ClusterError;
 
+/// A step is written down in this time, or fails.
+const SAVED: Duration = Duration::from_secs(5);
 /// How often others may be faster before we give up for now.
 const ATTEMPTS: usize = 20;
 
@@ -58,6 +62,16 @@ impl SecretStore {
 
     pub(super) fn api(&self) -> Api<Secret> {
         self.api.clone()
+    }
+
+    /// How many steps of rotations are written down; `None` if that cannot be understood, so that
+    /// nobody takes one.
+    pub(super) async fn steps(&self) -> Result<Option<u64>, StoreError> {
+        let own = self
+            .read(OWN)
+            .await?
+            .ok_or("the Secret mesh-ca is not there")?;
+        Ok(steps(&self.namespace, &own))
     }
 
     /// What to serve by. Creates or completes our Secret; of several replicas that do so at the
@@ -211,8 +225,10 @@ impl RotationStore for SecretStore {
         record: &RotationRecord,
         options: &AuthorityOptions,
     ) -> Result<Charge, StoreError> {
-        self.change(|own| with_record(&self.namespace, own, (before, record), options))
-            .await?;
+        let written =
+            self.change(|own| with_record(&self.namespace, own, (before, record), options));
+        // Who appears in the middle of a rotation signs after a while: by then this is over.
+        timeout(SAVED, written).await??;
         Ok(self.load().await?.charge())
     }
 

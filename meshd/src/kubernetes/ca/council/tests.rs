@@ -1,142 +1,58 @@
 //! Two replicas on an API server of the test replace the root together.
 
-use std::collections::BTreeSet;
-use std::convert::Infallible;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod api;
+mod cut_off;
 
-use axum::http::{Method, Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
-use kube::client::Body;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use axum::http::{Method, StatusCode};
 use mesh_ca::rotation::{Phase, RotateError, RotationRefusal, RotationStatus, Rotator};
-use mesh_ca::{Authority, AuthorityOptions, Fingerprint, Ledger, Report};
-use serde_json::Value;
+use mesh_ca::{Authority, AuthorityOptions, Fingerprint, Issue, Issued, Ledger, Refusal, Report};
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::kubernetes::ca::{AuthorityInCluster, Keeper};
 
+use api::Api0;
+
 const LIMIT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Objects by path, as the API server keeps them.
-#[derive(Default)]
-struct Api0 {
-    objects: std::sync::Mutex<BTreeMap<String, Value>>,
-    // Who has applied which data to which object.
-    applied: std::sync::Mutex<BTreeMap<String, BTreeMap<String, Value>>>,
-    version: AtomicUsize,
-}
-
 struct Replica {
+    // Ends with it, as a process does: nobody else speaks for its name.
+    _running: JoinSet<()>,
     authority: Arc<Authority>,
     ledger: Arc<Ledger>,
     rotator: Arc<Rotator>,
     keeper: Keeper,
-}
-
-// === impl Api0 ===
-
-impl Api0 {
-    fn client(self: &Arc<Self>) -> Client {
-        let api = Arc::clone(self);
-        let service = tower::service_fn(move |request: Request<Body>| {
-            let api = Arc::clone(&api);
-            async move {
-                let (parts, body) = request.into_parts();
-                let body = body.collect().await.unwrap().to_bytes();
-                let object = serde_json::from_slice(&body).unwrap_or(Value::Null);
-                let query = parts.uri.query().unwrap_or_default();
-                let (code, answer) = api.answer(&parts.method, parts.uri.path(), query, object);
-                let body = Body::from(serde_json::to_vec(&answer).unwrap());
-                Ok::<_, Infallible>(Response::builder().status(code).body(body).unwrap())
-            }
-        });
-        Client::new(service, "istio-system")
-    }
-
-    fn answer(
-        &self,
-        method: &Method,
-        path: &str,
-        query: &str,
-        mut object: Value,
-    ) -> (StatusCode, Value) {
-        let refuse = |code: StatusCode, reason: &str| {
-            let status = json!({"status": "Failure", "code": code.as_u16(), "reason": reason, "message": reason});
-            (code, status)
-        };
-        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = (self.version.fetch_add(1, Ordering::Relaxed) + 1).to_string();
-        let path = match method {
-            &Method::POST => format!("{path}/{}", object["metadata"]["name"].as_str().unwrap()),
-            _ => path.to_owned(),
-        };
-        let found = objects.get(&path).cloned();
-        match (method.as_str(), found) {
-            ("GET", Some(found)) => return (StatusCode::OK, found),
-            ("GET" | "PUT" | "DELETE", None) => {
-                return refuse(StatusCode::NOT_FOUND, "NotFound");
-            }
-            ("POST", Some(_)) => return refuse(StatusCode::CONFLICT, "AlreadyExists"),
-            ("PUT", Some(found))
-                if found["metadata"]["resourceVersion"]
-                    != object["metadata"]["resourceVersion"] =>
-            {
-                return refuse(StatusCode::CONFLICT, "Conflict");
-            }
-            ("DELETE", Some(_)) => {
-                self.applied.lock().unwrap().remove(&path);
-                objects.remove(&path);
-                return (StatusCode::OK, json!({"status": "Success"}));
-            }
-            ("PATCH", _) => {
-                let manager = query
-                    .split('&')
-                    .find_map(|pair| pair.strip_prefix("fieldManager="));
-                let mut applied = self.applied.lock().unwrap();
-                let owners = applied.entry(path.clone()).or_default();
-                owners.insert(manager.unwrap().to_owned(), object["data"].clone());
-                let data = owners.values().filter_map(Value::as_object).flatten();
-                object["data"] = data
-                    .map(|(name, text)| (name.clone(), text.clone()))
-                    .collect();
-            }
-            _ => {}
-        }
-        object["metadata"]["resourceVersion"] = version.into();
-        objects.insert(path, object.clone());
-        (StatusCode::OK, object)
-    }
-
-    fn get(&self, kind: &str, name: &str) -> Option<Value> {
-        let path = format!("/api/v1/namespaces/istio-system/{kind}/{name}");
-        self.objects.lock().unwrap().get(&path).cloned()
-    }
-
-    fn secret_names(&self) -> BTreeSet<String> {
-        let secret = self.get("secrets", "mesh-ca").unwrap();
-        secret["data"]
-            .as_object()
-            .unwrap()
-            .keys()
-            .cloned()
-            .collect()
-    }
+    cut: Arc<AtomicBool>,
 }
 
 // === impl Replica ===
 
 impl Replica {
     async fn open(api: &Arc<Api0>, number: usize, leader: &Arc<AtomicUsize>) -> Self {
+        Self::open_for(api, number, leader, LIMIT).await
+    }
+
+    async fn open_for(
+        api: &Arc<Api0>,
+        number: usize,
+        leader: &Arc<AtomicUsize>,
+        signs_alone: Duration,
+    ) -> Self {
+        api.pod(number, true);
+        let cut = Arc::new(AtomicBool::new(false));
         let settings = AuthorityInCluster {
             namespace: "istio-system".to_owned(),
             options: AuthorityOptions::default(),
             audiences: Vec::new(),
             settle: Duration::ZERO,
             instance: format!("meshd-{number}"),
+            signs_alone,
         };
         let ledger = Arc::new(Ledger::in_memory());
-        let client = api.client();
+        let client = api.client(&cut);
         let opened = crate::kubernetes::ca::open(&client, &settings, &ledger);
         let opened = opened.await.unwrap();
         let leader = Arc::clone(leader);
@@ -150,13 +66,30 @@ impl Replica {
                 )
             },
         );
-        tokio::spawn(Arc::clone(&opened.rotator).run());
+        let mut running = JoinSet::new();
+        running.spawn(Arc::clone(&opened.rotator).run());
         Self {
+            _running: running,
             authority: opened.authority,
             ledger,
             rotator: opened.rotator,
             keeper: opened.keeper,
+            cut,
         }
+    }
+
+    /// What it answers to a workload that asks for a certificate.
+    fn certify(&self) -> Result<Issued, Refusal> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        let request = Issue {
+            identity: ID.parse().unwrap(),
+            csr_der: params.serialize_request(&key).unwrap().der().to_vec(),
+            ttl: None,
+            dns_names: Vec::new(),
+        };
+        self.authority.issue(&request, clock::now())
     }
 
     /// A proxy that follows this replica says so.
@@ -319,6 +252,62 @@ async fn a_rotation_is_taken_back_by_any_replica_and_who_is_lost_is_forgotten() 
     let mut names = first;
     names.insert("rotation.json".to_owned());
     assert_eq!(api.secret_names(), names);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaders_that_come_and_go_take_a_rotation_back() {
+    let api = Arc::new(Api0::default());
+    let leader = Arc::new(AtomicUsize::new(0));
+    let mut replicas = [
+        Replica::open(&api, 0, &leader).await,
+        Replica::open(&api, 1, &leader).await,
+    ];
+    let old = replicas[0].authority.material().anchor();
+    let both = |replicas: &[Replica; 2]| {
+        replicas[0].hear("d/a");
+        replicas[1].hear("d/b");
+    };
+    replicas[0].rotator.begin().await.unwrap();
+    // Nobody leads for a while: nothing goes on, and nothing is lost.
+    leader.store(9, Ordering::Relaxed);
+    for _ in 0..10 {
+        until(&mut replicas, both, |status| {
+            in_phase(status, Phase::Distributing)
+        })
+        .await;
+    }
+    leader.store(1, Ordering::Relaxed);
+    until(&mut replicas, both, |status| {
+        in_phase(status, Phase::Signing)
+    })
+    .await;
+    let signed = replicas[0].authority.material().jwt_public_key().unwrap();
+    // The order comes to the one that does not lead, and the one that does is gone at once.
+    leader.store(9, Ordering::Relaxed);
+    let aborted = replicas[0].rotator.abort().await.unwrap();
+    assert!(in_phase(&aborted, Phase::Unwinding), "{aborted:?}");
+    replicas[1] = Replica::open(&api, 1, &leader).await;
+    assert_eq!(replicas[1].authority.material().anchor(), old);
+    assert_eq!(replicas[1].authority.roots_der().len(), 2);
+    // The new process knows nobody until the proxies come to it.
+    leader.store(0, Ordering::Relaxed);
+    let only_a = |replicas: &[Replica; 2]| replicas[0].hear("d/a");
+    until(&mut replicas, only_a, |status| {
+        let rotation = status.rotation.as_ref().unwrap();
+        let mut blockers = rotation.blockers.iter().map(|blocker| &blocker.name);
+        blockers.next().is_some_and(|name| name == "d/b") && blockers.next().is_none()
+    })
+    .await;
+    until(&mut replicas, both, |status| status.rotation.is_none()).await;
+    for replica in &mut replicas {
+        replica.keeper.refresh().await.unwrap();
+        assert_eq!(replica.authority.material().anchor(), old);
+        assert_eq!(replica.authority.roots_der().len(), 1);
+        // Tokens that the new key has signed meanwhile are good for their time.
+        assert!(replica.authority.jwks(clock::now()).contains(signed.id()));
+    }
+    let late = Replica::open(&api, 2, &leader).await;
+    assert!(late.authority.jwks(clock::now()).contains(signed.id()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -102,6 +102,7 @@ pub(super) fn conclude(
         for blocker in &verdict.blockers {
             // It has gone to another replica, which knows better; or it is no more.
             let over = !blocker.connected
+                && blocker.reason != Reason::Notice
                 && (clear.contains(&digest(&blocker.name)) || expected.is_gone(&blocker.name));
             if over {
                 continue;

@@ -46,6 +46,13 @@ pub(super) fn record(
     })
 }
 
+/// How many steps are written down.
+pub(in crate::kubernetes::ca) fn steps(namespace: &str, own: &Secret) -> Option<u64> {
+    record(namespace, &data(own))
+        .ok()
+        .map(|record| record.steps)
+}
+
 /// The rotation under way, if one is.
 pub(super) fn rotating(
     namespace: &str,
@@ -206,6 +213,9 @@ impl Loaded {
         let mut charge = Charge::new(self.material.clone());
         charge.more_roots = union([&self.more_roots]);
         charge.more_jwt_keys.clone_from(&self.more_jwt_keys);
+        charge
+            .former_jwt_keys
+            .clone_from(&self.record.signed_tokens);
         charge.renewal.clone_from(&self.renewal);
         charge
     }
