@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use mesh_ca::Fingerprint;
-use mesh_ca::rotation::{RotationProgress, RotationStatus};
+use mesh_ca::rotation::{Reason, RotationProgress, RotationStatus};
 use serde_json::json;
 
 use crate::call::Admin;
@@ -151,6 +151,9 @@ fn progress(rotation: &RotationProgress, now: i64) -> String {
             blocker.reason.as_str().to_owned(),
             match blocker.connected {
                 true => String::new(),
+                false if blocker.reason == Reason::StillSigning => {
+                    format!("{} (then it signs nothing)", span(blocker.not_after - now))
+                }
                 false => format!("{} (its certificate's end)", span(blocker.not_after - now)),
             },
         ]);

@@ -24,15 +24,18 @@ mod upgrade;
 mod wait;
 
 use std::future::Future;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::sys::signal::Signal;
 
+use meshd_core::World;
+
 use crate::cli::{CaCommand, Cli, Command, Internal, Sample};
-use crate::output::complain;
-use crate::{call, netns, process};
+use crate::output::{complain, count};
+use crate::{call, netns, offline, process};
 
 /// Runs a command to its end. Call it before any thread exists.
 ///
@@ -105,6 +108,18 @@ fn internal(part: Internal) -> anyhow::Result<ExitCode> {
             block_on(async { Ok(call::serve_caller().await.map(|()| ExitCode::SUCCESS)?) })
         }
     }
+}
+
+/// What files would make. If something is wrong with them, that is noted.
+fn saved_world(paths: &[impl AsRef<Path>], mesh: Option<&Path>) -> anyhow::Result<World> {
+    let (world, problems) = offline::world(paths, mesh)?;
+    if problems > 0 {
+        let problems = count(u64::try_from(problems)?, "problem");
+        complain(format_args!(
+            "note: the configuration has {problems}; `meshctl analyze` shows them"
+        ));
+    }
+    Ok(world)
 }
 
 /// One thread: the kernel takes the thread that starts a process for its parent.

@@ -11,7 +11,6 @@ use meshd_core::{Coverage, CoverageFilter, CoverageRow, CoverageVerdict};
 use super::ca::escaped;
 use crate::cli::{CoverageOutput, FailOn, PolicyArgs, PolicyCommand, PolicyCoverageArgs};
 use crate::install::yaml;
-use crate::offline;
 use crate::output::{complain, count, json, say};
 use crate::target::MeshTarget;
 
@@ -29,7 +28,7 @@ pub(super) async fn run(args: &PolicyArgs) -> anyhow::Result<ExitCode> {
     let coverage = if args.paths.is_empty() {
         live(args, &filter).await?
     } else {
-        saved(args, &filter)?
+        super::saved_world(&args.paths, args.mesh_file.as_deref())?.coverage(&filter)
     };
     match args.output {
         CoverageOutput::Text => say(render::table(&coverage)),
@@ -58,18 +57,6 @@ async fn live(args: &PolicyCoverageArgs, filter: &CoverageFilter) -> anyhow::Res
         }
     }
     Ok(admin.get_within(&path, PATIENCE).await?)
-}
-
-/// What files would make.
-fn saved(args: &PolicyCoverageArgs, filter: &CoverageFilter) -> anyhow::Result<Coverage> {
-    let (world, problems) = offline::world(&args.paths, args.mesh_file.as_deref())?;
-    if problems > 0 {
-        let problems = count(u64::try_from(problems)?, "problem");
-        complain(format_args!(
-            "note: the configuration has {problems}; `meshctl analyze` shows them"
-        ));
-    }
-    Ok(world.coverage(filter))
 }
 
 /// Whether there is what must not be.

@@ -15,6 +15,8 @@ use crate::cluster::{Cluster, ObjectRef};
 const AUTHORITY: &str = "mesh-ca";
 /// Where replicas confer while the root is replaced; it is there only then.
 const ROTATION: &str = "mesh-ca-rotation";
+/// Where replicas tell by which keys they sign.
+const SIGNERS: &str = "mesh-ca-signers";
 /// ConfigMap with the roots, in every namespace.
 const ROOTS: &str = "mesh-ca-root-cert";
 
@@ -170,7 +172,11 @@ async fn shared(cluster: &Cluster, namespace: &str) -> Result<Vec<ObjectRef>, In
         namespace: namespace.to_owned(),
         name: name.to_owned(),
     };
-    let mut all = vec![own("Secret", AUTHORITY), own("ConfigMap", ROTATION)];
+    let mut all = vec![
+        own("Secret", AUTHORITY),
+        own("ConfigMap", ROTATION),
+        own("ConfigMap", SIGNERS),
+    ];
     let namespaces = cluster.labelled("v1", "Namespace", "", "").await?;
     all.extend(namespaces.into_iter().map(|one| ObjectRef {
         api_version: "v1".to_owned(),

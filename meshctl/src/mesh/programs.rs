@@ -17,8 +17,9 @@ pub(super) const OWN_MARK: &str = "0x539";
 /// Istio's ports of a transparent proxy.
 const OUTBOUND: &str = "0.0.0.0:15001";
 const INBOUND: &str = "0.0.0.0:15006";
-/// How long a proxy that is told to stop lets requests finish.
-const DRAIN: &str = "1s";
+/// How long a proxy that is told to stop lets requests finish. Longer than callers may send on
+/// connections that were idle. When the whole mesh ends, it is told twice.
+const DRAIN: &str = "3s";
 
 struct Args(Vec<OsString>);
 

@@ -28,6 +28,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const HEALTHY_LIFE: Duration = Duration::from_secs(10);
 /// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(8);
+/// Time that a proxy may drain while the whole mesh ends: the second signal ends it at once.
+const DRAIN_AT_END: Duration = Duration::from_secs(1);
 
 /// Something that happened to a process.
 #[derive(Debug)]
@@ -242,9 +244,19 @@ impl Keeper {
     }
 
     async fn terminate(&self, mut child: Child) {
-        if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
-            // It was not waited for yet, so the id is still its own.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        // It was not waited for yet, so the id is still its own.
+        let tell = |child: &Child| {
+            if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+            }
+        };
+        tell(&child);
+        if matches!(self.program.role, Role::Gateway | Role::Sidecar) {
+            tokio::select! {
+                _ = child.wait() => return,
+                () = tokio::time::sleep(DRAIN_AT_END) => tell(&child),
+                () = self.kill.cancelled() => {}
+            }
         }
         // The guard of an application needs the whole grace for the application itself.
         let patience = if self.program.role == Role::App {

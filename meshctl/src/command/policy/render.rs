@@ -179,8 +179,8 @@ spec: { rules: [{ to: [{ operation: { methods: [GET], ports: ['80'] } }] }] }
 SOURCE         DESTINATION  PORT     TRANSPORT         RESULT   DECIDED BY
 (no identity)  default/a-1  80 http  refused (STRICT)  denied   PeerAuthentication default/strict; only mutual TLS is accepted
 default/a      default/a-1  80 http  mTLS (STRICT)     depends  ALLOW default/readers[0] sometimes
-(no identity)  default/a-1  other    refused (STRICT)  denied   PeerAuthentication default/strict; only mutual TLS is accepted
-default/a      default/a-1  other    mTLS (STRICT)     denied   no ALLOW policy matches
+any            default/a-1  other    refused (STRICT)  denied   PeerAuthentication default/strict; only mutual TLS is accepted
+default/a      default/a-1  other    mTLS (STRICT)     denied   no ALLOW policy matches; its sidecar calls otherwise, but whoever has its certificate can call like this
 
 4 rows: 0 where nothing decides, 0 of them without a proxy; 0 where anything gets through in plain text";
         assert_eq!(text, want);
