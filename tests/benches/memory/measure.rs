@@ -20,10 +20,21 @@ use crate::options::{Options, What};
 use crate::process::resident;
 use crate::resources;
 
+const MINUTE: Duration = Duration::from_secs(65);
+
+/// After that idle connections are closed, and what was learned of their servers is forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(130);
+
 /// After that a proxy has unmapped what only its start needed, and given back what it freed.
 const SETTLED: Duration = Duration::from_secs(6);
 
 const KIB: f64 = 1024.0;
+
+/// Services in use, of many.
+const USED: usize = 10;
+
+/// Services to which many routes lead.
+const SHARED: usize = 100;
 
 struct Bench {
     binary: PathBuf,
@@ -46,7 +57,10 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
             What::Idle => bench.idle().await?,
             What::Tcp => bench.tcp(options.connections).await?,
             What::Http1 => bench.http1(options.connections).await?,
-            What::Routes => bench.routes(options.routes).await?,
+            What::Routes => {
+                bench.routes(options.routes, SHARED).await?;
+                bench.routes(options.routes, options.routes).await?;
+            }
             What::Services => services(options.services).await?,
         }
     }
@@ -64,6 +78,8 @@ impl Bench {
     async fn idle(&self) -> anyhow::Result<()> {
         let unused = SocketAddr::from(([127, 0, 0, 1], 9));
         let (server, _) = self.server("PROTOCOL_HTTP", unused)?;
+        let first = settled(&server).await?;
+        tokio::time::sleep(MINUTE).await;
         let idle = settled(&server).await?;
         let status = fs::read_to_string(format!("/proc/{}/status", server.id()))?;
         let field = |name: &str| {
@@ -77,7 +93,7 @@ impl Bench {
             .unwrap_or_default()
         };
         println!(
-            "idle: {idle:.1} MiB (its own {}, of files {}; {} threads; the most {})",
+            "idle: {idle:.1} MiB, {first:.1} seconds after the start (its own {}, of files {}; {} threads; the most {})",
             field("RssAnon:"),
             field("RssFile:"),
             field("Threads:"),
@@ -109,15 +125,15 @@ impl Bench {
         // All at a time, so that there are as many connections on every hop.
         let application = Application::start(connections).await?;
         let (server, inbound) = self.server("PROTOCOL_HTTP", application.address)?;
-        let (client, at) = self.client(inbound, 1)?;
+        let (client, at) = self.client(inbound, (1, 1))?;
         let asked = open(at, connections, |_| get(0));
         per_connection("http1", (&client, &server), connections, asked).await
     }
 
-    async fn routes(&self, routes: usize) -> anyhow::Result<()> {
+    async fn routes(&self, routes: usize, services: usize) -> anyhow::Result<()> {
         let application = Application::start(0).await?;
         let (server, inbound) = self.server("PROTOCOL_HTTP", application.address)?;
-        let (client, at) = self.client(inbound, routes)?;
+        let (client, at) = self.client(inbound, (routes, services))?;
         let before = settled(&client).await?;
         for number in 0..routes {
             open(at, 1, |_| get(number))
@@ -125,8 +141,11 @@ impl Bench {
                 .with_context(|| format!("route {number}"))?;
         }
         let after = settled(&client).await?;
+        tokio::time::sleep(FORGOTTEN).await;
+        let later = settled(&client).await?;
         println!(
-            "routes: {after:.1} MiB with {routes} routes in use, {before:.1} MiB before their use"
+            "routes: {after:.1} MiB with {routes} routes to {services} services in use, {before:.1} MiB before their use, {later:.1} MiB once nobody had called for {} s",
+            FORGOTTEN.as_secs()
         );
         drop(server);
         Ok(())
@@ -147,8 +166,12 @@ impl Bench {
         Ok((running, address.parse()?))
     }
 
-    fn client(&self, server: SocketAddr, services: usize) -> anyhow::Result<(Running, SocketAddr)> {
-        let resources = resources::client(server, services);
+    fn client(
+        &self,
+        server: SocketAddr,
+        (routes, services): (usize, usize),
+    ) -> anyhow::Result<(Running, SocketAddr)> {
+        let resources = resources::client(server, routes, services);
         let arguments = ["--explicit", "127.0.0.1:0"];
         let (running, said) = self.start(Side::Client, &resources, &arguments)?;
         let address = said
@@ -201,18 +224,27 @@ async fn per_connection<T>(
 ) -> anyhow::Result<()> {
     let before = (settled(client).await?, settled(server).await?);
     let open = opened.await?;
-    let after = (settled(client).await?, settled(server).await?);
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     let each = |before: f64, after: f64| (after - before) * KIB / connections as f64;
-    println!(
-        "{name}: {connections} idle connections cost the client's proxy {:.1} KiB each ({:.1} -> {:.1} MiB), the server's {:.1} KiB ({:.1} -> {:.1} MiB)",
-        each(before.0, after.0),
-        before.0,
-        after.0,
-        each(before.1, after.1),
-        before.1,
-        after.1,
-    );
+    let measure = async |when: &str| {
+        let after = (settled(client).await?, settled(server).await?);
+        println!(
+            "{name}: {connections} connections, idle for {when}, cost the client's proxy {:.1} KiB each ({:.1} -> {:.1} MiB), the server's {:.1} KiB ({:.1} -> {:.1} MiB)",
+            each(before.0, after.0),
+            before.0,
+            after.0,
+            each(before.1, after.1),
+            before.1,
+            after.1,
+        );
+        anyhow::Ok(())
+    };
+    measure("seconds").await?;
+    // What their opening needed of the program is unmapped by then. Those of HTTP are closed.
+    if name == "tcp" {
+        tokio::time::sleep(MINUTE).await;
+        measure("a minute").await?;
+    }
     drop(open);
     Ok(())
 }
@@ -238,15 +270,16 @@ spec:
 
 /// The same calls of a workload in a mesh of ten services and in one of many.
 async fn services(count: usize) -> anyhow::Result<()> {
-    let (few, idle) = use_ten(10).await?;
-    let (many, _) = use_ten(count).await?;
-    println!(
-        "services: {many:.1} MiB with ten of {count} services in use, {few:.1} MiB with ten of ten, {idle:.1} MiB with none"
-    );
+    for of in [USED, count] {
+        let ((idle, idle_own), (used, used_own)) = use_ten(of).await?;
+        println!(
+            "services: {used:.1} MiB with ten of {of} in use ({used_own:.1} its own, the rest pages of the program), {idle:.1} MiB with none ({idle_own:.1} its own)"
+        );
+    }
     Ok(())
 }
 
-async fn use_ten(count: usize) -> anyhow::Result<(f64, f64)> {
+async fn use_ten(count: usize) -> anyhow::Result<((f64, f64), (f64, f64))> {
     let mut files = Vec::new();
     for part in 0..count.div_ceil(1000) {
         let numbers = part * 1000..count.min((part + 1) * 1000);
@@ -261,8 +294,8 @@ async fn use_ten(count: usize) -> anyhow::Result<(f64, f64)> {
     mesh.settle().await?;
     let process = proxy_of(&mesh.state(), "default/caller")?;
     tokio::time::sleep(SETTLED).await;
-    let idle = resident(&[process])?;
-    for number in 0..10 {
+    let idle = (resident(&[process])?, own(process)?);
+    for number in 0..USED {
         let request = Request::get(format!("http://service-{number}.example:9080/details/0"))
             .header(http::header::HOST, format!("service-{number}.example:9080"))
             .body(Bytes::new())?;
@@ -270,15 +303,30 @@ async fn use_ten(count: usize) -> anyhow::Result<(f64, f64)> {
         anyhow::ensure!(answer.status.is_success(), "{answer:?}");
     }
     tokio::time::sleep(SETTLED).await;
-    let used = resident(&[process])?;
+    let used = (resident(&[process])?, own(process)?);
     tokio::task::block_in_place(|| mesh.stop())?;
-    Ok((used, idle))
+    Ok((idle, used))
 }
 
+/// Ten are those that are called; each of the others has an endpoint of its own.
 fn entry(number: usize) -> String {
+    let endpoints = if number < USED {
+        "workloadSelector: {labels: {app: details}}".to_owned()
+    } else {
+        let [_, a, b, c] = u32::try_from(number).unwrap_or_default().to_be_bytes();
+        format!("endpoints: [{{address: 10.{a}.{b}.{c}}}]")
+    };
     format!(
-        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: service-{number}}}\nspec:\n  hosts: [service-{number}.example]\n  location: MESH_INTERNAL\n  resolution: STATIC\n  ports: [{{number: 9080, name: http, protocol: HTTP}}]\n  workloadSelector: {{labels: {{app: details}}}}\n"
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: service-{number}}}\nspec:\n  hosts: [service-{number}.example]\n  location: MESH_INTERNAL\n  resolution: STATIC\n  ports: [{{number: 9080, name: http, protocol: HTTP}}]\n  {endpoints}\n"
     )
+}
+
+/// Memory of a process that is no file's, in MiB.
+fn own(process: u32) -> anyhow::Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1));
+    Ok(kib.context("the kernel tells it")?.parse::<f64>()? / KIB)
 }
 
 /// The process of a workload's proxy.

@@ -37,14 +37,18 @@ pub(crate) fn server(protocol: Protocol) -> String {
     .replace("source: {}, ", "")
 }
 
-/// Those of a sidecar that calls so many services, all of which are the same server in truth.
-pub(crate) fn client(server: SocketAddr, services: usize) -> String {
+/// Those of a sidecar with so many routes, each of a host of its own, to so many services, all of
+/// which are the same server in truth.
+pub(crate) fn client(server: SocketAddr, routes: usize, services: usize) -> String {
     let mut text = format!(
         "{MESH}- name: inbound/self\n  inbound: {{workload: default/client, default_mtls: MTLS_MODE_STRICT}}\n"
     );
     for number in 0..services {
         text.push_str(&service(number, "PROTOCOL_HTTP"));
-        let host = host(number);
+        text.push_str(&workload(number, server));
+    }
+    for number in 0..routes {
+        let (host, to) = (host(number), host(number % services));
         // Writing to a string cannot fail.
         let _ = write!(
             text,
@@ -54,10 +58,9 @@ pub(crate) fn client(server: SocketAddr, services: usize) -> String {
     host: {host}
     port: 80
     protocol: PROTOCOL_HTTP
-    http: [{{name: all, forward: {{destinations: [{{host: {host}, port: 80, weight: 1}}]}}}}]
+    http: [{{name: all, forward: {{destinations: [{{host: {to}, port: 80, weight: 1}}]}}}}]
 "
         );
-        text.push_str(&workload(number, server));
     }
     text
 }

@@ -11,6 +11,9 @@ use mesh_tests::harness::Harness;
 use crate::kind::Kind;
 use crate::peer::Peer;
 
+/// Ours with limits.
+const LIMITED: &str = "limited";
+
 /// Measures what a request costs through a pair of sidecars, ours and others'
 #[derive(Debug, Parser)]
 #[command(
@@ -32,7 +35,8 @@ pub(crate) struct Options {
         value_name = "KIND,…"
     )]
     pub(crate) kind: Vec<Kind>,
-    /// Who carries it: direct, ours, envoy, haproxy, or names given by --proxy
+    /// Who carries it: direct, ours, limited (ours, with a connectionPool on the server's side),
+    /// envoy, haproxy, or names given by --proxy
     #[arg(
         long,
         value_delimiter = ',',
@@ -99,22 +103,27 @@ impl Options {
 }
 
 fn peer(name: &str, given: &[(&str, PathBuf)]) -> anyhow::Result<Peer> {
+    let limited = name == LIMITED;
     if let Some((_, binary)) = given.iter().find(|(known, _)| *known == name) {
         return Ok(Peer::Ours {
             name: name.to_owned(),
             binary: binary.clone(),
+            limited,
         });
     }
     Ok(match name {
         "direct" => Peer::Direct,
-        "ours" => Peer::Ours {
+        "ours" | LIMITED => Peer::Ours {
             name: name.to_owned(),
             binary: mesh_tests::binary::mesh_proxy(),
+            limited,
         },
         "envoy" => Peer::Envoy,
         "haproxy" => Peer::Haproxy,
         _ => {
-            bail!("--peers: `{name}` is none of direct, ours, envoy, haproxy, nor given by --proxy")
+            bail!(
+                "--peers: `{name}` is none of direct, ours, limited, envoy, haproxy, nor given by --proxy"
+            )
         }
     })
 }

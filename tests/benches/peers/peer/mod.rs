@@ -20,6 +20,8 @@ pub(crate) enum Peer {
         name: String,
         /// The program.
         binary: PathBuf,
+        /// Whether what goes to the application has limits, none of which is reached.
+        limited: bool,
     },
     /// Envoy, set up as Istio sets up sidecars.
     Envoy,
@@ -67,7 +69,9 @@ impl Peer {
                 running: Vec::new(),
                 port: place.application,
             }),
-            Self::Ours { binary, .. } => ours::start(binary, place),
+            Self::Ours {
+                binary, limited, ..
+            } => ours::start(binary, place, *limited),
             Self::Envoy => envoy::start(place),
             Self::Haproxy => haproxy::start(place),
         }

@@ -24,8 +24,8 @@ const TARGET: u32 = 8080;
 const TRIED: usize = 10;
 
 /// Starts the pair.
-pub(super) fn start(binary: &Path, place: &Place<'_>) -> anyhow::Result<Pair> {
-    let (server, said) = server(binary, place)?;
+pub(super) fn start(binary: &Path, place: &Place<'_>, limited: bool) -> anyhow::Result<Pair> {
+    let (server, said) = server(binary, place, limited)?;
     let inbound = said
         .get("inbound")
         .and_then(|all| all.get(0)?.get("address")?.as_str())
@@ -38,13 +38,21 @@ pub(super) fn start(binary: &Path, place: &Place<'_>) -> anyhow::Result<Pair> {
     })
 }
 
-fn server(binary: &Path, place: &Place<'_>) -> anyhow::Result<(Running, Value)> {
+fn server(binary: &Path, place: &Place<'_>, limited: bool) -> anyhow::Result<(Running, Value)> {
+    let most = 100_000;
+    let pool = v1::ConnectionPool {
+        max_connections: most,
+        max_pending_requests: most,
+        max_requests: most,
+        ..Default::default()
+    };
     let port = v1::InboundPort {
         port: TARGET,
         protocol: protocol(place.kind).into(),
         mtls: v1::MtlsMode::Strict.into(),
         service: HOST.to_owned(),
         service_port: PORT,
+        connection_pool: limited.then_some(pool),
         ..Default::default()
     };
     let inbound = v1::Inbound {
