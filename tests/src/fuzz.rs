@@ -8,23 +8,27 @@ mod dns;
 mod http1;
 mod http2;
 mod identity;
+mod policies;
+mod tokens;
 
 use http::request::Parts;
 use mesh_api::{SpiffeId, v1};
 
-pub use configuration::{mesh_file, yaml};
-pub use connection::{client_hello, detect, path, peer_labels, proxy_header, socks, wire};
+pub use configuration::{mesh_file, resources_file, yaml};
+pub use connection::{client_hello, detect, hbone, path, peer_labels, proxy_header, socks, wire};
 pub use control::{decode_plan, discovery_request, discovery_response};
 pub use dns::dns;
 pub use http1::{http1_request, http1_response};
 pub use http2::{hpack, http2_client, http2_server};
 pub use identity::{certificate, csr, join_token, resource_name, spiffe_id};
+pub use policies::policies;
+pub use tokens::{jwt, kubernetes_token, spiffe_bundle, workload_request};
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// All targets by name; a folder of this name under `tests/fuzz/corpus` holds inputs for each.
-pub const TARGETS: [(&str, Target); 23] = [
+pub const TARGETS: [(&str, Target); 30] = [
     ("detect", detect),
     ("client_hello", client_hello),
     ("proxy_header", proxy_header),
@@ -48,6 +52,13 @@ pub const TARGETS: [(&str, Target); 23] = [
     ("http2_server", http2_server),
     ("http2_client", http2_client),
     ("hpack", hpack),
+    ("resources_file", resources_file),
+    ("hbone", hbone),
+    ("policies", policies),
+    ("jwt", jwt),
+    ("workload_request", workload_request),
+    ("spiffe_bundle", spiffe_bundle),
+    ("kubernetes_token", kubernetes_token),
 ];
 
 /// The identity of whoever calls, where one is needed.

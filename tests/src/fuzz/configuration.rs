@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use mesh_api::{ResourceName, SpiffeId, v1};
+use mesh_proxy::control::parse_resources;
+use mesh_proxy::settings::ProxyKind;
 use mesh_proxy_core::Snapshot;
 use meshctl::mesh_file::{MeshFile, MeshFileError};
 use meshctl::state::StateDir;
@@ -115,4 +117,32 @@ pub fn mesh_file(data: &[u8]) {
         "the mesh file's own objects are wrong: {errors:?}"
     );
     assert_eq!(world.workloads().count(), placed.len());
+}
+
+/// A file of resources: what is wrong stands in the file, and what a proxy serves from it, its
+/// admin endpoint gives as a file that says the same.
+pub fn resources_file(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let lines = text.split(['\n', '\r']).count() as u64;
+    for kind in [ProxyKind::Sidecar, ProxyKind::Gateway] {
+        let resources = match parse_resources(text, kind) {
+            Ok(resources) => resources,
+            Err(problems) => {
+                assert!(!problems.is_empty(), "refused for nothing");
+                for problem in problems {
+                    let (line, column) = problem.place();
+                    assert!(line >= 1 && column >= 1, "nowhere: {problem:?}");
+                    assert!(line <= lines + 1, "behind the end: {problem:?}");
+                    assert!(!problem.text().is_empty(), "refused without a word");
+                }
+                continue;
+            }
+        };
+        let dump = serde_json::json!({"resources": resources}).to_string();
+        let again = parse_resources(&dump, kind);
+        assert!(again.is_ok(), "its dump is refused: {again:?}\n{dump}");
+        assert_eq!(again.ok(), Some(resources));
+    }
 }

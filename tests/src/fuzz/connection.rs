@@ -1,5 +1,6 @@
 //! What comes over a connection of the data path.
 
+use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use mesh_proxy::net::{Stream, UnixStream};
 use mesh_proxy::socks as socks5;
 use mesh_proxy_core::authz::path::normalise;
 use mesh_proxy_core::detect::{self as detection, Detected, ProxyHeader};
+use mesh_proxy_core::plan::hbone as tunnels;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
@@ -160,5 +162,34 @@ pub fn path(data: &[u8]) {
             !once.split('/').any(|segment| matches!(segment, "." | "..")),
             "{once}"
         );
+    }
+}
+
+/// A CONNECT of HBONE: it leads to the workload's own addresses or nowhere, and what it tells
+/// are labels, never who calls.
+pub fn hbone(data: &[u8]) {
+    let own = [
+        IpAddr::from([10, 0, 0, 1]),
+        IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1]),
+    ];
+    let (Some(identity), Some(parts)) = (client(), request(data)) else {
+        return;
+    };
+    if let Ok(to) = tunnels::destination(&parts, &own) {
+        assert!(parts.method == http::Method::CONNECT && own.contains(&to.ip()) && to.port() != 0);
+        assert_eq!(
+            tunnels::destination(&tunnels::request(to, None), &own),
+            Ok(to)
+        );
+    }
+    let labels = tunnels::told(parts.headers.get(tunnels::BAGGAGE), &identity);
+    assert_eq!(
+        (&*labels.namespace, &*labels.principal),
+        (identity.namespace(), identity.as_str())
+    );
+    // What we pass on, our peers understand; longer ones are not read.
+    if let Some(again) = tunnels::baggage(&labels).filter(|again| again.len() <= 2048) {
+        let passed = tunnels::told(Some(&again), &identity);
+        assert_eq!(tunnels::baggage(&passed), Some(again));
     }
 }

@@ -30,7 +30,9 @@ pub fn http1_request(data: &[u8]) {
     assert!(wire.is_empty(), "{first:?} hid {wire:?}");
     let told = |head: &RequestHead| {
         let mut fields = head.parts.headers.clone();
+        // Said anew, in one spelling: what they mean is compared.
         fields.remove("content-length");
+        fields.remove("transfer-encoding");
         (head.parts.method.clone(), head.length, fields)
     };
     assert_eq!(told(&first), told(&second));

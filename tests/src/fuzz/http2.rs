@@ -314,7 +314,7 @@ impl Owner {
                 assert!(!data.has_ended.replace(true), "ended twice");
             }
             Event::Window { data } => assert!(!data.has_ended.get()),
-            Event::Windows | Event::GoAway { .. } | Event::Pong => {}
+            Event::NoRequest { .. } | Event::Windows | Event::GoAway { .. } | Event::Pong => {}
         }
     }
 

@@ -12,9 +12,12 @@ use mesh_proxy_core::labels::PeerLabels;
 use meshd_core::{MeshSettings, Store, translate};
 use prost::Message;
 
+mod files;
 mod http1;
 mod http2;
+mod policies;
 mod proxy_header;
+mod tokens;
 
 /// Longer ones are mutated too slowly.
 const LARGEST: usize = 8 * 1024;
@@ -27,6 +30,7 @@ type Seeds = BTreeMap<String, Vec<u8>>;
 pub(crate) fn write(corpus: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let (responses, plans) = messages(root);
+    let resources = files::resources(&responses);
     let (csr, certificate) = certificates();
     let all = [
         ("detect", detect()),
@@ -35,10 +39,10 @@ pub(crate) fn write(corpus: &Path) {
         ("discovery_response", responses),
         ("discovery_request", requests()),
         ("decode_plan", plans),
-        ("yaml", yaml(root)),
+        ("yaml", files::yaml(root)),
         ("csr", csr),
         ("certificate", certificate),
-        ("join_token", tokens()),
+        ("join_token", join_tokens()),
         ("spiffe_id", lines(include_str!("lines/spiffe_id.txt"))),
         (
             "resource_name",
@@ -54,7 +58,14 @@ pub(crate) fn write(corpus: &Path) {
         ("hpack", http2::hpack()),
         ("wire", wire()),
         ("peer_labels", peer_labels()),
-        ("mesh_file", mesh_files(root)),
+        ("mesh_file", files::mesh_files(root)),
+        ("resources_file", resources),
+        ("hbone", hbone()),
+        ("jwt", tokens::jwt()),
+        ("workload_request", tokens::workload_requests()),
+        ("spiffe_bundle", tokens::bundles()),
+        ("kubernetes_token", tokens::kubernetes_tokens()),
+        ("policies", policies::seeds()),
     ];
     for (target, seeds) in all {
         let folder = corpus.join(target);
@@ -101,6 +112,16 @@ fn detect() -> Seeds {
         ("redis", b"*1\r\n$4\r\nPING\r\n"),
         ("smtp", b"EHLO client.example.com\r\n"),
         ("mysql", b"J\0\0\0\x0a8.0.36\0"),
+    ])
+}
+
+fn hbone() -> Seeds {
+    named([
+        ("own", b"CONNECT 10.0.0.1:8080\nbaggage: k8s.cluster.name=Kubernetes,k8s.namespace.name=default,k8s.deployment.name=web-v1,service.name=web,service.version=v1,app.name=web".as_slice()),
+        ("six", b"CONNECT [fd00::1]:80\nbaggage: k8s.cronjob.name=x;p=1 ,service.name=,junk,=,a=b=c"),
+        ("mapped", b"CONNECT [::ffff:10.0.0.1]:80\nforwarded: for=10.0.0.2"),
+        ("other", b"CONNECT 127.0.0.1:15000"),
+        ("name", b"CONNECT reviews:80"),
     ])
 }
 
@@ -280,62 +301,6 @@ fn requests() -> Seeds {
         .collect()
 }
 
-fn yaml(root: &Path) -> Seeds {
-    let mut seeds = Seeds::new();
-    for folder in [
-        "samples/bookinfo/config/base",
-        "samples/bookinfo/config/tour",
-    ] {
-        for entry in fs::read_dir(root.join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-            seeds.insert(name, fs::read(&path).unwrap());
-        }
-    }
-    for entry in fs::read_dir(root.join("meshd/core/testdata")).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let text = fs::read_to_string(path.join("input.yaml")).unwrap();
-        match text.len() < LARGEST {
-            true => drop(seeds.insert(name, text.into())),
-            false => seeds.extend(parts(&name, &text)),
-        }
-    }
-    seeds
-}
-
-/// A long file as several, each of whole objects.
-fn parts(name: &str, text: &str) -> Seeds {
-    const MARK: &str = "\n---\n";
-    let mut parts = vec![String::new()];
-    for document in text.split(MARK) {
-        let last = parts.last_mut().unwrap();
-        if last.is_empty() {
-            last.push_str(document);
-        } else if last.len() + MARK.len() + document.len() < LARGEST / 2 {
-            last.push_str(MARK);
-            last.push_str(document);
-        } else {
-            parts.push(document.to_owned());
-        }
-    }
-    let numbered = parts.into_iter().enumerate();
-    numbered
-        .map(|(number, part)| (format!("{name}-{number}"), part.into_bytes()))
-        .collect()
-}
-
-fn mesh_files(root: &Path) -> Seeds {
-    let mut seeds = Seeds::new();
-    seeds.insert(
-        "bookinfo".to_owned(),
-        fs::read(root.join("samples/bookinfo/mesh.yaml")).unwrap(),
-    );
-    let own: &[u8] = b"apiVersion: mesh.dev/v1alpha1\nkind: Mesh\nmetadata: {name: own}\nspec:\n  trustDomain: example.org\n  outboundTrafficPolicy: {mode: REGISTRY_ONLY}\n  workloads:\n  - name: db\n    namespace: data\n    labels: {app: db, version: \"1\"}\n    ports: [{name: tcp-pg, port: 5432, appPort: 15432}]\n  - name: web\n    dir: web\n    env: {A: b}\n    command: [./web, --verbose]\n    ports: [{port: 80}, {name: grpc, port: 81}]\n  gateways:\n  - name: edge\n    ports: [{port: 80, listen: 0.0.0.0:8080}, {port: 443, listen: \"0.0.0.0:8443\"}]\n";
-    seeds.insert("own".to_owned(), own.to_vec());
-    seeds
-}
-
 fn certificates() -> (Seeds, Seeds) {
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::open(directory.path(), &AuthorityOptions::default()).unwrap();
@@ -361,7 +326,7 @@ fn certificates() -> (Seeds, Seeds) {
     )
 }
 
-fn tokens() -> Seeds {
+fn join_tokens() -> Seeds {
     let directory = tempfile::tempdir().unwrap();
     let tokens = JoinTokens::open(directory.path()).unwrap();
     let claims = JoinClaims {
