@@ -12,6 +12,7 @@ pub mod echo;
 pub mod fuzz;
 pub mod harness;
 pub mod laptop;
+pub mod memory;
 pub mod traffic;
 
 pub use binary::{Running, meshctl};

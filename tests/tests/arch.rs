@@ -325,13 +325,9 @@ fn only_the_proxy_has_unsafe_code_and_one_file_of_it() {
 
 /// Numbers of the traps of Istio's semantics that this mesh has met: each has a test with the
 /// number in its name (`trap_07_…`, `trap_24_37_and_50_…`, `trap_41_to_43_…`). Not among them are
-/// those of ambient mode, of kinds that are not read yet, and of principals of requests, which
-/// are compared with a reference.
+/// those of kinds that are not read yet.
 fn traps() -> impl Iterator<Item = u32> {
-    (1..=51)
-        .chain(53..=61)
-        .chain(63..=66)
-        .chain([68, 69, 74, 75])
+    (1..=69).chain([74, 75, 77])
 }
 
 /// The numbers in a test's name, up to the first word that belongs to none.

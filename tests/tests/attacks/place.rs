@@ -1,6 +1,7 @@
 //! A mesh to attack, and what an attacker has.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -64,7 +65,10 @@ spec:
     ports: [{{name: http, port: 9000, appPort: {port}}}]
 "
         );
-        let mesh = LaptopMesh::start(&text, &[("strict.yaml", STRICT)]).unwrap();
+        // The file declares all workloads.
+        let mut command = Command::new(mesh_tests::meshctl());
+        command.env("MESHD_NO_REGISTRATION", "true");
+        let mesh = LaptopMesh::launch(command, &text, &[("strict.yaml", STRICT)]).unwrap();
         let explicit = mesh.explicit("client").unwrap();
         let traffic = Traffic::start(explicit, to_echo, mesh_tests::traffic::is_ok);
         Self {
@@ -152,7 +156,7 @@ spec:
         exchange(stream, to_echo()).await
     }
 
-    async fn channel(&self, credentials: Credentials) -> Result<Channel, Status> {
+    pub(crate) async fn channel(&self, credentials: Credentials) -> Result<Channel, Status> {
         let to = self.control_plane();
         let connector = tower::service_fn(move |_| {
             let (to, credentials) = (to.clone(), credentials.clone());

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// What nobody may ask for, what only those with a token may, and what only the client may.
-const POLICIES: &str = "\
+pub(super) const POLICIES: &str = "\
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: {name: no-admin, namespace: default}
@@ -41,9 +41,10 @@ spec:
     to: [{operation: {paths: [/client*]}}]
 ";
 
-struct Place {
-    mesh: LaptopMesh,
-    address: SocketAddr,
+pub(super) struct Place {
+    pub(super) mesh: LaptopMesh,
+    /// The port of the server's sidecar.
+    pub(super) address: SocketAddr,
     key: Ed25519KeyPair,
     _echo: Echo,
 }
@@ -58,7 +59,7 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
 // === impl Place ===
 
 impl Place {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let echo = Echo::start("echo").await.unwrap();
         let port = echo.address().port();
         let text = format!(
@@ -70,6 +71,7 @@ spec:
   meshConfig: {{pathNormalization: {{normalization: DECODE_AND_MERGE_SLASHES}}}}
   workloads:
   - {{name: client, serviceAccount: client, labels: {{app: client}}}}
+  - {{name: thief, namespace: other, serviceAccount: thief, labels: {{app: thief}}}}
   - name: echo
     serviceAccount: echo
     labels: {{app: echo}}
@@ -203,9 +205,24 @@ async fn no_spelling_of_a_host_gets_around_a_policy() {
         );
     }
     // Whose host is it? Nobody can say.
-    let answered = place.raw(&with("/", &["echo", "secret.example"])).await;
-    assert_eq!(answered.0, 400, "{answered:?}");
-    assert_eq!(answered.2, None);
+    for hosts in [
+        &["echo", "secret.example"][..],
+        &["secret.example", "echo"],
+        &["echo", "echo"],
+    ] {
+        let answered = place.raw(&with("/", hosts)).await;
+        assert_eq!(answered, refused(400, "host_invalid"), "{hosts:?}");
+    }
+    // Some would find one host in these, others another one.
+    for (target, host) in [
+        ("/", "echo@secret.example"),
+        ("/", "secret.example/echo"),
+        ("/", "secret.example#echo"),
+        ("http://echo@secret.example/", "echo"),
+    ] {
+        let answered = place.raw(&with(target, &[host])).await;
+        assert_eq!(answered, refused(400, "host_invalid"), "{target} {host}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -259,6 +276,7 @@ async fn forged_tokens_are_refused_by_name() {
         (format!("{good}.x"), 401, "jwt_malformed"),
         ("x".repeat(17 * 1024), 401, "jwt_too_large"),
     ] {
+        // Where no token is needed, a bad one is refused, too.
         for path in ["/private", "/open"] {
             let answered = place
                 .get(path, &format!("Authorization: Bearer {token}\r\n"))

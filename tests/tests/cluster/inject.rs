@@ -61,6 +61,12 @@ async fn inject(place: &Place) -> anyhow::Result<()> {
 
 /// The pod as the API server would store it: injected by its webhook, and injected before.
 async fn both(place: &Place, pod: &Value) -> anyhow::Result<(Value, Value)> {
+    let injected = injected(place, pod).await?;
+    Ok((stored(place, pod).await?, stored(place, &injected).await?))
+}
+
+/// What `meshctl inject` makes of a pod, with the settings of the cluster.
+pub(crate) async fn injected(place: &Place, pod: &Value) -> anyhow::Result<Value> {
     let maps: Api<ConfigMap> = place.mesh_api();
     let map = maps.get("mesh-inject").await?;
     let settings = map.data.and_then(|mut data| data.remove("config.yaml"));
@@ -83,7 +89,7 @@ async fn both(place: &Place, pod: &Value) -> anyhow::Result<(Value, Value)> {
     let printed = succeeded(place.run(command, Duration::from_secs(30)).await?)?;
     let injected = documents(&printed)?;
     let injected = injected.first().context("the command prints a pod")?;
-    Ok((stored(place, pod).await?, stored(place, injected).await?))
+    Ok(injected.clone())
 }
 
 /// What the API server makes of an object, without keeping it.
@@ -98,7 +104,8 @@ async fn stored(place: &Place, object: &Value) -> anyhow::Result<Value> {
     Ok(serde_json::to_value(made)?)
 }
 
-fn pod(place: &Place, name: &str, annotations: &Value) -> Value {
+/// A pod with one application.
+pub(crate) fn pod(place: &Place, name: &str, annotations: &Value) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Pod",

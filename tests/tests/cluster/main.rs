@@ -18,8 +18,8 @@
 //! | `MESH_TEST_RESTART_NODE_PROXY` | shell command that kills and restarts kube-proxy, for `kills` |
 //! | `MESH_TEST_KILL_CONTAINER` | shell command that kills the container whose id `$CONTAINER` is, with SIGKILL, for `kills` |
 //!
-//! They run one after the other, since they share the gateway and the control plane; `kills` and
-//! `rolling` kill and restart those, `upgrade` replaces them. So give them a cluster of their own.
+//! They run one after the other, since they share the gateway and the control plane; `kills`,
+//! `rolling` and `rotation` kill and restart those, `upgrade` replaces them. So give them a cluster of their own.
 
 mod bookinfo;
 mod chart;
@@ -34,6 +34,8 @@ mod pods;
 mod probes;
 mod rbac;
 mod rolling;
+mod rotation;
+mod tokens;
 mod tour;
 mod upgrade;
 mod user_order;

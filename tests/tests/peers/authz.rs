@@ -7,8 +7,12 @@ use http::Request;
 use mesh_tests::LaptopMesh;
 use mesh_tests::echo::{Echo, Seen};
 use mesh_tests::laptop::Answer;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::programs::{Daemon, free_port, script};
+use crate::door::{Door, connect_as};
+use crate::place::Family;
+use crate::programs::{Daemon, LIMIT, free_port, script};
+use crate::tcp::{redis, redis_cli};
 
 const POLICY: &str = "\
 apiVersion: security.istio.io/v1
@@ -116,4 +120,55 @@ async fn authorizers_decide_over_http() {
     let want = "POST /check/guarded?a=b 0123456789".to_owned();
     assert_eq!(told(&answer), Some(want));
     denied(&mesh).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn envoys_authorizers_decide_about_connections() {
+    let ((_redis, cache), (_authorizer, port)) =
+        tokio::join!(redis(Family::Four), authorizer("grpc"));
+    let text = format!(
+        "\
+apiVersion: mesh.dev/v1alpha1
+kind: Mesh
+metadata: {{name: authorized}}
+spec:
+  meshConfig: {{extensionProviders: [{{name: ext, envoyExtAuthzGrpc: {{service: authz.default.svc.cluster.local, port: 7000, timeout: 5s}}}}]}}
+  workloads:
+  - {{name: client, serviceAccount: client}}
+  - {{name: stranger, serviceAccount: stranger}}
+  - name: cache
+    serviceAccount: cache
+    labels: {{app: cache}}
+    ports: [{{name: tcp, port: 6379, appPort: {cache}}}]
+  - name: authz
+    serviceAccount: authz
+    labels: {{app: authz}}
+    ports: [{{name: grpc, port: 7000, appPort: {port}}}]
+"
+    );
+    let policy = "\
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: ask, namespace: default}
+spec:
+  selector: {matchLabels: {app: cache}}
+  action: CUSTOM
+  provider: {name: ext}
+  rules: [{to: [{operation: {ports: ['6379']}}]}]
+";
+    let mesh = LaptopMesh::start(&text, &[("policy.yaml", policy)]).unwrap();
+    let door = Door::open(&mesh, "cache", 6379).await;
+    for n in 1..=3 {
+        let counted = redis_cli(door.address(), &["INCR", "n"]).await;
+        assert_eq!(counted, format!("{n}\n"));
+    }
+    let mut refused = connect_as(&mesh, "stranger", "cache", 6379).await;
+    let mut answer = Vec::new();
+    let read = async {
+        refused.write_all(b"PING\r\n").await?;
+        refused.read_to_end(&mut answer).await
+    };
+    // A reset, or an end without a byte.
+    let read = tokio::time::timeout(LIMIT, read).await.unwrap();
+    assert!(read.is_err() || answer.is_empty(), "{answer:?}");
 }

@@ -14,17 +14,25 @@ use mesh_tests::LaptopMesh;
 use crate::certificates::Leaf;
 use crate::door::Door;
 use crate::nginx::Nginx;
-use crate::place::{mesh, workload};
+use crate::place::{Family, mesh, workload};
 use crate::programs::{Daemon, LIMIT, PAUSE, free_port, must, program, python, run};
 use config::{Client, Server, Wire};
 
-pub(crate) use hbone::{has_seen, post_terminator};
+pub(crate) use hbone::{has_seen, http2_terminator, post_terminator};
 
 /// A running Envoy.
 async fn envoy(config: &serde_json::Value, directory: tempfile::TempDir, port: u16) -> Daemon {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    envoy_at(config, directory, address).await
+}
+
+async fn envoy_at(
+    config: &serde_json::Value,
+    directory: tempfile::TempDir,
+    address: SocketAddr,
+) -> Daemon {
     let file = directory.path().join("envoy.json");
     std::fs::write(&file, config.to_string()).unwrap();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     Daemon::start(command(&file), directory, address).await
 }
 
@@ -160,30 +168,37 @@ async fn a_sidecar_of_istio_calls_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ours_calls_a_sidecar_of_istio() {
-    let one = Nginx::start().await;
-    let mesh = mesh("", "").await;
-    for (name, protocol, account) in [
-        ("http", "HTTP", "istio-server"),
-        ("http2", "HTTP2", "istio-server"),
-        ("tcp", "TCP", "istio-server"),
-        ("wrong", "HTTP", "somebody"),
+async fn a_sidecar_of_istio_calls_ours_over_ipv6() {
+    let nginx = Nginx::on(Family::Six.loopback(), "", "").await;
+    let http = Family::Six.serve("web", "http", 8080, nginx.port).await;
+    let tcp = Family::Six.serve("web", "tcp", 8080, nginx.port).await;
+    for (wire, served) in [
+        (Wire::Http1, &http),
+        (Wire::Http2, &http),
+        (Wire::Tcp, &tcp),
     ] {
+        assert!(served.inbound.is_ipv6());
         let directory = Daemon::directory();
         let port = free_port();
-        let server = Server {
+        let client = Client {
             listen: port,
-            app: one.port,
-            wire: if protocol == "TCP" {
-                Wire::Tcp
-            } else {
-                Wire::Http1
-            },
-            leaf: Leaf::issue(&mesh, "istio-server", directory.path()),
+            wire,
+            to: served.inbound,
+            server_name: "outbound_.8080_._.web.default.svc.cluster.local".to_owned(),
+            server: "spiffe://cluster.local/ns/default/sa/web".to_owned(),
+            leaf: Leaf::issue(&served.mesh, "istio-client", directory.path()),
         };
-        let daemon = envoy(&server.config(), directory, port).await;
-        let entry = format!(
-            "\
+        let daemon = envoy(&client.config(), directory, port).await;
+        let at = format!("http://127.0.0.1:{port}/hello");
+        let said = run(curl(&["-w", "%{http_code}", &at])).await;
+        assert_eq!(said.out, "hello\n200", "{wire:?}: {}", daemon.printed());
+    }
+}
+
+/// A service with one endpoint, which is a sidecar of Istio's.
+fn entry(name: &str, protocol: &str, at: SocketAddr, account: &str) -> String {
+    format!(
+        "\
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: {{name: {name}}}
@@ -193,12 +208,42 @@ spec:
   resolution: STATIC
   ports: [{{number: 8080, name: {name}, protocol: {protocol}}}]
   endpoints:
-  - address: 127.0.0.1
-    ports: {{{name}: {port}}}
+  - address: '{}'
+    ports: {{{name}: {}}}
     serviceAccount: {account}
     labels: {{security.istio.io/tlsMode: istio}}
-"
-        );
+",
+        at.ip(),
+        at.port()
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ours_calls_a_sidecar_of_istio() {
+    let one = Nginx::start().await;
+    let mesh = mesh("", "").await;
+    for (name, protocol, account, family) in [
+        ("http", "HTTP", "istio-server", Family::Four),
+        ("http2", "HTTP2", "istio-server", Family::Four),
+        ("tcp", "TCP", "istio-server", Family::Four),
+        ("wrong", "HTTP", "somebody", Family::Four),
+        ("http-six", "HTTP", "istio-server", Family::Six),
+        ("tcp-six", "TCP", "istio-server", Family::Six),
+    ] {
+        let directory = Daemon::directory();
+        let at = family.at(free_port());
+        let server = Server {
+            listen: at,
+            app: one.port,
+            wire: if protocol == "TCP" {
+                Wire::Tcp
+            } else {
+                Wire::Http1
+            },
+            leaf: Leaf::issue(&mesh, "istio-server", directory.path()),
+        };
+        let daemon = envoy_at(&server.config(), directory, at).await;
+        let entry = entry(name, protocol, at, account);
         mesh.apply("entry.yaml", Some(&entry)).await.unwrap();
         let host = format!("{name}.example.com");
         let door = Door::open(&mesh, &host, 8080).await;

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
 use crate::door::Door;
-use crate::place::{mesh, workload};
-use crate::programs::{Daemon, LIMIT, ask, free_port, script};
+use crate::place::{Family, mesh, workload};
+use crate::programs::{Daemon, LIMIT, ask, free_port, must, program, script};
 
 async fn server(name: &str) -> (Daemon, u16) {
     server_at(name, Ipv4Addr::LOCALHOST.into()).await
@@ -55,41 +55,77 @@ pub(crate) fn all_kinds() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_of_every_kind_pass() {
-    let (_server, port) = server("a").await;
     // Declared, and found out by its first bytes.
-    for name in ["grpc", "any"] {
-        let mesh = mesh(&workload("echo", name, 9000, port), "").await;
-        let door = Door::open(&mesh, "echo", 9000).await;
+    for (family, name) in [
+        (Family::Four, "grpc"),
+        (Family::Four, "any"),
+        (Family::Six, "any"),
+    ] {
+        let (_server, port) = server_at("a", family.loopback()).await;
+        let served = family.serve("echo", name, 9000, port).await;
+        let door = Door::through(served.proxy, "echo", 9000).await;
         assert_eq!(call(&door, &["kinds"]).await, all_kinds(), "{name}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statuses_and_deadlines_arrive_as_they_were_sent() {
-    let (_server, port) = server("a").await;
-    let mesh = mesh(&workload("echo", "grpc", 9000, port), "").await;
-    let door = Door::open(&mesh, "echo", 9000).await;
-    let said = call(&door, &["status"]).await;
-    let codes = said.as_object().unwrap();
-    assert!(codes.len() > 16, "{said}");
-    for (code, answer) in codes {
-        match code.as_str() {
-            "first" => assert_eq!(answer, "first"),
-            "then" => assert_eq!(*answer, json!(["DATA_LOSS", "after the first"])),
-            "no such method" => assert_eq!(answer[0], "UNIMPLEMENTED"),
-            code => assert_eq!(*answer, json!([code, "with détails / 100 %"])),
+    for family in Family::BOTH {
+        let (_server, port) = server_at("a", family.loopback()).await;
+        let served = family.serve("echo", "grpc", 9000, port).await;
+        let door = Door::through(served.proxy, "echo", 9000).await;
+        let said = call(&door, &["status"]).await;
+        let codes = said.as_object().unwrap();
+        assert!(codes.len() > 16, "{said}");
+        for (code, answer) in codes {
+            match code.as_str() {
+                "first" => assert_eq!(answer, "first"),
+                "then" => assert_eq!(*answer, json!(["DATA_LOSS", "after the first"])),
+                "no such method" => assert_eq!(answer[0], "UNIMPLEMENTED"),
+                code => assert_eq!(*answer, json!([code, "with détails / 100 %"])),
+            }
         }
+        let said = call(&door, &["deadline"]).await;
+        let left = said["left"].as_f64().unwrap();
+        assert_eq!(said["code"], "DEADLINE_EXCEEDED", "{said}");
+        assert!(left > 0.2 && left <= 1.0, "{said}");
+        assert!(said["took"].as_f64().unwrap() < 3.0, "{said}");
+        let said = call(&door, &["cancel"]).await;
+        assert_eq!(
+            said,
+            json!({"first": "first", "code": "CANCELLED", "in time": true})
+        );
     }
-    let said = call(&door, &["deadline"]).await;
-    let left = said["left"].as_f64().unwrap();
-    assert_eq!(said["code"], "DEADLINE_EXCEEDED", "{said}");
-    assert!(left > 0.2 && left <= 1.0, "{said}");
-    assert!(said["took"].as_f64().unwrap() < 3.0, "{said}");
-    let said = call(&door, &["cancel"]).await;
-    assert_eq!(
-        said,
-        json!({"first": "first", "code": "CANCELLED", "in time": true})
-    );
+}
+
+// `nghttp` shows the frames: one header block that ends the stream, and no empty body before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_trailers_only_stays_one_header_block() {
+    for family in Family::BOTH {
+        let (_server, port) = server_at("a", family.loopback()).await;
+        let served = family.serve("echo", "grpc", 9000, port).await;
+        let door = Door::through(served.proxy, "echo", 9000).await;
+        let directory = Daemon::directory();
+        let message = directory.path().join("message");
+        std::fs::write(&message, [0; 5]).unwrap();
+        let mut command = Command::new(program("nghttp"));
+        command
+            .args(["-v", "-n", "-t", "30", "-H", ":authority: echo:9000"])
+            .args(["-H", ":method: POST", "-H", "te: trailers"])
+            .args(["-H", "content-type: application/grpc", "-d"])
+            .arg(message)
+            .arg(door.url("/peer.Test/None"));
+        let said = must(command).await;
+        let (_, answer) = said
+            .split_once(":status: 200")
+            .unwrap_or_else(|| panic!("{said}"));
+        let (fields, after) = answer
+            .split_once("recv HEADERS frame")
+            .unwrap_or_else(|| panic!("{said}"));
+        assert!(fields.contains("grpc-status: 12"), "{said}");
+        assert!(after.contains("END_STREAM"), "{said}");
+        assert!(!said.contains("recv DATA frame"), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,6 +138,9 @@ metadata: {name: echo}
 spec:
   hosts: [echo]
   http:
+  - match: [{uri: {exact: /peer.Test/Slow}}]
+    timeout: 500ms
+    route: [{destination: {host: echo}}]
   - match: [{uri: {exact: /peer.Test/Silent}}]
     timeout: 200ms
     route: [{destination: {host: echo}}]
@@ -135,6 +174,11 @@ spec:
     assert_eq!(code("Abort").await, "UNAVAILABLE");
     assert_eq!(code("Both").await, "UNAVAILABLE");
     assert_eq!(code("Metadata").await, "PERMISSION_DENIED");
+    // The route's time, which is shorter than the client's, is what the server is told.
+    let said = call(&door, &["deadline", "30"]).await;
+    assert_eq!(said["code"], "DEADLINE_EXCEEDED", "{said}");
+    let left = said["left"].as_f64().unwrap();
+    assert!(left > 0.0 && left <= 0.5, "{said}");
 }
 
 fn endpoints(mesh: &LaptopMesh, names: &[&str]) -> String {
@@ -174,7 +218,7 @@ async fn calls_of_one_connection_are_spread_over_all_endpoints() {
         .await
         .unwrap();
     let door = Door::open(&mesh, "all.example.com", 9000).await;
-    let counts = call(&door, &["spread", "60"]).await;
+    let counts = call(&door, &["spread", "a,b", "5"]).await;
     for name in ["a", "b"] {
         assert!(counts[name].as_u64().unwrap_or(0) >= 5, "{counts}");
     }

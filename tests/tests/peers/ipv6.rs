@@ -11,8 +11,10 @@ use crate::certificates::Own;
 use crate::door::{Door, connect};
 use crate::nginx::Nginx;
 use crate::place::{mesh, workload};
+use crate::policy::tinyproxy;
 use crate::programs::{LIMIT, free_port, must, program};
 use crate::proxy::Proxy;
+use crate::proxy_protocol::Balancer;
 use crate::tls::s_server_at;
 use crate::{grpc, hbone, websocket};
 
@@ -192,12 +194,86 @@ async fn everything_on_the_loopback_address_of_ipv6() {
     greeted(proxy, any, &greeter).await;
     let door = Door::through(proxy, "six", two).await;
     let mut command = Command::new(program("h2load"));
-    command.args(["-t1", "-n200", "-c2", "-m16", "-H", ":authority: six"]);
+    command.args(["-t1", "-n200", "-c2", "-m8", "-H", ":authority: six"]);
     command.arg(door.url("/hello"));
     let said = must(command).await;
     assert!(said.contains("status codes: 200 2xx"), "{said}");
     let said = hbone::hello(&mesh, &hbone, &format!("[::1]:{http}")).await;
     assert!(said.ends_with("hello\n"), "{said}");
+}
+
+/// A service outside of the mesh on a port of ::1, and a policy toward it.
+fn outside(name: &str, protocol: &str, at: u16, policy: &str) -> String {
+    format!(
+        "\
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: {name}}}
+spec:
+  hosts: [{name}.example.com]
+  resolution: STATIC
+  ports: [{{number: 80, name: port, protocol: {protocol}}}]
+  endpoints: [{{address: '::1', ports: {{port: {at}}}}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: {name}}}
+spec: {{host: {name}.example.com, trafficPolicy: {policy}}}
+"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn balancers_and_tunnels_on_the_loopback_address_of_ipv6() {
+    let ip = Ipv6Addr::LOCALHOST.into();
+    let nginx = Nginx::on(ip, "", "").await;
+    let settings = "real_ip_header proxy_protocol; set_real_ip_from ::1;";
+    let reads = Nginx::on(ip, " proxy_protocol", settings).await;
+    let (forward, forward_port) = tinyproxy(ip, nginx.port).await;
+    let tunnel = format!(
+        "{{tunnel: {{protocol: CONNECT, targetHost: '::1', targetPort: {}}}}}",
+        nginx.port
+    );
+    let (entry, target) = (free_port(), free_port());
+    let ports = [Port {
+        name: "http",
+        number: target,
+        app: app(nginx.port),
+    }];
+    let config = [
+        service("six", &ports) + &gateway(entry, target),
+        outside("one", "HTTP", reads.port, "{proxyProtocol: {version: V1}}"),
+        outside("two", "HTTP", reads.port, "{proxyProtocol: {version: V2}}"),
+        outside("forward", "TCP", forward_port, &tunnel),
+    ];
+    let mesh = mesh("", &config.concat()).await;
+    let more = ["--kind", "gateway", "--addresses", "::1"];
+    let listen = ["--gateway-proxy-protocol", "--gateway-listen", "::1"];
+    let _gateway = Proxy::start(&mesh, "entry", "entry", &[&more[..], &listen].concat());
+    let _server = server(&mesh, "six-1", "six", &ports, "[::1]:0");
+    let client = client(&mesh);
+    mesh.settle().await.unwrap();
+    // In: HAProxy tells the gateway.
+    let balancer = Balancer::start(&[app(entry)]).await;
+    for port in [balancer.one[0], balancer.two[0]] {
+        let seen = curl(vec![format!("http://[::1]:{port}/who")]).await;
+        assert_eq!(seen.split('|').nth(1), Some("::1"), "{seen}");
+    }
+    // Out: nginx is told.
+    let via = [
+        "-x".to_owned(),
+        format!("socks5h://{}", client.explicit.unwrap()),
+    ];
+    for name in ["one", "two"] {
+        let url = [format!("http://{name}.example.com/who")];
+        let seen = curl([&via[..], &url].concat()).await;
+        assert!(seen.starts_with("::1|"), "{seen}");
+    }
+    let url = ["http://forward.example.com/hello".to_owned()];
+    assert_eq!(curl([&via[..], &url].concat()).await, "hello\n");
+    let line = format!("CONNECT [::1]:{}", nginx.port);
+    assert!(forward.printed().contains(&line), "{}", forward.printed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,8 @@ const LOCATIONS: &str = r#"
     location = /closed { chunked_transfer_encoding off; echo one; echo two; }
     location = /trailer { add_header Trailer X-Sum; add_trailer X-Sum four; echo one; }
     location = /slow { echo_sleep 1; echo slow; }
+    # Not even a head.
+    location = /reset { return 444; }
     location = /late { echo_flush; echo one; echo_flush; echo_sleep 0.2; echo two; }
 "#;
 
@@ -47,8 +49,25 @@ impl Nginx {
         Self::on(Ipv4Addr::LOCALHOST.into(), " http2", &settings).await
     }
 
+    /// Starts one that passes everything on, and tells for whom as balancers do.
+    pub(crate) async fn before(to: SocketAddr) -> Self {
+        let locations = format!(
+            "location / {{ proxy_pass http://{to}; proxy_http_version 1.1;
+                proxy_set_header Host $host;
+                proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }}"
+        );
+        Self::serving(Ipv4Addr::LOCALHOST.into(), "", "", &locations).await
+    }
+
     /// Starts one on an address, with these words after `listen` and these settings.
     pub(crate) async fn on(ip: IpAddr, listen: &str, settings: &str) -> Self {
+        // Goes on for longer than anybody waits.
+        let endless = "echo more; echo_flush; echo_sleep 0.2;".repeat(150);
+        let locations = format!("{LOCATIONS} location = /endless {{ {endless} }}");
+        Self::serving(ip, listen, settings, &locations).await
+    }
+
+    async fn serving(ip: IpAddr, listen: &str, settings: &str, locations: &str) -> Self {
         let directory = Daemon::directory();
         let port = free_port();
         let address = SocketAddr::new(ip, port);
@@ -67,7 +86,7 @@ impl Nginx {
 load_module /usr/lib/nginx/modules/ngx_http_echo_module.so;
 events {{ worker_connections 1024; }}
 http {{ access_log off; {temporary} {settings}
-server {{ listen {address}{listen}; {LOCATIONS} }} }}
+server {{ listen {address}{listen}; {locations} }} }}
 "
         );
         fs::write(directory.path().join("nginx.conf"), text).unwrap();

@@ -2,13 +2,13 @@
 //! versions of HTTP, tunnels through forward proxies, the PROXY protocol.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
 
 use mesh_tests::LaptopMesh;
 
 use crate::door::Door;
-use crate::envoy::{has_seen, post_terminator};
+use crate::envoy::{has_seen, http2_terminator, post_terminator};
 use crate::nginx::Nginx;
 use crate::place::mesh;
 use crate::programs::{Daemon, free_port, must, program, run};
@@ -98,24 +98,24 @@ async fn versions_of_http_are_as_the_policy_says() {
 }
 
 /// A forward proxy.
-async fn tinyproxy(allowed: u16) -> (Daemon, u16) {
+pub(crate) async fn tinyproxy(ip: IpAddr, allowed: u16) -> (Daemon, u16) {
     let directory = Daemon::directory();
     let port = free_port();
     let file = directory.path().join("tinyproxy.conf");
     let text = format!(
-        "Port {port}\nListen 127.0.0.1\nAllow 127.0.0.1\nConnectPort {allowed}\nLogLevel Connect\nTimeout 60\nMaxClients 20\n"
+        "Port {port}\nListen {ip}\nAllow {ip}\nConnectPort {allowed}\nLogLevel Connect\nTimeout 60\nMaxClients 20\n"
     );
     fs::write(&file, text).unwrap();
     let mut command = Command::new(program("tinyproxy"));
     command.arg("-d").arg("-c").arg(file);
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let address = SocketAddr::new(ip, port);
     (Daemon::start(command, directory, address).await, port)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tunnels_lead_through_a_forward_proxy() {
     let nginx = Nginx::start().await;
-    let (proxy, port) = tinyproxy(nginx.port).await;
+    let (proxy, port) = tinyproxy(Ipv4Addr::LOCALHOST.into(), nginx.port).await;
     let tunnel = |to: u16| {
         format!("{{tunnel: {{protocol: CONNECT, targetHost: 127.0.0.1, targetPort: {to}}}}}")
     };
@@ -144,6 +144,59 @@ spec:
     let line = format!("CONNECT 127.0.0.1:{}", nginx.port);
     assert!(printed.contains(&line), "{printed}");
     let refused = curl(&mesh, "strict.example.com", 3128, &[], "/hello").await;
+    assert_eq!(refused, "000");
+}
+
+// Envoy takes nothing but HTTP/2 here.
+#[tokio::test(flavor = "multi_thread")]
+async fn tunnels_go_over_http2_where_the_policy_says_so() {
+    let nginx = Nginx::start().await;
+    let (envoy, port) = http2_terminator(nginx.port).await;
+    let policy = |protocol: &str, more: &str| {
+        format!(
+            "{{{more}tunnel: {{protocol: {protocol}, targetHost: end.example.com, targetPort: 443}}}}"
+        )
+    };
+    const UPGRADE: &str = "connectionPool: {http: {h2UpgradePolicy: UPGRADE}}, ";
+    let config = [
+        outside(
+            "connect.example.com",
+            3128,
+            "TCP",
+            port,
+            &policy("CONNECT", UPGRADE),
+        ),
+        outside(
+            "post.example.com",
+            3128,
+            "TCP",
+            port,
+            &policy("POST", UPGRADE),
+        ),
+        outside("one.example.com", 3128, "TCP", port, &policy("CONNECT", "")),
+    ]
+    .concat();
+    let mesh = mesh("", &config).await;
+    let large = crate::nginx::large();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("large");
+    fs::write(&file, &large).unwrap();
+    let data = format!("@{}", file.display());
+    for (host, seen) in [
+        ("connect.example.com", "seen CONNECT - end.example.com:443"),
+        ("post.example.com", "seen POST / end.example.com:443"),
+    ] {
+        let get = async |path: &str| curl(&mesh, host, 3128, &[], path).await;
+        assert_eq!(get("/hello").await, "hello\n200");
+        // Much in both directions, and an answer that ends with the connection.
+        let more = ["-H", "Expect:", "--data-binary", &data, "-o", "/dev/null"];
+        let more = [&more[..], &["-w", "%{size_download} %{http_code}"]].concat();
+        let said = curl(&mesh, host, 3128, &more, "/body").await;
+        assert_eq!(said, format!("{} 200", large.len()), "{host}");
+        assert_eq!(get("/closed").await, "one\ntwo\n200");
+        has_seen(&envoy, &[seen.to_owned()]).await;
+    }
+    let refused = curl(&mesh, "one.example.com", 3128, &[], "/hello").await;
     assert_eq!(refused, "000");
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mesh_ca::{JoinClaims, JoinTokens};
 use mesh_tests::{LaptopMesh, Running};
 
+use crate::place::DETECT;
 use crate::programs::{LIMIT, must, program};
 
 /// A proxy of a running mesh. Dropping it ends it.
@@ -48,6 +49,7 @@ impl Proxy {
             ("--token", path(&token)),
             ("--admin-socket", path(&directory.path().join("admin.sock"))),
             ("--concurrency", "1".to_owned()),
+            ("--detect-timeout", format!("{}ms", DETECT.as_millis())),
         ] {
             arguments.extend([option.to_owned(), value]);
         }

@@ -14,16 +14,16 @@ use crate::proxy::Proxy;
 use crate::tls::s_server;
 
 /// HAProxy in front of addresses, the port of its listener for each of them and each version.
-struct Balancer {
-    one: Vec<u16>,
-    two: Vec<u16>,
+pub(crate) struct Balancer {
+    pub(crate) one: Vec<u16>,
+    pub(crate) two: Vec<u16>,
     _daemon: Daemon,
 }
 
 // === impl Balancer ===
 
 impl Balancer {
-    async fn start(behind: &[SocketAddr]) -> Self {
+    pub(crate) async fn start(behind: &[SocketAddr]) -> Self {
         let mut text = "\
 global
   maxconn 100

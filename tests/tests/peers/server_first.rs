@@ -2,26 +2,21 @@
 //! redis between them, whose clients speak first.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use mesh_tests::LaptopMesh;
 use nix::sys::signal::Signal;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use crate::door::{Door, connect};
-use crate::place::{DETECT, mesh, workload};
+use crate::place::{DETECT, Family, Served};
 use crate::programs::{Daemon, free_port, must, program, python};
 use crate::tcp::{as_nobody, redis, redis_cli};
 
-fn local(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
-
 /// A running MariaDB that asks nobody for a password.
-async fn mariadb() -> (Daemon, u16) {
+async fn mariadb(family: Family) -> (Daemon, u16) {
     let directory = Daemon::directory();
     let data = directory.path().join("data");
     fs::create_dir(&data).unwrap();
@@ -33,26 +28,27 @@ async fn mariadb() -> (Daemon, u16) {
             "--skip-grant-tables",
             "--skip-networking=0",
         ])
-        .args(["--bind-address=127.0.0.1", "--innodb-buffer-pool-size=16M"])
+        .arg(format!("--bind-address={}", family.loopback()))
+        .arg("--innodb-buffer-pool-size=16M")
         .arg(format!("--port={port}"))
         .arg(format!("--datadir={}", data.display()))
         .arg(format!("--socket={}/socket", directory.path().display()));
     as_nobody(&mut command, directory.path());
     as_nobody(&mut command, &data);
-    let daemon = Daemon::start(command, directory, local(port)).await;
+    let daemon = Daemon::start(command, directory, family.at(port)).await;
     (daemon.ended_by(Signal::SIGTERM), port)
 }
 
 /// A running SMTP server that prints the messages it gets.
-async fn smtp() -> (Daemon, u16) {
+async fn smtp(family: Family) -> (Daemon, u16) {
     let port = free_port();
     let mut command = Command::new(python("aiosmtpd"));
     command
         .args(["-n", "-c", "aiosmtpd.handlers.Debugging", "stdout"])
-        .args(["-l", &format!("127.0.0.1:{port}")])
+        .args(["-l", &format!("{}:{port}", family.loopback())])
         .env("PYTHONUNBUFFERED", "1");
     (
-        Daemon::start(command, Daemon::directory(), local(port)).await,
+        Daemon::start(command, Daemon::directory(), family.at(port)).await,
         port,
     )
 }
@@ -109,16 +105,15 @@ async fn greeted(mut stream: TcpStream, start: Instant) -> Duration {
     start.elapsed()
 }
 
-async fn compare(mesh: &LaptopMesh, host: &str, port: u16, app: u16) {
-    let proxy = mesh.explicit("client").unwrap();
+async fn compare(served: &Served, host: &str, port: u16, app: SocketAddr) {
     let mut through = Vec::new();
     let mut straight = Vec::new();
     for _ in 0..20 {
         let start = Instant::now();
-        let stream = TcpStream::connect(local(app)).await.unwrap();
+        let stream = TcpStream::connect(app).await.unwrap();
         straight.push(greeted(stream, start).await);
         let start = Instant::now();
-        let stream = connect(proxy, host, port).await;
+        let stream = connect(served.proxy, host, port).await;
         through.push(greeted(stream, start).await);
     }
     let worst = *through.iter().max().unwrap();
@@ -132,33 +127,37 @@ async fn compare(mesh: &LaptopMesh, host: &str, port: u16, app: u16) {
     assert!(worst < DETECT, "{host}: {through:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn servers_that_speak_first_are_heard_at_once() {
+async fn heard_at_once(family: Family) {
     let ((maria, maria_port), (mailer, mail_port), (_redis, redis_port)) =
-        tokio::join!(mariadb(), smtp(), redis());
-    let workloads = [
-        workload("db", "one", 9001, maria_port),
-        workload("cache", "two", 9002, redis_port),
-        workload("mail", "three", 9003, mail_port),
-    ];
-    let mesh = mesh(&workloads.concat(), "").await;
-    compare(&mesh, "db", 9001, maria_port).await;
-    compare(&mesh, "mail", 9003, mail_port).await;
+        tokio::join!(mariadb(family), smtp(family), redis(family));
+    let (one, two, three) = tokio::join!(
+        family.serve("db", "one", 9001, maria_port),
+        family.serve("cache", "two", 9002, redis_port),
+        family.serve("mail", "three", 9003, mail_port),
+    );
+    compare(&one, "db", 9001, family.at(maria_port)).await;
+    compare(&three, "mail", 9003, family.at(mail_port)).await;
 
     let (db, cache) = (
-        Door::open(&mesh, "db", 9001).await,
-        Door::open(&mesh, "cache", 9002).await,
+        Door::through(one.proxy, "db", 9001).await,
+        Door::through(two.proxy, "cache", 9002).await,
     );
-    let proxy = mesh.explicit("client").unwrap();
     sql(&db, "create database d; create table d.t (i int)").await;
     for turn in 1..=5 {
         let (count, pong, ()) = tokio::join!(
             sql(&db, "insert into d.t values (1); select count(*) from d.t"),
             redis_cli(cache.address(), &["INCR", "n"]),
-            mail(proxy, "subject"),
+            mail(three.proxy, "subject"),
         );
         assert_eq!((count, pong), (format!("{turn}\n"), format!("{turn}\n")));
     }
     assert_eq!(mailer.printed().matches("Subject: subject").count(), 5);
     drop(maria);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_speak_first_are_heard_at_once() {
+    for family in Family::BOTH {
+        heard_at_once(family).await;
+    }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
@@ -37,6 +38,11 @@ pub struct Backend {
 
 /// What there is of the largest answer.
 static LARGE: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![b'x'; 64 << 20]));
+
+/// Path of an answer that goes on until the application is not well any more.
+pub const STREAM: &str = "/stream";
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 struct Work {
     health: watch::Receiver<Health>,
@@ -103,15 +109,18 @@ impl Backend {
 // === impl Work ===
 
 impl Work {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         self.served.fetch_add(1, Ordering::Relaxed);
         let mut health = self.health.clone();
         let thread = self.threads.acquire().await.unwrap();
         let _ = health.wait_for(|now| *now != Health::Hangs).await;
         if *health.borrow() == Health::Fails {
-            let mut response = Response::new(Full::default());
+            let mut response = Response::new(Full::default().boxed_unsync());
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             return response;
+        }
+        if request.uri().path() == STREAM {
+            return Response::new(stream(health));
         }
         let takes = match request.uri().path().strip_prefix("/takes/") {
             Some(millis) => Duration::from_millis(millis.parse().unwrap()),
@@ -123,6 +132,16 @@ impl Work {
             Some(length) => LARGE.slice(..length.parse::<usize>().unwrap()),
             None => Bytes::from_static(&[b'x'; 1024]),
         };
-        Response::new(Full::new(body))
+        Response::new(Full::new(body).boxed_unsync())
     }
+}
+
+/// An octet every few milliseconds, as long as the application is well.
+fn stream(health: watch::Receiver<Health>) -> Body {
+    let octets = futures_util::stream::unfold(health, |health| async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let well = *health.borrow() == Health::Well;
+        well.then(|| (Ok(Frame::data(Bytes::from_static(b"x"))), health))
+    });
+    StreamBody::new(octets).boxed_unsync()
 }

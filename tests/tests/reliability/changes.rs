@@ -14,7 +14,7 @@ use crate::load::{Load, Shape};
 use crate::place::duration;
 use crate::proxy::until;
 
-const MESH: &str = "\
+pub const MESH: &str = "\
 apiVersion: mesh.dev/v1alpha1
 kind: Mesh
 metadata: {name: reliability}
@@ -35,7 +35,7 @@ spec:
       command: [meshctl, sample, bookinfo, ratings, --version, v1]
 ";
 
-const SUBSETS: &str = "\
+pub const SUBSETS: &str = "\
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: details}
@@ -46,13 +46,13 @@ spec:
   - {name: v2, labels: {version: v2}}
 ";
 
-const SHAPE: Shape = Shape {
+pub const SHAPE: Shape = Shape {
     keeping: 4,
     opening: 2,
     pause: Duration::from_millis(2),
 };
 
-fn routes(weights: &[(&str, u32)]) -> String {
+pub fn routes(weights: &[(&str, u32)]) -> String {
     let routes: Vec<_> = weights
         .iter()
         .map(|(subset, weight)| {
@@ -113,7 +113,7 @@ async fn certificates(mesh: &LaptopMesh) -> anyhow::Result<()> {
 }
 
 /// Processes of the mesh with this in their command line.
-fn process(mesh: &LaptopMesh, with: &[&str]) -> anyhow::Result<Pid> {
+pub fn process(mesh: &LaptopMesh, with: &[&str]) -> anyhow::Result<Pid> {
     let parent = format!("PPid:\t{}\n", mesh.id()?);
     let all = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let found = all.filter(|name| name.parse::<i32>().is_ok()).find(|name| {
@@ -138,22 +138,32 @@ async fn control_plane(mesh: &LaptopMesh) -> anyhow::Result<()> {
         anyhow::ensure!(Instant::now() < deadline, "the control plane is not back");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Ok(())
+    all_connected(mesh).await
 }
 
 async fn drain(mesh: &LaptopMesh, workload: &str) -> anyhow::Result<()> {
     let name = format!("default/{workload}");
     let old = process(mesh, &["--workload", &name, "--on-ready"])?;
     kill(old, Signal::SIGTERM)?;
-    let ready = || async {
-        let new = process(mesh, &["--workload", &name, "--on-ready"]);
-        let status = mesh.proxy(workload, Method::GET, "/v1/status", Bytes::new());
-        new.is_ok_and(|new| new != old) && status.await.is_ok()
-    };
+    let new = || process(mesh, &["--workload", &name, "--on-ready"]).is_ok_and(|new| new != old);
+    until("another process serves", new).await;
+    all_connected(mesh).await
+}
+
+/// Waits until every proxy is served by the control plane: who drains next is known to be gone by
+/// those that call it, and who has drained is known to be back.
+async fn all_connected(mesh: &LaptopMesh) -> anyhow::Result<()> {
     let deadline = Instant::now() + mesh_tests::laptop::LIMIT;
-    while !ready().await {
-        anyhow::ensure!(Instant::now() < deadline, "{workload}'s proxy is not back");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    for workload in ["details-v1", "details-v2", "caller"] {
+        let connected = || async {
+            let status = mesh.proxy(workload, Method::GET, "/v1/status", Bytes::new());
+            let status = status.await;
+            status.is_ok_and(|status| status["ready"] == true && status["connected"] == true)
+        };
+        while !connected().await {
+            anyhow::ensure!(Instant::now() < deadline, "{workload} is not connected");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
     mesh.settle().await?;
     Ok(())
@@ -168,14 +178,14 @@ async fn nothing_that_changes_fails_a_request() {
     let mut rounds = 0;
     while rounds == 0 || Instant::now() < end {
         configuration(&mesh).await.unwrap();
-        load.more(20).await;
+        load.reached("configuration", 20).await;
         certificates(&mesh).await.unwrap();
-        load.more(20).await;
+        load.reached("certificates", 20).await;
         control_plane(&mesh).await.unwrap();
-        load.more(20).await;
+        load.reached("a killed control plane", 20).await;
         for workload in ["details-v1", "details-v2"] {
             drain(&mesh, workload).await.unwrap();
-            load.more(50).await;
+            load.reached(workload, 50).await;
         }
         rounds += 1;
     }

@@ -1,13 +1,15 @@
 //! Clients that never stop asking, and count what goes wrong. They speak HTTP/1.1 by hand, so that
 //! no library repeats a request for them.
 
+use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
 
 use crate::place::HOST;
@@ -15,7 +17,7 @@ use crate::place::HOST;
 /// Longest that an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What clients do.
+/// What clients do. Every other one posts: nobody may send that twice once it may have arrived.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// Clients that keep their connection as long as the server lets them.
@@ -31,7 +33,28 @@ pub struct Load {
     counts: Arc<Counts>,
     stop: Arc<AtomicBool>,
     clients: JoinSet<Vec<String>>,
+    // Failures that were told already.
+    told: AtomicU64,
 }
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub host: &'a str,
+    pub path: &'a str,
+    /// With a body.
+    pub posts: bool,
+}
+
+/// Where a proxy is asked.
+#[derive(Clone, Debug)]
+pub enum At {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// A connection to it.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 
 #[derive(Default)]
 struct Counts {
@@ -42,31 +65,76 @@ struct Counts {
 /// What became of a request.
 pub type Outcome = Result<(), String>;
 
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
+// === impl Asked ===
+
+impl<'a> Asked<'a> {
+    /// A path of [`HOST`].
+    pub fn get(path: &'a str) -> Self {
+        Self {
+            host: HOST,
+            path,
+            posts: false,
+        }
+    }
+}
+
+// === impl At ===
+
+impl At {
+    pub async fn connect(&self) -> io::Result<Box<dyn Connection>> {
+        Ok(match self {
+            Self::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+            Self::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        })
+    }
+}
+
+impl From<SocketAddr> for At {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address)
+    }
+}
+
+impl From<&Path> for At {
+    fn from(path: &Path) -> Self {
+        Self::Unix(path.to_owned())
+    }
+}
+
 // === impl Load ===
 
 impl Load {
     /// Begins to ask for `http://HOST/` at a proxy, or whatever answers there.
-    pub fn start(at: SocketAddr, shape: Shape) -> Self {
+    pub fn start(at: impl Into<At>, shape: Shape) -> Self {
         Self::ask(at, HOST, shape)
     }
 
     /// The same for another host.
-    pub fn ask(at: SocketAddr, host: &str, shape: Shape) -> Self {
+    pub fn ask(at: impl Into<At>, host: &str, shape: Shape) -> Self {
+        let at = at.into();
         let counts = Arc::<Counts>::default();
         let stop = Arc::new(AtomicBool::new(false));
         let mut clients = JoinSet::new();
         for number in 0..shape.keeping + shape.opening {
             let keeps = number < shape.keeping;
+            let posts = number % 2 == 1;
             let (counts, stop) = (Arc::clone(&counts), Arc::clone(&stop));
-            let host = host.to_owned();
+            let (at, host) = (at.clone(), host.to_owned());
             clients.spawn(async move {
                 // The sample application knows no other.
                 let path = "/details/0";
+                let asked = Asked {
+                    host: &host,
+                    path,
+                    posts,
+                };
                 let mut failures = Vec::new();
                 let mut connection = None;
                 while !stop.load(Ordering::Relaxed) {
                     let begun = Instant::now();
-                    match one(at, &host, path, &mut connection, keeps).await {
+                    match one(&at, asked, &mut connection, keeps).await {
                         Ok(()) => {
                             counts.good.fetch_add(1, Ordering::Relaxed);
                         }
@@ -85,6 +153,7 @@ impl Load {
             counts,
             stop,
             clients,
+            told: AtomicU64::new(0),
         }
     }
 
@@ -98,6 +167,20 @@ impl Load {
     pub async fn more(&self, count: u64) {
         let goal = self.counts().0 + count;
         crate::proxy::until("the load is served", || self.counts().0 >= goal).await;
+    }
+
+    /// The same after a change; says which one it was if a request has failed since the last.
+    pub async fn reached(&self, change: &str, count: u64) {
+        let before = self.told.load(Ordering::Relaxed);
+        self.more(count).await;
+        let bad = self.counts().1;
+        if bad > before {
+            println!(
+                "{} requests failed up to the end of: {change}",
+                bad - before
+            );
+            self.told.store(bad, Ordering::Relaxed);
+        }
     }
 
     /// Ends it, and gives the number of requests.
@@ -125,26 +208,32 @@ impl Load {
 
 /// One request; keeps the connection for the next one if both sides like.
 pub async fn one(
-    at: SocketAddr,
-    host: &str,
-    path: &str,
-    connection: &mut Option<TcpStream>,
+    at: &At,
+    Asked { host, path, posts }: Asked<'_>,
+    connection: &mut Option<Box<dyn Connection>>,
     keeps: bool,
 ) -> Outcome {
     let answer = async {
         let mut stream = match connection.take() {
             Some(stream) => stream,
-            None => TcpStream::connect(at)
+            None => at
+                .connect()
                 .await
                 .map_err(|error| format!("cannot connect: {error}"))?,
         };
         let close = if keeps { "" } else { "Connection: close\r\n" };
-        let request = format!("GET http://{host}{path} HTTP/1.1\r\nHost: {host}\r\n{close}\r\n");
+        let (method, body) = if posts {
+            ("POST", "Content-Length: 5\r\n\r\nhello")
+        } else {
+            ("GET", "\r\n")
+        };
+        let request =
+            format!("{method} http://{host}{path} HTTP/1.1\r\nHost: {host}\r\n{close}{body}");
         stream
             .write_all(request.as_bytes())
             .await
             .map_err(|error| format!("cannot send: {error}"))?;
-        let closes = read(&mut stream).await?;
+        let closes = read(&mut *stream, posts).await?;
         if keeps && !closes {
             *connection = Some(stream);
         }
@@ -155,8 +244,9 @@ pub async fn one(
         .unwrap_or_else(|_| Err("no answer".to_owned()))
 }
 
-/// Whether the server closes the connection.
-async fn read(stream: &mut TcpStream) -> Result<bool, String> {
+/// Whether the server closes the connection. The sample application refuses what is posted, which
+/// is an answer, too.
+async fn read(stream: &mut dyn Connection, posts: bool) -> Result<bool, String> {
     let mut bytes = Vec::new();
     let (head, rest) = loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -172,8 +262,11 @@ async fn read(stream: &mut TcpStream) -> Result<bool, String> {
     };
     let mut lines = head.lines();
     let status = lines.next().unwrap_or_default();
-    if !status.starts_with("HTTP/1.1 200") {
-        return Err(head);
+    let refused = posts && status.starts_with("HTTP/1.1 405");
+    if !refused && !status.starts_with("HTTP/1.1 200") {
+        // The body says why; what has come of it is enough.
+        let body = String::from_utf8_lossy(&bytes[bytes.len() - rest..]);
+        return Err(format!("{head}\n\n{body}\n"));
     }
     let field = |name: &str| {
         head.lines().find_map(|line| {

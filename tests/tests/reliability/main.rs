@@ -21,6 +21,7 @@ mod abuse;
 mod backend;
 mod certificates;
 mod changes;
+mod fed;
 mod hand_over;
 mod load;
 mod metastable;

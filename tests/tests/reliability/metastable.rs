@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::backend::{Backend, Health};
-use crate::load::one;
-use crate::place::{HOST, Place, duration};
+use crate::load::{Asked, one};
+use crate::place::{Place, duration};
 
 /// Requests a second, whatever becomes of those before. The application can serve 400.
 const RATE: u32 = 150;
@@ -45,7 +45,10 @@ impl Arrivals {
                 let (sent, good) = counts.clone();
                 sent.fetch_add(1, Ordering::Relaxed);
                 requests.spawn(async move {
-                    if one(at, HOST, "/", &mut None, false).await.is_ok() {
+                    if one(&at.into(), Asked::get("/"), &mut None, false)
+                        .await
+                        .is_ok()
+                    {
                         good.fetch_add(1, Ordering::Relaxed);
                     }
                 });

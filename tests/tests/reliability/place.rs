@@ -1,7 +1,7 @@
 //! A directory with an authority, and the resources of a pair of proxies.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -49,6 +49,7 @@ impl Place {
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
+
     /// Starts the pair in front of the application. `retry` is that of the route.
     pub fn pair(&self, application: SocketAddr, retry: &str) -> Pair {
         for account in ["server", "client"] {
@@ -58,7 +59,7 @@ impl Place {
         let more = ["--inbound", &inbound, "--concurrency", "2"];
         let server_plan = Plan::new(self, "server", SERVER, &more);
         let server = server_plan.start();
-        let resources = client(server.inbound(), retry);
+        let resources = client(server.inbound(), retry, &self.socket());
         let more = ["--explicit", "127.0.0.1:0", "--concurrency", "2"];
         let client_plan = Plan::new(self, "client", &resources, &more);
         let client = client_plan.start();
@@ -68,6 +69,11 @@ impl Place {
             server_plan,
             client_plan,
         }
+    }
+
+    /// Where the client's Sidecar has it listen besides, for [`HOST`].
+    pub fn socket(&self) -> PathBuf {
+        self.directory().join("calls.sock")
     }
 
     /// A gateway in front of the application, which listens on `address`.
@@ -154,14 +160,17 @@ fn workload(address: SocketAddr, mutual_tls: bool) -> String {
     )
 }
 
-fn client(server: SocketAddr, retry: &str) -> String {
+fn client(server: SocketAddr, retry: &str, socket: &Path) -> String {
     format!(
         "\
 resources:
 - name: mesh/default
   mesh: {{trust_domain: cluster.local, outbound_policy: OUTBOUND_POLICY_REGISTRY_ONLY}}
 - name: inbound/self
-  inbound: {{workload: default/client, default_mtls: MTLS_MODE_STRICT}}
+  inbound:
+    workload: default/client
+    default_mtls: MTLS_MODE_STRICT
+    egress: [{{bind: 'unix://{socket}', protocol: PROTOCOL_HTTP, always: true}}]
 - name: routes/{HOST}:80
   routes:
     host: {HOST}
@@ -173,5 +182,6 @@ resources:
         destinations: [{{host: {HOST}, port: 80, weight: 1}}]
 {retry}{SERVICE}{workload}",
         workload = workload(server, true),
+        socket = socket.display(),
     )
 }

@@ -62,10 +62,17 @@ impl Plan {
         }
     }
 
-    /// The same with more arguments.
-    pub fn with(&self, more: &[&str]) -> Self {
+    /// The same with this option, in place of the one that it may have.
+    pub fn with(&self, option: &str, value: &str) -> Self {
         let mut plan = self.clone();
-        plan.arguments.extend(more.iter().map(ToString::to_string));
+        match plan
+            .arguments
+            .iter()
+            .position(|argument| argument == option)
+        {
+            Some(at) => plan.arguments[at + 1] = value.to_owned(),
+            None => plan.arguments.extend([option.to_owned(), value.to_owned()]),
+        }
         plan
     }
 

@@ -28,7 +28,7 @@ pub(super) struct Client {
 
 /// The inbound side.
 pub(super) struct Server {
-    pub(super) listen: u16,
+    pub(super) listen: SocketAddr,
     pub(super) app: u16,
     pub(super) wire: Wire,
     pub(super) leaf: Leaf,
@@ -133,7 +133,7 @@ fn filter(wire: Wire) -> Value {
 }
 
 pub(super) fn bootstrap(
-    listen: u16,
+    listen: SocketAddr,
     listener_filters: &Value,
     chain: &Value,
     cluster: &Value,
@@ -143,7 +143,9 @@ pub(super) fn bootstrap(
         "static_resources": {
             "listeners": [{
                 "name": "listener",
-                "address": {"socket_address": {"address": "127.0.0.1", "port_value": listen}},
+                "address": {"socket_address": {
+                    "address": listen.ip().to_string(), "port_value": listen.port(),
+                }},
                 "listener_filters": listener_filters,
                 "filter_chains": [chain],
             }],
@@ -212,7 +214,8 @@ impl Client {
             },
         });
         let chain = json!({"filters": [filter(self.wire)]});
-        bootstrap(self.listen, &json!([]), &chain, &cluster)
+        let listen = SocketAddr::from(([127, 0, 0, 1], self.listen));
+        bootstrap(listen, &json!([]), &chain, &cluster)
     }
 }
 

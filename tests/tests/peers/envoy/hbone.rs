@@ -44,6 +44,7 @@ fn tunneler(listen: u16, to: SocketAddr, target: &str, leaf: &Leaf) -> Value {
             {"header": {"key": "baggage", "value": "service.name=outsider"}},
         ]},
     }}]});
+    let listen = SocketAddr::from(([127, 0, 0, 1], listen));
     bootstrap(listen, &json!([]), &chain, &next)
 }
 
@@ -78,43 +79,54 @@ fn terminator(listen: SocketAddr, app: SocketAddr, leaf: &Leaf) -> Value {
             },
         },
     });
-    let mut config = bootstrap(
-        listen.port(),
-        &json!([]),
-        &chain,
-        &cluster(app, Wire::Http1),
-    );
-    let address = &mut config["static_resources"]["listeners"][0]["address"]["socket_address"];
-    address["address"] = json!(listen.ip().to_string());
-    config
+    bootstrap(listen, &json!([]), &chain, &cluster(app, Wire::Http1))
 }
 
 /// An Envoy that ends tunnels that are asked for by POST, in plain text, and carries them to an
 /// application; its port.
 pub(crate) async fn post_terminator(app: u16) -> (Daemon, u16) {
+    plain_terminator("HTTP1", app).await
+}
+
+/// An Envoy that ends tunnels that are asked for by CONNECT or POST over HTTP/2, in plain text.
+pub(crate) async fn http2_terminator(app: u16) -> (Daemon, u16) {
+    plain_terminator("HTTP2", app).await
+}
+
+async fn plain_terminator(codec: &str, app: u16) -> (Daemon, u16) {
     let port = free_port();
-    let chain = json!({
-        "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": {
-            "@type": kind("filters.network.http_connection_manager.v3.HttpConnectionManager"),
-            "stat_prefix": "post", "codec_type": "HTTP1",
-            "access_log": [{"name": "envoy.access_loggers.stdout", "typed_config": {
-                "@type": kind("access_loggers.stream.v3.StdoutAccessLog"),
-                "log_format": {"text_format_source": {"inline_string":
-                    "seen %REQ(:METHOD)% %REQ(:PATH)% %REQ(:AUTHORITY)%\n"}},
-            }}],
-            "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{
-                "match": {"prefix": "/", "headers": [
-                    {"name": ":method", "string_match": {"exact": "POST"}},
-                ]},
-                "route": {"cluster": "next", "timeout": "0s", "upgrade_configs": [
-                    {"upgrade_type": "CONNECT", "connect_config": {"allow_post": true}},
-                ]},
-            }]}]},
-            "http_filters": router(),
+    let route = |matcher: Value, config: Value| {
+        json!({"match": matcher, "route": {"cluster": "next", "timeout": "0s", "upgrade_configs": [
+            {"upgrade_type": "CONNECT", "connect_config": config},
+        ]}})
+    };
+    let post = json!({"prefix": "/", "headers": [
+        {"name": ":method", "string_match": {"exact": "POST"}},
+    ]});
+    let mut routes = vec![route(post, json!({"allow_post": true}))];
+    let mut manager = json!({
+        "@type": kind("filters.network.http_connection_manager.v3.HttpConnectionManager"),
+        "stat_prefix": "tunnels", "codec_type": codec,
+        "access_log": [{"name": "envoy.access_loggers.stdout", "typed_config": {
+            "@type": kind("access_loggers.stream.v3.StdoutAccessLog"),
+            "log_format": {"text_format_source": {"inline_string":
+                "seen %REQ(:METHOD)% %REQ(:PATH)% %REQ(:AUTHORITY)%\n"}},
         }}],
+        "http_filters": router(),
     });
-    let app = SocketAddr::from(([127, 0, 0, 1], app));
-    let config = bootstrap(port, &json!([]), &chain, &cluster(app, Wire::Http1));
+    if codec == "HTTP2" {
+        routes.insert(0, route(json!({"connect_matcher": {}}), json!({})));
+        manager["http2_protocol_options"] = json!({"allow_connect": true});
+        manager["upgrade_configs"] = json!([{"upgrade_type": "CONNECT"}]);
+    }
+    manager["route_config"] =
+        json!({"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]});
+    let chain = json!({"filters": [{
+        "name": "envoy.filters.network.http_connection_manager", "typed_config": manager,
+    }]});
+    let local = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    let next = cluster(local(app), Wire::Http1);
+    let config = bootstrap(local(port), &json!([]), &chain, &next);
     (envoy(&config, Daemon::directory(), port).await, port)
 }
 

@@ -1,4 +1,5 @@
-"""External authorizers: authz_server.py ADDRESS grpc|http. Both allow the user `me`.
+"""External authorizers: authz_server.py ADDRESS grpc|http. Both allow the user `me`,
+and over gRPC the account `client` for connections without HTTP.
 
 grpc speaks Envoy's protocol with the classes that Envoy's own files generate; http is the
 standard library's server.
@@ -16,8 +17,14 @@ ADDRESS, KIND = sys.argv[1], sys.argv[2]
 class Authorization(external_auth_pb2_grpc.AuthorizationServicer):
     def Check(self, request, context):
         attributes = request.attributes
-        asked = attributes.request.http
         answer = external_auth_pb2.CheckResponse()
+        if not attributes.HasField("request"):
+            # A connection without HTTP: the account `client` may.
+            may = attributes.source.principal.endswith("/sa/client")
+            code = grpc.StatusCode.OK if may else grpc.StatusCode.PERMISSION_DENIED
+            answer.status.code = code.value[0]
+            return answer
+        asked = attributes.request.http
         if asked.headers.get("x-user") != "me":
             answer.status.code = grpc.StatusCode.PERMISSION_DENIED.value[0]
             answer.denied_response.status.code = 401

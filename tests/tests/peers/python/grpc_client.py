@@ -64,7 +64,7 @@ def status():
 
 def deadline():
     begun = time.monotonic()
-    call = method("unary_unary", "Slow").future(b"", timeout=1)
+    call = method("unary_unary", "Slow").future(b"", timeout=float((sys.argv[4:] or [1])[0]))
     left = float(dict(call.initial_metadata())["x-left"])
     code = call.code().name
     took = time.monotonic() - begun
@@ -88,9 +88,11 @@ def cancel():
 
 
 def spread():
-    """Calls on one connection: who answers how many."""
-    counts = {}
-    for _ in range(int(sys.argv[4])):
+    """Calls on one connection until each of these has answered so many: who answered how many. One
+    that was slow once is called less often for a while."""
+    counts = dict.fromkeys(sys.argv[4].split(","), 0)
+    end = time.monotonic() + 45
+    while min(counts.values()) < int(sys.argv[5]) and time.monotonic() < end:
         name = method("unary_unary", "Unary")(b"", timeout=LIMIT).split(b":")[0].decode()
         counts[name] = counts.get(name, 0) + 1
     return counts
