@@ -37,7 +37,6 @@ use crate::yaml::{self, Fields, Node, Place, Report, Value, nearest};
 
 pub(crate) use http_match::CLAIMS;
 pub(crate) use object::parse_object;
-pub(crate) use secret::INVALID as INVALID_CREDENTIAL;
 pub(crate) use virtual_service::MESH;
 
 /// Source of objects of an API server, in origins.

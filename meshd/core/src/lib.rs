@@ -72,7 +72,7 @@ pub use coverage::{
     Coverage, CoverageFilter, CoveragePolicy, CoverageRow, CoverageVerdict, Holds, Transport,
 };
 pub use object_key::ObjectKey;
-pub use problem::ProblemLine;
+pub use problem::{ProblemLine, code};
 pub use proxy_headers::proxy_headers_without_effect;
 pub use redact::without_secrets;
 pub use scope::{Scope, ScopeError};

@@ -1,4 +1,6 @@
-//! How findings are ordered and written.
+//! What findings are called, how they are ordered and written.
+
+pub mod code;
 
 use std::fmt;
 

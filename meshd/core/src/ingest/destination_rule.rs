@@ -7,6 +7,7 @@ use mesh_api::v1::{ClientTls, ClientTlsMode, ProxyProtocol, Severity, Tunnel};
 
 use super::{connection_pool, load_balancer, metadata};
 use crate::model::{ClientPolicy, DestinationRule, ExportTo, Meta, PolicyParts, SubsetSpec};
+use crate::problem::code;
 use crate::yaml::{Fields, Place, Report};
 
 pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Option<DestinationRule> {
@@ -94,7 +95,7 @@ fn policy(mut fields: Fields<'_>, r: &mut Report) -> ClientPolicy {
     if !fields_there.iter().any(|name| fields.has(name)) {
         r.error(place, "traffic policy must have at least one field");
     }
-    let parts = parts(&mut fields, r);
+    let parts = parts(&mut fields, code::NO_ROOTS, r);
     let mut ports = BTreeMap::new();
     for mut setting in fields.children("portLevelSettings", r) {
         let number = setting.child("port", r).and_then(|mut port| {
@@ -111,7 +112,7 @@ fn policy(mut fields: Fields<'_>, r: &mut Report) -> ClientPolicy {
                 "port traffic policy must have at least one field",
             );
         }
-        let inner = self::parts(&mut setting, r);
+        let inner = self::parts(&mut setting, code::NO_ROOTS_OF_PORT, r);
         match number {
             Some(number) => {
                 ports.insert(u32::from(number), inner);
@@ -176,7 +177,8 @@ fn tunnel(mut fields: Fields<'_>, r: &mut Report) -> Option<Tunnel> {
     })
 }
 
-fn parts(fields: &mut Fields<'_>, r: &mut Report) -> PolicyParts {
+/// `no_roots` is what it is called that TLS has no roots of its own.
+fn parts(fields: &mut Fields<'_>, no_roots: &str, r: &mut Report) -> PolicyParts {
     let origin = r.at(fields.place());
     let load_balancer = fields
         .child("loadBalancer", r)
@@ -187,7 +189,9 @@ fn parts(fields: &mut Fields<'_>, r: &mut Report) -> PolicyParts {
     let outlier_detection = fields
         .child("outlierDetection", r)
         .map(|inner| connection_pool::outliers(inner, r));
-    let tls = fields.child("tls", r).and_then(|inner| tls(inner, r));
+    let tls = fields
+        .child("tls", r)
+        .and_then(|inner| tls(inner, no_roots, r));
     let fails_over = load_balancer
         .as_ref()
         .and_then(|balancing| balancing.locality.as_ref())
@@ -197,7 +201,7 @@ fn parts(fields: &mut Fields<'_>, r: &mut Report) -> PolicyParts {
             Severity::Warning,
             fields.place(),
             "outlier detection policy must be provided for failover: without it localityLbSetting has no effect".to_owned(),
-            "IST0133",
+            code::SCHEMA_WARNING,
         );
     }
     PolicyParts {
@@ -209,7 +213,7 @@ fn parts(fields: &mut Fields<'_>, r: &mut Report) -> PolicyParts {
     }
 }
 
-fn tls(mut fields: Fields<'_>, r: &mut Report) -> Option<ClientTls> {
+fn tls(mut fields: Fields<'_>, no_roots: &str, r: &mut Report) -> Option<ClientTls> {
     const MODES: &[(&str, ClientTlsMode)] = &[
         ("DISABLE", ClientTlsMode::Disable),
         ("SIMPLE", ClientTlsMode::Simple),
@@ -261,7 +265,7 @@ fn tls(mut fields: Fields<'_>, r: &mut Report) -> Option<ClientTls> {
             if tls.ca_certificates.is_empty() && !tls.insecure_skip_verify =>
         {
             let message = "the server's certificate is checked against the operating system's roots: caCertificates is not set";
-            r.push(Severity::Info, place, message.to_owned(), "IST0128");
+            r.push(Severity::Warning, place, message.to_owned(), no_roots);
         }
         _ => {}
     }

@@ -11,6 +11,7 @@ pub(super) use edits::{cors, headers, rewrite};
 pub(super) use effects::{fault, per_million};
 
 use crate::model::{Delegation, ForwardRule, HttpAction, HttpCase, Inherited, Retries, Target};
+use crate::problem::code;
 use crate::translate::DEFAULT_RETRY_ON;
 use crate::yaml::{Fields, Place, Report};
 
@@ -450,7 +451,7 @@ fn direct_response(mut fields: Fields<'_>, r: &mut Report) -> Option<DirectRespo
                 Severity::Error,
                 place,
                 "directResponse.status is required".to_owned(),
-                "IST0106",
+                code::SCHEMA_VALIDATION_ERROR,
             );
             None
         }

@@ -6,6 +6,7 @@ use mesh_api::v1::consistent_hash::Key;
 use mesh_api::v1::{ConsistentHash, CookieAttribute, HashCookie, LoadBalancer, Severity, Warmup};
 
 use crate::model::Balancing;
+use crate::problem::code;
 use crate::yaml::{Fields, Report};
 
 /// Envoy's number for `maglev: {}`.
@@ -76,7 +77,7 @@ pub(super) fn balancer(mut fields: Fields<'_>, r: &mut Report) -> Balancing {
             Severity::Warning,
             place,
             "loadBalancer: warmup counts with LEAST_REQUEST and ROUND_ROBIN only".to_owned(),
-            "IST0133",
+            code::SCHEMA_WARNING,
         );
     }
     fields.close(r);

@@ -11,14 +11,13 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use crate::model::{Certificate, Meta, SecretObject};
+use crate::problem::code;
 use crate::yaml::{Node, Place, Report, Value};
 
 // Istio's generic names come before those of kubernetes.io/tls.
 const PAIRS: [(&str, &str); 2] = [("cert", "key"), ("tls.crt", "tls.key")];
 const ROOTS: [&str; 2] = ["cacert", "ca.crt"];
 const CRLS: [&str; 2] = ["crl", "ca.crl"];
-/// Istio: InvalidGatewayCredential.
-pub(crate) const INVALID: &str = "IST0161";
 
 /// Reads what there is. An error never quotes what stands in the Secret.
 pub(super) fn read(meta: Meta, root: &Node, r: &mut Report) -> SecretObject {
@@ -139,7 +138,12 @@ impl Data {
                 }
                 Err(_) => {
                     let message = format!("data.{name} is no base64");
-                    r.push(Severity::Error, place, message, INVALID);
+                    r.push(
+                        Severity::Error,
+                        place,
+                        message,
+                        code::INVALID_GATEWAY_CREDENTIAL,
+                    );
                 }
             }
         }
@@ -169,7 +173,7 @@ impl Data {
             Severity::Error,
             place,
             format!("data.{name} {what}"),
-            INVALID,
+            code::INVALID_GATEWAY_CREDENTIAL,
         );
     }
 }

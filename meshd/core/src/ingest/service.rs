@@ -4,6 +4,7 @@ use mesh_api::v1::{Protocol, Severity};
 
 use super::metadata;
 use crate::model::{KubernetesPort, KubernetesService, Meta, Near, TargetPort};
+use crate::problem::code;
 use crate::yaml::{Fields, Labels, Place, Report, Value, Word};
 
 /// Annotation of services that a tool made up; one that somebody wrote goes before it.
@@ -147,7 +148,7 @@ pub(super) fn near(
                 "trafficDistribution: `{}` is none of PreferClose, PreferSameZone, PreferSameNode, Any; endpoints of all localities are equal",
                 word.text
             );
-            r.push(Severity::Warning, word.place, message, "IST0133");
+            r.push(Severity::Warning, word.place, message, code::SCHEMA_WARNING);
             &[]
         }
     }

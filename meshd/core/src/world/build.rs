@@ -21,6 +21,7 @@ use super::{
 use crate::ingest::Entry;
 use crate::ingest::MESH;
 use crate::model::{Meta, Object};
+use crate::problem::code;
 use crate::translate::Compiled;
 use crate::{MeshSettings, names, problem};
 
@@ -339,7 +340,7 @@ fn ineffective(meta: &Meta, why: &str) -> Problem {
             meta.id.kind.name(),
             meta.full_name()
         ),
-        code: "IST0167".to_owned(),
+        code: code::INEFFECTIVE_POLICY.to_owned(),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::model::{
     VirtualService,
 };
 use crate::names;
+use crate::problem::code;
 
 /// Delegates by namespace and name.
 pub(super) struct Delegates<'o> {
@@ -90,7 +91,12 @@ impl<'o> Delegates<'o> {
             let message = format!(
                 "Referenced delegate VirtualService not found: \"{namespace}/{name}\"; the route is left out"
             );
-            let missing = problem(Severity::Warning, rule.origin.clone(), message, "IST0101");
+            let missing = problem(
+                Severity::Warning,
+                rule.origin.clone(),
+                message,
+                code::REFERENCED_RESOURCE_NOT_FOUND,
+            );
             return (Vec::new(), vec![missing]);
         };
         let (mut routes, mut dropped) = (Vec::new(), Vec::new());
@@ -107,7 +113,7 @@ impl<'o> Delegates<'o> {
                         "a match of this route lies outside of those of {}, which delegates to it; the route is left out",
                         root.meta.full_name()
                     ),
-                    "IST0133",
+                    code::SCHEMA_WARNING,
                 )),
             }
         }

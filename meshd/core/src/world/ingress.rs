@@ -17,6 +17,7 @@ use crate::model::{
     KubernetesService, Meta, ObjectId, PathMatch, Retries, ServerHost, ServerProtocol, ServerTls,
     Target, VirtualService,
 };
+use crate::problem::code;
 use crate::settings::{IngressMode, IngressSettings};
 use crate::yaml::{Labels, Place, Word};
 use crate::{MeshSettings, names};
@@ -105,7 +106,7 @@ fn class_missing(ingress: &Ingress) -> Problem {
             "Ingress {} is not served: there is no IngressClass {class} with the controller {CONTROLLER}",
             ingress.meta.full_name()
         ),
-        code: "IST0101".to_owned(),
+        code: code::REFERENCED_RESOURCE_NOT_FOUND.to_owned(),
     }
 }
 
@@ -309,7 +310,7 @@ impl Routes<'_> {
                 severity: Severity::Warning.into(),
                 origin: Some(backend.origin.clone()),
                 message: message.clone(),
-                code: "IST0101".to_owned(),
+                code: code::REFERENCED_RESOURCE_NOT_FOUND.to_owned(),
             });
             return HttpAction::Direct(DirectResponse {
                 status: 503,

@@ -18,6 +18,7 @@ use crate::model::{
     Endpoint, EndpointSlice, EntryPort, KubernetesPort, KubernetesService, Meta, ServiceEntry,
     TargetPort, WorkloadEntry,
 };
+use crate::problem::code;
 use crate::yaml::Labels;
 use crate::{names, problem};
 
@@ -149,7 +150,7 @@ impl<'o> Linker<'_, 'o> {
         if identity.is_empty() && !account.is_empty() {
             let message =
                 format!("serviceAccount: `{account}` is no name; the workload has no identity");
-            self.warn(endpoint.origin.clone(), message, "IST0133");
+            self.warn(endpoint.origin.clone(), message, code::SCHEMA_WARNING);
         }
         self.push(WorkloadBase {
             uid,
@@ -189,7 +190,7 @@ impl<'o> Linker<'_, 'o> {
                 self.warn(
                     service.meta.origin.clone(),
                     format!("`{}` is no host name", service.meta.name()),
-                    "IST0133",
+                    code::SCHEMA_WARNING,
                 );
                 continue;
             };
@@ -251,7 +252,7 @@ impl<'o> Linker<'_, 'o> {
             self.warn(
                 service.meta.origin.clone(),
                 format!("spec.externalName: `{target}` is no host name"),
-                "IST0133",
+                code::SCHEMA_WARNING,
             );
             return;
         };

@@ -2,6 +2,8 @@
 
 use mesh_api::v1::{Origin, Problem, Severity};
 
+use crate::problem::code;
+
 /// A place in a file: line and column, both from 1. In an object that comes without lines, line
 /// 0 and the number of the node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,12 +73,22 @@ impl Report {
 
     /// The object cannot be used (Istio: SchemaValidationError).
     pub(crate) fn error(&mut self, place: Place, message: impl Into<String>) {
-        self.push(Severity::Error, place, message.into(), "IST0106");
+        self.push(
+            Severity::Error,
+            place,
+            message.into(),
+            code::SCHEMA_VALIDATION_ERROR,
+        );
     }
 
     /// The object can be used, but not all of it means what it seems to (Istio: SchemaWarning).
     pub(crate) fn warn(&mut self, place: Place, message: impl Into<String>) {
-        self.push(Severity::Warning, place, message.into(), "IST0133");
+        self.push(
+            Severity::Warning,
+            place,
+            message.into(),
+            code::SCHEMA_WARNING,
+        );
     }
 
     /// A finding with a code of its own.

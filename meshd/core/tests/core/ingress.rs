@@ -227,6 +227,8 @@ fn tls_of_an_ingress() {
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
+    let shared = "[IST0138]";
+    assert!(!told.contains(shared), "Ingresses may share one: {told}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the status of an object should say.
 
 use mesh_api::v1::{Problem, Severity};
+use meshd_core::code::istio_level;
 use serde_json::{Value, json};
 
 /// The condition that we write.
@@ -50,7 +51,7 @@ impl Verdict {
         shorten(&mut message);
         let mut findings: Vec<(String, &'static str)> = problems
             .iter()
-            .map(|problem| (problem.code.clone(), level(problem.severity())))
+            .map(|problem| (problem.code.clone(), level(problem)))
             .collect();
         findings.sort();
         findings.dedup();
@@ -125,8 +126,10 @@ impl Verdict {
     }
 }
 
-fn level(severity: Severity) -> &'static str {
-    match severity {
+/// Istio's level where the code is Istio's, in whose form it is written: the condition says
+/// whether the object is in force.
+fn level(problem: &Problem) -> &'static str {
+    match istio_level(&problem.code).unwrap_or(problem.severity()) {
         Severity::Error => "ERROR",
         Severity::Warning => "WARNING",
         Severity::Info => "INFO",
@@ -231,6 +234,21 @@ mod tests {
                 }],
             })
         );
+    }
+
+    #[test]
+    fn trap_78_levels_are_istio_s_also_where_the_object_is_in_force() {
+        for (severity, code, level) in [
+            (Severity::Warning, "IST0101", "ERROR"),
+            (Severity::Warning, "IST0133", "WARNING"),
+            (Severity::Info, "IST0131", "INFO"),
+            (Severity::Warning, "unsupported", "WARNING"),
+        ] {
+            let found = problem(severity, code, "x");
+            let status = Verdict::new(1, &[&found]).status(&Written::default(), "t");
+            assert_eq!(status["conditions"][0]["status"], "True", "{code}");
+            assert_eq!(status["validationMessages"][0]["level"], level, "{code}");
+        }
     }
 
     #[test]

@@ -2,14 +2,20 @@
 //! at beside what is in force.
 
 use mesh_api::v1::{Problem, Severity};
-use meshd_core::{Store, World};
+use meshd_core::{Store, World, code};
 use serde_json::Value;
 
 use super::review::{Request, Verdict};
 
 /// Findings about what is not there. Where only the object is compiled, nothing else is.
 const REFERENCES: [&str; 7] = [
-    "IST0101", "IST0112", "IST0127", "IST0132", "IST0167", "IST0173", "IST0174",
+    code::REFERENCED_RESOURCE_NOT_FOUND,
+    code::DESTINATION_PORT_REQUIRED,
+    code::NO_MATCHING_WORKLOADS,
+    code::HOST_NOT_IN_GATEWAY,
+    code::INEFFECTIVE_POLICY,
+    code::EMPTY_SUBSET,
+    code::UNKNOWN_RULE_HOST,
 ];
 
 /// Warnings of one answer: people read them in a terminal, and the API server cuts off at 4 KiB.

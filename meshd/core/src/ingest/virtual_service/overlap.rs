@@ -4,6 +4,7 @@ use mesh_api::v1::string_match::Kind;
 use mesh_api::v1::{FieldMatch, HttpMatch, Origin, Severity, StringMatch};
 
 use crate::model::{ClientFilter, HttpCase, HttpRule, L4Rule};
+use crate::problem::code;
 use crate::yaml::{Place, Report};
 
 /// What a rule is called in messages: its name in quotes, or its number.
@@ -27,7 +28,7 @@ fn unreachable(rule: &str, reason: &str, at: Place, r: &mut Report) {
         Severity::Warning,
         at,
         format!("virtualService rule {rule} not used ({reason})"),
-        "IST0130",
+        code::UNREACHABLE_RULE,
     );
 }
 
@@ -35,7 +36,7 @@ fn ineffective(rule: &str, case: &str, other: &str, at: Place, r: &mut Report) {
     let message = format!(
         "virtualService rule {rule} match {case} is not used (duplicate/overlapping match in rule {other})"
     );
-    r.push(Severity::Info, at, message, "IST0131");
+    r.push(Severity::Info, at, message, code::INEFFECTIVE_MATCH);
 }
 
 /// Looks at `http`.

@@ -6,6 +6,7 @@ use super::super::objects::Objects;
 use super::Findings;
 use crate::ingest::{CLAIMS, MESH};
 use crate::model::{GatewayObject, VirtualService};
+use crate::problem::code;
 use crate::world::{Inner, WorkloadRecord};
 
 pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
@@ -37,7 +38,11 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
                 without.namespace,
                 without.name
             );
-            found.warn(&object.meta.origin, "IST0149", message);
+            found.warn(
+                &object.meta.origin,
+                code::CLAIMS_WITHOUT_AUTHENTICATION,
+                message,
+            );
         }
     }
 }

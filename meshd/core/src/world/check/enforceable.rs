@@ -21,6 +21,7 @@ use crate::coverage::{
     self, Call, Called, Carries, CoverageVerdict, Destination, Enforcer, Peer, Strongest, decide_by,
 };
 use crate::model::{AuthorizationPolicy, Meta, Placement};
+use crate::problem::code;
 use crate::world::Inner;
 
 /// A policy cannot hold somewhere, for there is nothing to enforce it.
@@ -294,7 +295,7 @@ fn no_request(meta: &Meta, concerned: &[&Place<'_>]) -> Option<Finding> {
             "no port of {} carries HTTP: tokens are not looked at there",
             some(&names)
         );
-        (meta.origin.clone(), "IST0167", message)
+        (meta.origin.clone(), code::INEFFECTIVE_POLICY, message)
     })
 }
 

@@ -3,6 +3,7 @@
 use mesh_api::v1::{Protocol, ServicePort};
 
 use super::Findings;
+use crate::problem::code;
 
 /// Opaque bytes have no host: without an address a port is taken wherever connections go.
 pub(super) fn check(found: &mut Findings<'_>) {
@@ -19,6 +20,6 @@ pub(super) fn check(found: &mut Findings<'_>) {
             "ServiceEntry addresses are required for this protocol: all connections to port {} that no other service takes go to {}",
             port.number, service.host
         );
-        found.warn(&service.origin, "IST0134", text);
+        found.warn(&service.origin, code::ADDRESSES_REQUIRED, text);
     }
 }

@@ -8,8 +8,9 @@ use mesh_api::v1::{Origin, Problem, ProxyKind, Severity};
 
 use super::super::objects::Objects;
 use super::Findings;
-use crate::ingest::{INVALID_CREDENTIAL, MESH};
-use crate::model::{CredentialName, GatewayObject, GatewayServer, ServerTls, selects};
+use crate::ingest::MESH;
+use crate::model::{CredentialName, GatewayObject, GatewayServer, Kind, ServerTls, selects};
+use crate::problem::code;
 use crate::translate::{Merged, domains, merge};
 use crate::yaml::Labels;
 
@@ -35,7 +36,7 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
             let origin = gateway.meta.origin.clone();
             found.warn(
                 &origin,
-                "IST0101",
+                code::REFERENCED_RESOURCE_NOT_FOUND,
                 format!(
                     "Referenced selector not found: \"{}\": no workload serves this {}",
                     text.join(","),
@@ -54,7 +55,7 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
             let Some(gateway) = by_name.get(name) else {
                 found.warn(
                     &origin,
-                    "IST0101",
+                    code::REFERENCED_RESOURCE_NOT_FOUND,
                     format!("Referenced gateway not found: \"{name}\""),
                 );
                 continue;
@@ -72,7 +73,7 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
                     hosts,
                     object.meta.full_name()
                 );
-                found.warn(&origin, "IST0132", message);
+                found.warn(&origin, code::HOST_NOT_IN_GATEWAY, message);
             }
         }
     }
@@ -150,7 +151,7 @@ fn conflicts(found: &mut Findings<'_>, objects: &Objects, group: &Group<'_>) {
     for skipped in skipped {
         let origin = &skipped.placed.server.origin;
         let message = format!("this server is not served: {}", skipped.why);
-        found.warn(origin, "IST0145", message);
+        found.warn(origin, code::CONFLICTING_GATEWAYS, message);
     }
 }
 
@@ -161,18 +162,17 @@ fn credentials(found: &mut Findings<'_>, objects: &Objects, group: &Group<'_>) {
         for server in gateway.servers.iter().filter(|server| server.terminates()) {
             for (place, named) in server.credentials().enumerate() {
                 match users.get(named.name.as_str()) {
-                    Some((other, _)) if !Arc::ptr_eq(other, gateway) => {
+                    // Of Ingresses it is usual, and Istio's analysis does not look at them.
+                    Some((other, _))
+                        if !Arc::ptr_eq(other, gateway)
+                            && gateway.meta.origin.kind != Kind::Ingress.name() =>
+                    {
                         let message = format!(
                             "the certificate {} is that of Gateway {} too: clients with HTTP/2 that use one connection for the hosts of both are asked to connect again",
                             named.name,
                             other.meta.full_name()
                         );
-                        found.problems.push(Problem {
-                            severity: Severity::Info.into(),
-                            origin: Some(named.origin.clone()),
-                            message,
-                            code: "IST0138".to_owned(),
-                        });
+                        found.warn(&named.origin, code::DUPLICATE_CERTIFICATE, message);
                     }
                     Some(_) => {}
                     None => {
@@ -219,9 +219,9 @@ fn credential(
         }
     };
     let code = if why.ends_with("not found") {
-        "IST0101"
+        code::REFERENCED_RESOURCE_NOT_FOUND
     } else {
-        INVALID_CREDENTIAL
+        code::INVALID_GATEWAY_CREDENTIAL
     };
     Some(Problem {
         severity: Severity::Warning.into(),

@@ -7,6 +7,7 @@ use super::Findings;
 use crate::model::{
     AuthorizationPolicy, Meta, PolicyTarget, ResiliencePolicy, TargetKind, TargetRef, selects,
 };
+use crate::problem::code;
 use crate::translate::{is, is_section};
 use crate::world::ServiceRecord;
 use crate::yaml::Labels;
@@ -63,7 +64,7 @@ fn selector(found: &mut Findings<'_>, meta: &Meta, labels: &Labels) {
         let origin: Origin = meta.origin.clone();
         found.warn(
             &origin,
-            "IST0127",
+            code::NO_MATCHING_WORKLOADS,
             format!(
                 "No matching workloads for this resource with the following labels: {}",
                 text.join(",")
@@ -108,7 +109,7 @@ fn referenced(
         if !world.gateways.iter().any(|gateway| named(&gateway.meta)) {
             found.warn(
                 &target.origin,
-                "IST0101",
+                code::REFERENCED_RESOURCE_NOT_FOUND,
                 format!("targetRefs: {what} is not there"),
             );
         }
@@ -121,7 +122,7 @@ fn referenced(
     if named.is_empty() {
         found.warn(
             &target.origin,
-            "IST0101",
+            code::REFERENCED_RESOURCE_NOT_FOUND,
             format!("targetRefs: {what} is not there"),
         );
         return;
@@ -132,7 +133,7 @@ fn referenced(
     if !ports.any(|(service, port)| is_section(service, port, target)) {
         let section = target.section.as_deref().unwrap_or_default();
         let text = format!("targetRefs: {what} has no port `{section}`");
-        found.warn(&target.origin, "IST0101", text);
+        found.warn(&target.origin, code::REFERENCED_RESOURCE_NOT_FOUND, text);
     }
     let unchecked = |service: &&ServiceRecord| {
         service.headless
@@ -145,7 +146,7 @@ fn referenced(
         let text = format!(
             "healthCheck has no effect on {what}: its clients choose the endpoint themselves"
         );
-        found.warn(&target.origin, "IST0167", text);
+        found.warn(&target.origin, code::INEFFECTIVE_POLICY, text);
     }
 }
 
@@ -171,7 +172,11 @@ fn referenced_route(
         }
         _ => return,
     };
-    found.warn(&target.origin, "IST0101", format!("targetRefs: {trouble}"));
+    found.warn(
+        &target.origin,
+        code::REFERENCED_RESOURCE_NOT_FOUND,
+        format!("targetRefs: {trouble}"),
+    );
 }
 
 /// The Secret of a client is in the client's namespace: that of the rule, if it has a selector;
@@ -187,6 +192,6 @@ fn secret(found: &mut Findings<'_>, meta: &Meta, selected: bool, name: &str) {
     if !there {
         let origin: Origin = meta.origin.clone();
         let text = format!("credentialName {name}: Secret not found; connections are refused");
-        found.warn(&origin, "IST0101", text);
+        found.warn(&origin, code::REFERENCED_RESOURCE_NOT_FOUND, text);
     }
 }

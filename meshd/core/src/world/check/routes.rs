@@ -11,7 +11,7 @@ use super::super::objects::Objects;
 use super::{Findings, targets};
 use crate::ingest::MESH;
 use crate::model::{DestinationRule, Target, VirtualService, selects};
-use crate::problem;
+use crate::problem::{self, code};
 use crate::yaml::Word;
 
 pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
@@ -46,7 +46,7 @@ fn destination(found: &mut Findings<'_>, object: &VirtualService, target: &Targe
         let hint = found.dotted(&target.host.text);
         found.warn(
             &origin,
-            "IST0101",
+            code::REFERENCED_RESOURCE_NOT_FOUND,
             format!(
                 "Referenced host not found: \"{}\"; requests for it answer 503{hint}",
                 target.host.text
@@ -63,7 +63,7 @@ fn destination(found: &mut Findings<'_>, object: &VirtualService, target: &Targe
         {
             found.warn(
                 &origin,
-                "IST0101",
+                code::REFERENCED_RESOURCE_NOT_FOUND,
                 format!(
                     "Referenced host:port not found: \"{}:{port}\"; requests for it answer 503",
                     service.host
@@ -78,7 +78,7 @@ fn destination(found: &mut Findings<'_>, object: &VirtualService, target: &Targe
                 .collect();
             found.warn(
                 &origin,
-                "IST0112",
+                code::DESTINATION_PORT_REQUIRED,
                 format!(
                     "This VirtualService routes to a service \"{}\" that exposes multiple ports {}. Specifying a port in the \
                      destination is required to disambiguate; without one, the port of the request is taken.",
@@ -108,7 +108,7 @@ fn destination(found: &mut Findings<'_>, object: &VirtualService, target: &Targe
             "Referenced host+subset in destinationrule not found: \"{}+{}\"; requests for it answer 503",
             target.host.text, target.subset
         );
-        found.warn(&origin, "IST0101", message);
+        found.warn(&origin, code::REFERENCED_RESOURCE_NOT_FOUND, message);
     }
 }
 
@@ -146,7 +146,11 @@ fn conflicts(
             owner.meta.full_name(),
             problem::in_file(&owner.meta.origin)
         );
-        found.warn(&at(&object.meta.origin, word), "IST0109", message);
+        found.warn(
+            &at(&object.meta.origin, word),
+            code::CONFLICTING_MESH_GATEWAY_HOSTS,
+            message,
+        );
     }
 }
 
@@ -170,7 +174,7 @@ fn destination_rule(found: &mut Findings<'_>, rule: &DestinationRule) {
     let origin = at(&rule.meta.origin, &rule.host);
     if matching.is_empty() {
         let hint = found.dotted(&rule.host.text);
-        found.warn(&origin, "IST0174", format!("The host {} defined in the DestinationRule does not match any services in the mesh{hint}", rule.host.text));
+        found.warn(&origin, code::UNKNOWN_RULE_HOST, format!("The host {} defined in the DestinationRule does not match any services in the mesh{hint}", rule.host.text));
         return;
     }
     for subset in &rule.subsets {
@@ -191,7 +195,7 @@ fn destination_rule(found: &mut Findings<'_>, rule: &DestinationRule) {
                 rule.host.text,
                 labels.join(", ")
             );
-            found.warn(&subset.origin, "IST0173", message);
+            found.warn(&subset.origin, code::EMPTY_SUBSET, message);
         }
     }
 }

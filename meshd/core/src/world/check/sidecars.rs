@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::super::objects::Objects;
 use super::Findings;
 use crate::model::{SidecarObject, selects};
+use crate::problem::code;
 
 pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
     let mut plain: HashMap<&str, &SidecarObject> = HashMap::new();
@@ -18,7 +19,11 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
                 first.meta.full_name(),
                 object.meta.full_name()
             );
-            found.warn(&object.meta.origin, "IST0111", message);
+            found.warn(
+                &object.meta.origin,
+                code::SIDECARS_WITHOUT_SELECTORS,
+                message,
+            );
         } else {
             plain.insert(namespace, object);
         }
@@ -53,6 +58,10 @@ fn overlap(found: &mut Findings<'_>, objects: &Objects, object: &SidecarObject) 
             "The Sidecars {other} and {} select the same workloads; the older one holds",
             object.meta.full_name()
         );
-        found.warn(&object.meta.origin, "IST0110", message);
+        found.warn(
+            &object.meta.origin,
+            code::CONFLICTING_SIDECAR_SELECTORS,
+            message,
+        );
     }
 }
