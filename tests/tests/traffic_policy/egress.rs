@@ -62,6 +62,62 @@ async fn servers_are_found_as_their_resolution_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn names_under_a_wildcard_are_looked_up_as_the_client_says_them() {
+    let app = App::start("app").await;
+    let port = app.port();
+    // The system's resolver knows `127.1` on any machine, as it knows that `invalid` has no names
+    // (inet_aton(3), RFC 6761).
+    let dynamic = format!(
+        "{{hosts: ['*.1', '*.invalid'], resolution: DYNAMIC_DNS, ports: [{{number: {port}, name: http, protocol: HTTP}}]}}"
+    );
+    let sidecar = "{egress: [{hosts: ['./*']}], outboundTrafficPolicy: {mode: REGISTRY_ONLY}}";
+    let config = object("ServiceEntry", "dynamic", &dynamic) + &object("Sidecar", "all", sidecar);
+    let place = Place::start("", &config);
+    place.is_sound().await;
+    let cases = [
+        ("127.1", "/known", served(), "-", "*.1"),
+        (
+            "nothing.invalid",
+            "/unknown",
+            refused(503, "upstream_name_unresolved"),
+            // Tried as often as a connection that cannot be made.
+            "URX,DF",
+            "*.invalid",
+        ),
+    ];
+    for (name, path, want, flags, entry) in cases {
+        let seen = place.outcome(&format!("{name}:{port}{path}")).await;
+        assert_eq!(seen, want, "{name}");
+        assert_eq!(place.flags(path).await, flags, "{name}");
+        // The client's authority, the server that it stands for, and the cluster.
+        let line = place.lines(path, 1).await.swap_remove(0);
+        let said: Vec<&str> = line.iter().flat_map(|part| part.split(' ')).collect();
+        let server = format!("{name}:{port}");
+        let named = said.iter().filter(|word| **word == server);
+        assert_eq!(named.count(), 2, "{line:?}");
+        let cluster = format!("outbound|{port}||{entry}");
+        assert!(said.contains(&cluster.as_str()), "{line:?}");
+    }
+    // The server sees the name that the client has asked for, once.
+    let hosts = app.seen("/known");
+    let hosts: Vec<_> = hosts.iter().map(|parts| &parts.headers["host"]).collect();
+    assert_eq!(hosts, [format!("127.1:{port}").as_str()]);
+    // A wildcard does not cover its own suffix, nor other names and ports.
+    let other = port - 1;
+    for (url, path) in [
+        (format!("localhost:{port}"), "/other"),
+        (format!("invalid:{port}"), "/suffix"),
+        (format!("127.1:{other}"), "/port"),
+    ] {
+        let seen = place.outcome(&format!("{url}{path}")).await;
+        assert_eq!(seen, refused(502, "undeclared_destination"), "{url}");
+        let line = place.lines(path, 1).await.swap_remove(0);
+        assert!(!line.concat().contains("outbound|"), "no cluster: {line:?}");
+        assert_eq!(place.flags(path).await, "NR", "{url}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_go_where_scopes_and_exports_let_them() {
     let (app, other) = (App::start("app").await, App::start("other").await);
     let undeclared = format!("127.0.0.1:{}/", other.port());

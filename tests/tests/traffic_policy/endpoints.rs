@@ -17,7 +17,7 @@ async fn apps() -> [App; 3] {
 }
 
 /// How many of so many requests each server takes.
-async fn shares(place: &Place, url: &str, times: usize) -> BTreeMap<String, usize> {
+pub(crate) async fn shares(place: &Place, url: &str, times: usize) -> BTreeMap<String, usize> {
     let mut shares = BTreeMap::new();
     for _ in 0..times {
         let answer = place.get(url, &[]).await;

@@ -11,17 +11,20 @@ mod app;
 mod egress;
 mod endpoints;
 mod faults;
+mod localities;
 mod requests;
+mod warmup;
 
 use std::fmt::Write as _;
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use app::App;
 use bytes::Bytes;
 use http::Request;
-use mesh_tests::LaptopMesh;
 use mesh_tests::laptop::{Answer, LIMIT};
+use mesh_tests::{LaptopMesh, meshctl};
 
 /// Between two looks at something that is awaited.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -39,6 +42,11 @@ type Endpoint<'a> = (&'a App, &'a str);
 impl Place {
     /// With these workloads beside the client, in the form of the mesh file.
     fn start(workloads: &str, config: &str) -> Self {
+        Self::start_with(&[], workloads, config)
+    }
+
+    /// The same with settings of all proxies, as variables of the environment.
+    fn start_with(settings: &[(&str, &str)], workloads: &str, config: &str) -> Self {
         let text = format!(
             "\
 apiVersion: mesh.dev/v1alpha1
@@ -49,7 +57,9 @@ spec:
   - {{name: client, serviceAccount: client, labels: {{app: client}}}}
 {workloads}"
         );
-        let mesh = LaptopMesh::start(&text, &[("test.yaml", config)]).unwrap();
+        let mut command = Command::new(meshctl());
+        command.envs(settings.iter().copied());
+        let mesh = LaptopMesh::launch(command, &text, &[("test.yaml", config)]).unwrap();
         Self { mesh }
     }
 
@@ -83,26 +93,35 @@ spec:
         self.mesh.send("client", request).await.unwrap()
     }
 
-    /// The response flags in the client's log of so many requests for a path, once they are there.
-    async fn log(&self, path: &str, count: usize) -> Vec<String> {
+    /// The client's log of so many requests for a path, once it is there: what stands in quotes,
+    /// and between them.
+    async fn lines(&self, path: &str, count: usize) -> Vec<Vec<String>> {
         let file = self.mesh.state().join("proxies/default.client/access.log");
         let deadline = Instant::now() + LIMIT;
         loop {
             let text = fs::read_to_string(&file).unwrap_or_default();
-            let mut flags = Vec::new();
-            for line in text.lines() {
-                let mut parts = line.split('"').skip(1);
-                if parts.next().and_then(|head| head.split(' ').nth(1)) == Some(path) {
-                    let said = parts.next().unwrap_or_default();
-                    flags.extend(said.split(' ').nth(2).map(str::to_owned));
-                }
-            }
-            if flags.len() >= count {
-                return flags;
+            // The last one may be on its way.
+            let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            let lines = whole.lines().map(|line| line.split('"').map(str::to_owned));
+            let is_asked = |line: &Vec<String>| {
+                let head = line.get(1).and_then(|head| head.split(' ').nth(1));
+                head == Some(path)
+            };
+            let lines: Vec<_> = lines.map(Iterator::collect).filter(is_asked).collect();
+            if lines.len() >= count {
+                return lines;
             }
             assert!(Instant::now() < deadline, "{path}: {text}");
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// The response flags in the client's log of so many requests for a path.
+    async fn log(&self, path: &str, count: usize) -> Vec<String> {
+        let lines = self.lines(path, count).await;
+        let said = lines.iter().filter_map(|line| line.get(2));
+        let flags = said.filter_map(|said| said.split(' ').nth(2));
+        flags.map(str::to_owned).collect()
     }
 
     /// The response flags in the client's log of the first request for a path.
