@@ -338,6 +338,44 @@ fn manifests_of_kubernetes_say_what_runs() {
 }
 
 #[test]
+fn inject_takes_the_proxy_configs_of_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let pod = write(
+        "pod.yaml",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: web, image: 'web:1'}]}\n",
+    );
+    let config = |threads: &str| {
+        let spec = format!("spec: {{concurrency: {threads}, image: {{imageType: debug}}}}\n");
+        let head =
+            "apiVersion: networking.istio.io/v1beta1\nkind: ProxyConfig\nmetadata: {name: all}\n";
+        write("config.yaml", &format!("{head}{spec}"))
+    };
+    let inject = |config: &str| run(&["inject", "-n", "shop", "-f", &pod, "-f", config]);
+    let (output, out, err) = inject(&config("7"));
+    assert!(output.status.success(), "{err}");
+    let objects: Vec<serde_json::Value> = serde_saphyr::from_multiple(&out).unwrap();
+    let proxy = &objects[0]["spec"]["initContainers"][1];
+    let told = serde_json::json!({"name": "MESH_CONCURRENCY", "value": "7"});
+    assert!(proxy["env"].as_array().unwrap().contains(&told), "{out}");
+    assert_eq!(objects[1]["kind"], "ProxyConfig");
+    assert!(
+        err.contains("ProxyConfig shop/all: warning: spec.image.imageType"),
+        "{err}"
+    );
+    let (output, out, err) = inject(&config("-7"));
+    assert!(!output.status.success() && out.is_empty(), "{out}");
+    assert!(
+        err.contains("config.yaml: document 1 (from line 1): ProxyConfig all: spec.concurrency"),
+        "{err}"
+    );
+}
+
+#[test]
 fn completions_are_scripts() {
     for shell in ["bash", "zsh", "fish"] {
         let (output, out, _) = run(&["completions", shell]);

@@ -11,7 +11,8 @@ use clap::{Args, ValueEnum};
     helm template app | meshctl inject -f - --inject-config inject.yaml > meshed.yaml\n  \
     kubectl get deploy web -o yaml | meshctl inject -f - -o json\n\n\
     It does what the admission webhook does, with the same result, where namespaces have no label\n\
-    that asks for it. Objects that make no pods pass unchanged. The settings of an installation:\n  \
+    that asks for it. ProxyConfigs in the files hold for the pods of all of them; those of a cluster\n\
+    are not known here. Objects that make no pods pass unchanged. The settings of an installation:\n  \
     kubectl -n istio-system get configmap mesh-inject -o jsonpath='{.data.config\\.yaml}' > inject.yaml")]
 pub struct InjectArgs {
     /// File of Kubernetes objects, or - for standard input; may be repeated

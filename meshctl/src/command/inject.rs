@@ -9,21 +9,24 @@ use anyhow::Context as _;
 use meshd_core::inject::{InjectContext, InjectSettings, NativeSidecars};
 
 use crate::cli::{InjectArgs, InjectForm};
-use crate::inject::{InjectedFile, inject_text};
+use crate::inject::{FileConfigs, InjectedFile, inject_text};
 use crate::output::complain;
 
 pub(super) fn run(args: &InjectArgs) -> anyhow::Result<ExitCode> {
     let settings = settings(args)?;
+    let files = args.files.iter().map(|path| read(path));
+    let files: Vec<(String, String)> = files.collect::<anyhow::Result<_>>()?;
+    let configs = FileConfigs::read(&files, &settings, &args.namespace)?;
     let context = InjectContext {
         namespace: &args.namespace,
+        proxy_configs: configs.configs(),
         ..InjectContext::default()
     };
     let mut all = InjectedFile::default();
-    for path in &args.files {
-        let (name, text) = read(path)?;
-        all.append(inject_text(&name, &text, &settings, &context)?);
+    for (name, text) in &files {
+        all.append(inject_text(name, text, &settings, &context)?);
     }
-    for note in all.notes() {
+    for note in configs.notes().chain(all.notes()) {
         complain(note);
     }
     let text = match args.output {

@@ -4,6 +4,7 @@
 //! written anew, in their place.
 
 mod documents;
+mod proxy_configs;
 
 use std::fmt;
 
@@ -12,6 +13,8 @@ use serde_json::{Value, json};
 
 use crate::install::yaml;
 use documents::Chunk;
+
+pub use proxy_configs::FileConfigs;
 
 /// What became of a file.
 #[derive(Debug, Default)]

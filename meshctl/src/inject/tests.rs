@@ -202,3 +202,78 @@ fn the_proxy_understands_what_it_is_told() {
         }
     }
 }
+
+const CONFIGS: &str = "# How proxies start.
+apiVersion: networking.istio.io/v1beta1
+kind: ProxyConfig
+metadata: {name: all, namespace: istio-system}
+spec: {concurrency: 1, environmentVariables: {TEAM: platform}}
+---
+apiVersion: v1
+kind: List
+items:
+- apiVersion: networking.istio.io/v1beta1
+  kind: ProxyConfig
+  metadata: {name: web}
+  spec:
+    selector: {matchLabels: {app: web}}
+    concurrency: 3
+    image: {imageType: debug}
+";
+
+/// The variables of the proxy of `FILE`'s Deployment, whose namespace is this.
+fn variables(configs: &FileConfigs, namespace: &str) -> [String; 2] {
+    let context = InjectContext {
+        namespace,
+        proxy_configs: configs.configs(),
+        ..InjectContext::default()
+    };
+    let injected = inject_text("web.yaml", FILE, &InjectSettings::default(), &context).unwrap();
+    let deployment = injected.documents[1].object.as_ref().unwrap();
+    let proxy = &deployment["spec"]["template"]["spec"]["initContainers"][1];
+    let all = proxy["env"].as_array().unwrap();
+    ["MESH_CONCURRENCY", "TEAM"].map(|name| {
+        let found = all.iter().find(|variable| variable["name"] == name);
+        let value = found.and_then(|variable| variable["value"].as_str());
+        value.unwrap_or_default().to_owned()
+    })
+}
+
+#[test]
+fn proxy_configs_of_all_files_hold() {
+    let files = [FILE, CONFIGS].map(|text| ("some.yaml".to_owned(), text.to_owned()));
+    let read =
+        |namespace: &str| FileConfigs::read(&files, &InjectSettings::default(), namespace).unwrap();
+    let shop = read("shop");
+    assert_eq!(variables(&shop, "shop"), ["3", "platform"]);
+    assert_eq!(variables(&shop, "other"), ["1", "platform"]);
+    assert_eq!(
+        shop.notes().collect::<Vec<_>>(),
+        [
+            "ProxyConfig shop/web: warning: spec.image.imageType: `debug` has no effect: there is one image of the proxy [unsupported]"
+        ]
+    );
+    let elsewhere = InjectSettings {
+        mesh_namespace: "mesh".to_owned(),
+        ..InjectSettings::default()
+    };
+    let other = FileConfigs::read(&files, &elsewhere, "shop").unwrap();
+    assert_eq!(variables(&other, "shop"), ["3", ""]);
+    assert_eq!(variables(&other, "other"), ["", ""]);
+    // They pass unchanged.
+    let context = InjectContext::default();
+    let text = inject_text("c.yaml", CONFIGS, &InjectSettings::default(), &context).unwrap();
+    assert_eq!(text.to_yaml(), CONFIGS);
+}
+
+#[test]
+fn a_proxy_config_that_cannot_be_is_an_error_with_its_place() {
+    let wrong = CONFIGS.replace("concurrency: 3", "concurrency: -3");
+    let files = [("c.yaml".to_owned(), wrong)];
+    let error = FileConfigs::read(&files, &InjectSettings::default(), "shop").unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.starts_with("c.yaml: document 2 (from line 6): ProxyConfig web: spec.concurrency: "),
+        "{error}"
+    );
+}

@@ -16,6 +16,7 @@ mod object;
 mod peer_authentication;
 mod placement;
 mod pod;
+mod proxy_config;
 mod request_authentication;
 mod resilience_policy;
 mod secret;
@@ -68,11 +69,6 @@ const NOT_YET: &[(&str, Severity, &str)] = &[
         "EnvoyFilter",
         Severity::Error,
         "it patches Envoy, which is not part of this mesh",
-    ),
-    (
-        "ProxyConfig",
-        Severity::Warning,
-        "proxies keep their own settings",
     ),
     (
         "Telemetry",
@@ -283,17 +279,11 @@ fn read_kind(
         })));
     }
     let Some(mut spec) = root.child("spec", r) else {
-        if matches!(kind, Kind::AuthorizationPolicy | Kind::PeerAuthentication) && !r.failed() {
-            // Both mean something without a spec: deny all, and inherit.
-            return Some(match kind {
-                Kind::AuthorizationPolicy => {
-                    Object::AuthorizationPolicy(Arc::new(authorization_policy::empty(meta)))
-                }
-                _ => Object::PeerAuthentication(Arc::new(peer_authentication::empty(meta))),
-            });
+        let empty = read_empty(kind, meta).filter(|_| !r.failed());
+        if empty.is_none() {
+            r.error(root.place(), "spec is required");
         }
-        r.error(root.place(), "spec is required");
-        return None;
+        return empty;
     };
     let object = match kind {
         Kind::VirtualService => {
@@ -322,6 +312,7 @@ fn read_kind(
         Kind::ResiliencePolicy => {
             Object::ResiliencePolicy(Arc::new(resilience_policy::read(meta, &mut spec, r)))
         }
+        Kind::ProxyConfig => Object::ProxyConfig(Arc::new(proxy_config::read(meta, &mut spec, r))),
         Kind::Service => Object::Service(Arc::new(service::read(meta, &mut spec, r))),
         Kind::ServiceAccount
         | Kind::Namespace
@@ -334,6 +325,22 @@ fn read_kind(
     };
     spec.close(r);
     Some(object)
+}
+
+/// Kinds that mean something without a spec: deny all, and inherit.
+fn read_empty(kind: Kind, meta: crate::model::Meta) -> Option<Object> {
+    match kind {
+        Kind::AuthorizationPolicy => {
+            let policy = authorization_policy::empty(meta);
+            Some(Object::AuthorizationPolicy(Arc::new(policy)))
+        }
+        Kind::PeerAuthentication => {
+            let policy = peer_authentication::empty(meta);
+            Some(Object::PeerAuthentication(Arc::new(policy)))
+        }
+        Kind::ProxyConfig => Some(Object::ProxyConfig(Arc::new(proxy_config::empty(meta)))),
+        _ => None,
+    }
 }
 
 enum Recognised {
@@ -358,6 +365,7 @@ fn recognise(kind: &str, api_version: &str) -> Recognised {
         Kind::PeerAuthentication | Kind::AuthorizationPolicy | Kind::RequestAuthentication => {
             ("security.istio.io", &["v1", "v1beta1"])
         }
+        Kind::ProxyConfig => ("networking.istio.io", &["v1beta1"]),
         _ => ("networking.istio.io", &["v1", "v1beta1", "v1alpha3"]),
     };
     let (given_group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
@@ -374,6 +382,7 @@ fn recognise(kind: &str, api_version: &str) -> Recognised {
         "mesh.dev" => "mesh.dev/v1alpha1",
         "discovery.k8s.io" => "discovery.k8s.io/v1",
         "networking.k8s.io" => "networking.k8s.io/v1",
+        _ if found == Kind::ProxyConfig => "networking.istio.io/v1beta1",
         _ => "networking.istio.io/v1",
     })
 }

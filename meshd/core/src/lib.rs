@@ -83,4 +83,4 @@ pub use settings::{
 pub use store::Store;
 pub use topology::gateway_topology;
 pub use translate::translate;
-pub use world::{IngressView, ServiceView, WorkloadKind, WorkloadView, World};
+pub use world::{IngressView, ProxyConfigs, ServiceView, WorkloadKind, WorkloadView, World};

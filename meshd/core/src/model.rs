@@ -5,6 +5,7 @@ mod content;
 mod gateway;
 mod ingress;
 mod policy;
+mod proxy_config;
 mod resilience;
 mod route;
 mod security;
@@ -30,6 +31,7 @@ pub(crate) use policy::{
     Balancing, ClientPolicy, DestinationRule, LocalitySetting, PeerAuthentication, PolicyParts,
     PoolPolicy, SubsetSpec,
 };
+pub(crate) use proxy_config::ProxyConfigObject;
 pub(crate) use resilience::{PolicyTarget, ResiliencePolicy, TargetKind, TargetRef};
 pub(crate) use route::{
     ClientFilter, Delegation, ForwardRule, HttpAction, HttpCase, HttpRule, Inherited, Joined,
@@ -58,6 +60,7 @@ pub(crate) enum Kind {
     AuthorizationPolicy,
     ResiliencePolicy,
     RequestAuthentication,
+    ProxyConfig,
     Service,
     ServiceAccount,
     Namespace,
@@ -99,6 +102,7 @@ pub(crate) enum Object {
     AuthorizationPolicy(Arc<AuthorizationPolicy>),
     ResiliencePolicy(Arc<ResiliencePolicy>),
     RequestAuthentication(Arc<RequestAuthentication>),
+    ProxyConfig(Arc<ProxyConfigObject>),
     Service(Arc<KubernetesService>),
     Pod(Arc<Pod>),
     Node(Arc<KubernetesNode>),
@@ -122,7 +126,7 @@ pub(crate) enum ExportTo {
 // === impl Kind ===
 
 impl Kind {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::VirtualService,
         Self::DestinationRule,
         Self::Gateway,
@@ -133,6 +137,7 @@ impl Kind {
         Self::AuthorizationPolicy,
         Self::ResiliencePolicy,
         Self::RequestAuthentication,
+        Self::ProxyConfig,
         Self::Service,
         Self::ServiceAccount,
         Self::Namespace,
@@ -156,6 +161,7 @@ impl Kind {
             Self::AuthorizationPolicy => "AuthorizationPolicy",
             Self::ResiliencePolicy => "ResiliencePolicy",
             Self::RequestAuthentication => "RequestAuthentication",
+            Self::ProxyConfig => "ProxyConfig",
             Self::Service => "Service",
             Self::ServiceAccount => "ServiceAccount",
             Self::Namespace => "Namespace",
@@ -250,6 +256,7 @@ impl Object {
             Self::AuthorizationPolicy(object) => &object.meta,
             Self::ResiliencePolicy(object) => &object.meta,
             Self::RequestAuthentication(object) => &object.meta,
+            Self::ProxyConfig(object) => &object.meta,
             Self::Service(object) => &object.meta,
             Self::Pod(object) => &object.meta,
             Self::Node(object) => &object.meta,

@@ -11,6 +11,7 @@ mod ingress;
 mod objects;
 mod peer_auth;
 mod pods;
+mod proxy_configs;
 mod rules;
 mod selection;
 mod services;
@@ -37,6 +38,7 @@ use crate::yaml::Labels;
 use crate::{MeshSettings, Scope, ScopeError};
 
 pub use ingress::IngressView;
+pub use proxy_configs::ProxyConfigs;
 pub use view::{ServiceView, WorkloadKind, WorkloadView};
 
 use check::Enforced;
@@ -93,6 +95,7 @@ pub(crate) struct Inner {
     /// By namespace and full host name or wildcard.
     pub(crate) destination_rules: HashMap<String, HashMap<Hostname, Vec<Arc<DestinationRule>>>>,
     pub(crate) peer_authentications: PeerAuthentications,
+    pub(crate) proxy_configs: ProxyConfigs,
     pub(crate) sidecars: Sidecars,
     /// Labels of declared namespaces.
     pub(crate) namespaces: BTreeMap<String, Labels>,
@@ -261,6 +264,11 @@ impl World {
     /// The labels of a namespace, if an object declares it.
     pub fn namespace(&self, name: &str) -> Option<&BTreeMap<String, String>> {
         self.inner.namespaces.get(name)
+    }
+
+    /// What ProxyConfigs say of the proxies of pods. It acts when a pod is injected.
+    pub fn proxy_configs(&self) -> &ProxyConfigs {
+        &self.inner.proxy_configs
     }
 
     /// Ingresses that the mesh serves, in order of age. What their status should say is the

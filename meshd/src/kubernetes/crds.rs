@@ -38,6 +38,8 @@ struct Definition {
 const NETWORKING: &str = "networking.istio.io";
 const SECURITY: &str = "security.istio.io";
 const MESH: &str = "mesh.dev";
+/// Of Istio's kinds the one that has one version only.
+const PROXY_CONFIG: &str = "ProxyConfig";
 /// How `kubectl get` shows lists.
 const TEXT: &str = "string";
 
@@ -102,6 +104,15 @@ static DEFINITIONS: &[Definition] = &[
         columns: &[],
         about: "What the proxies of some workloads may ask for",
         spec: places::sidecar,
+    },
+    Definition {
+        group: NETWORKING,
+        kind: PROXY_CONFIG,
+        plural: "proxyconfigs",
+        short: "",
+        columns: &[],
+        about: "How the proxies of some workloads are started; read when pods are injected",
+        spec: places::proxy_config,
     },
     Definition {
         group: SECURITY,
@@ -245,6 +256,7 @@ impl Definition {
     /// Names of its versions; the first one is stored.
     fn versions(&self) -> &'static [&'static str] {
         match self.group {
+            NETWORKING if self.kind == PROXY_CONFIG => &["v1beta1"],
             NETWORKING => &["v1", "v1beta1", "v1alpha3"],
             MESH => &["v1alpha1"],
             _ => &["v1", "v1beta1"],

@@ -12,6 +12,7 @@ use super::options::Options;
 use super::settings::InjectSettings;
 use super::template::Input;
 use super::{PROXY_CONTAINER, container, owner, workload_api};
+use crate::ProxyConfigs;
 
 /// Where a pod is injected.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ pub struct InjectContext<'a> {
     pub cluster: Option<&'a str>,
     /// Name of the network, if it is another than the settings say.
     pub network: Option<&'a str>,
+    /// What ProxyConfigs say ([`World::proxy_configs`](crate::World::proxy_configs)).
+    pub proxy_configs: &'a ProxyConfigs,
     /// Name of the object that makes the pods, if the pod does not know it yet.
     pub workload: Option<&'a str>,
 }
@@ -351,15 +354,18 @@ fn full_name(object: &Value, context: &InjectContext<'_>) -> String {
 // === impl InjectContext ===
 
 impl Default for InjectContext<'_> {
-    /// The namespace `default`, of which nothing is known, on nodes that can run native sidecars.
+    /// The namespace `default`, of which nothing is known, on nodes that can run native sidecars,
+    /// without ProxyConfigs.
     fn default() -> Self {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
+        static NO_CONFIGS: ProxyConfigs = ProxyConfigs::NONE;
         Self {
             namespace: "default",
             namespace_labels: &NONE,
             native_sidecars: true,
             cluster: None,
             network: None,
+            proxy_configs: &NO_CONFIGS,
             workload: None,
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::apply::InjectContext;
-use super::decide::annotation;
+use super::decide::{annotation, label};
 use super::proxy_config::{Findings, ProxyConfig, interception};
 use super::settings::{InjectSettings, InterceptionMode, NativeSidecars};
 use super::values;
@@ -76,7 +76,7 @@ impl Options {
             Ok(config) => config,
             Err(error) => return Err(vec![error]),
         };
-        let config = reader.config(config);
+        let config = reader.config(config, context);
         let readiness = reader.readiness(settings);
         let log_level = reader
             .parsed("sidecar.istio.io/logLevel", values::log_level)
@@ -148,8 +148,16 @@ impl<'a> Reader<'a> {
         self.parsed(name, values::boolean).unwrap_or(default)
     }
 
-    fn config(&mut self, mut config: ProxyConfig) -> ProxyConfig {
+    /// The mesh, the namespace, the annotation, then the ProxyConfig that selects the pod (Istio:
+    /// EffectiveProxyConfig).
+    fn config(&mut self, mut config: ProxyConfig, context: &InjectContext<'_>) -> ProxyConfig {
         const NAME: &str = "proxy.istio.io/config";
+        let levels = context
+            .proxy_configs
+            .of_pod(context.namespace, |name| label(self.pod, name));
+        for object in [levels.mesh, levels.namespace].into_iter().flatten() {
+            config.take(object);
+        }
         if let Some(text) = self.text(NAME) {
             let mut findings = Findings::default();
             config.overlay(text, &mut findings);
@@ -157,6 +165,9 @@ impl<'a> Reader<'a> {
             self.errors.extend(findings.errors.into_iter().map(place));
             self.warnings
                 .extend(findings.warnings.into_iter().map(place));
+        }
+        if let Some(object) = levels.workload {
+            config.take(object);
         }
         if let Some(mode) = self.parsed("sidecar.istio.io/interceptionMode", interception) {
             config.interception = mode;

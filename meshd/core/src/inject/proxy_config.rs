@@ -1,10 +1,11 @@
-//! The annotation `proxy.istio.io/config`.
+//! The settings of one proxy, and the annotation `proxy.istio.io/config` with some of them.
 
 use mesh_api::v1::GatewayTopology;
 use serde_json::{Map, Value};
 
 use super::settings::{InjectSettings, InterceptionMode};
 use super::values;
+use crate::model::ProxyConfigObject;
 use crate::proxy_headers::proxy_headers_without_effect;
 use crate::topology::gateway_topology;
 use crate::yaml::nearest;
@@ -112,6 +113,14 @@ impl ProxyConfig {
         }
     }
 
+    /// Puts the fields that a ProxyConfig gives over these.
+    pub(super) fn take(&mut self, object: &ProxyConfigObject) {
+        self.concurrency = object.concurrency.or(self.concurrency);
+        for (key, value) in &object.environment {
+            self.set_metadata(key, value.clone());
+        }
+    }
+
     fn field(&mut self, name: &str, value: &Value, findings: &mut Findings) -> Result<(), String> {
         let number = |value: &Value| {
             let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
@@ -164,12 +173,16 @@ impl ProxyConfig {
                 Value::Bool(_) | Value::Number(_) => value.to_string(),
                 _ => return Err(format!("{key} is no text")),
             };
-            match self.metadata.iter_mut().find(|(known, _)| known == key) {
-                Some(known) => known.1 = value,
-                None => self.metadata.push((key.clone(), value)),
-            }
+            self.set_metadata(key, value);
         }
         Ok(())
+    }
+
+    fn set_metadata(&mut self, key: &str, value: String) {
+        match self.metadata.iter_mut().find(|(known, _)| known == key) {
+            Some(known) => known.1 = value,
+            None => self.metadata.push((key.to_owned(), value)),
+        }
     }
 
     /// A value of `proxyMetadata`.

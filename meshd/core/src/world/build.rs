@@ -15,8 +15,8 @@ use super::delegates::Delegates;
 use super::objects::{self, Entries, Objects};
 use super::services;
 use super::{
-    History, Inner, Mtls, PeerAuthentications, Sidecars, World, addresses, check, credentials,
-    ingress,
+    History, Inner, Mtls, PeerAuthentications, ProxyConfigs, Sidecars, World, addresses, check,
+    credentials, ingress,
 };
 use crate::ingest::Entry;
 use crate::ingest::MESH;
@@ -237,6 +237,13 @@ impl Inner {
             }
         }
         self.peer_authentications = levels;
+        let mut levels = ProxyConfigs::new(&self.settings.root_namespace);
+        for object in &objects.proxy_configs {
+            if let Err(why) = levels.add(object) {
+                problems.push(ineffective(&object.meta, &why));
+            }
+        }
+        self.proxy_configs = levels;
         for policy in &objects.resilience_policies {
             let namespace = policy.meta.namespace().to_owned();
             let policies = self.resilience_policies.entry(namespace).or_default();

@@ -9,8 +9,8 @@ use crate::ingest::Entry;
 use crate::model::{
     AuthorizationPolicy, DestinationRule, EndpointSlice, GatewayObject, Ingress, IngressClass,
     Kind, KubernetesNode, KubernetesService, Meta, Object, ObjectId, PeerAuthentication, Pod,
-    RequestAuthentication, ResiliencePolicy, SecretObject, ServiceEntry, SidecarObject,
-    VirtualService, WorkloadEntry,
+    ProxyConfigObject, RequestAuthentication, ResiliencePolicy, SecretObject, ServiceEntry,
+    SidecarObject, VirtualService, WorkloadEntry,
 };
 
 /// Objects by kind.
@@ -26,6 +26,7 @@ pub(super) struct Objects {
     pub(super) authorization_policies: Vec<Arc<AuthorizationPolicy>>,
     pub(super) resilience_policies: Vec<Arc<ResiliencePolicy>>,
     pub(super) request_authentications: Vec<Arc<RequestAuthentication>>,
+    pub(super) proxy_configs: Vec<Arc<ProxyConfigObject>>,
     pub(super) services: Vec<Arc<KubernetesService>>,
     pub(super) pods: Vec<Arc<Pod>>,
     pub(super) nodes: Vec<Arc<KubernetesNode>>,
@@ -99,6 +100,7 @@ pub(super) fn collect(entries: &Entries<'_>, problems: &mut Vec<Problem>) -> Obj
             Object::RequestAuthentication(object) => {
                 objects.request_authentications.push(Arc::clone(object));
             }
+            Object::ProxyConfig(object) => objects.proxy_configs.push(Arc::clone(object)),
             Object::ResiliencePolicy(object) => {
                 objects.resilience_policies.push(Arc::clone(object));
             }

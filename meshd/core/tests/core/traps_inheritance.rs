@@ -7,7 +7,7 @@ use mesh_api::v1::{Inbound, MtlsMode};
 use meshd_core::inject::{InjectContext, InjectSettings, inject};
 use serde_json::{Value, json};
 
-use crate::mesh::{good, inbound, problems};
+use crate::mesh::{good, inbound, problems, world};
 
 fn peer(name: &str, namespace: &str, spec: &str) -> String {
     format!(
@@ -67,23 +67,22 @@ fn trap_73_modes_are_inherited_level_by_level() {
     }
 }
 
-/// The environment of the proxy in a pod whose annotation says this.
+/// The environment of the proxy in a pod with these annotations, and the label `app: web`.
+#[expect(clippy::needless_pass_by_value, reason = "json! makes values")]
 fn environment(
     settings: &InjectSettings,
-    template: &str,
-    config: &str,
+    context: &InjectContext<'_>,
+    annotations: Value,
 ) -> BTreeMap<String, String> {
-    let annotations =
-        json!({"inject.istio.io/templates": template, "proxy.istio.io/config": config});
     let mut pod = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {
             "name": "web", "annotations": annotations,
-            "labels": {"sidecar.istio.io/inject": "true"},
+            "labels": {"sidecar.istio.io/inject": "true", "app": "web"},
         },
         "spec": {"containers": [{"name": "web", "image": "web:1"}]},
     });
-    inject(&mut pod, settings, &InjectContext::default()).unwrap();
+    inject(&mut pod, settings, context).unwrap();
     let lists = ["initContainers", "containers"].map(|list| &pod["spec"][list]);
     let mut containers = lists.into_iter().filter_map(Value::as_array).flatten();
     let proxy = containers.find(|one| one["name"] == "istio-proxy").unwrap();
@@ -108,7 +107,12 @@ proxyMetadata: {KEPT: mesh, CHANGED: mesh}
 ",
     )
     .unwrap();
-    let of = |config: &str, name: &str| environment(&settings, "sidecar", config).remove(name);
+    let with = |template: &str, config: &str| {
+        let annotations =
+            json!({"inject.istio.io/templates": template, "proxy.istio.io/config": config});
+        environment(&settings, &InjectContext::default(), annotations)
+    };
+    let of = |config: &str, name: &str| with("sidecar", config).remove(name);
     for (config, name, want) in [
         // What the annotation leaves out, or leaves open, is the mesh's.
         ("{}", "MESH_CONCURRENCY", Some("4")),
@@ -131,7 +135,7 @@ proxyMetadata: {KEPT: mesh, CHANGED: mesh}
     }
     // `gatewayTopology` as a whole: what it does not say is Istio's default, and the proxy is told
     // so, for the mesh may say something else.
-    let gateway = |config: &str| environment(&settings, "gateway", config);
+    let gateway = |config: &str| with("gateway", config);
     let topology = gateway("{gatewayTopology: {numTrustedProxies: 2}}");
     let told = ["TRUSTED_PROXIES", "FORWARD_CLIENT_CERT", "PROXY_PROTOCOL"]
         .map(|name| topology[&format!("MESH_GATEWAY_{name}")].as_str());
@@ -140,31 +144,183 @@ proxyMetadata: {KEPT: mesh, CHANGED: mesh}
     assert!(!silent.contains_key("MESH_GATEWAY_TRUSTED_PROXIES"));
 }
 
-/// The two other kinds of the trap are not read, so nothing of them is inherited: their authors
-/// are told so, and everything else stays in force.
+fn proxy_config(name: &str, namespace: &str, spec: &str) -> String {
+    format!(
+        "---\napiVersion: networking.istio.io/v1beta1\nkind: ProxyConfig\nmetadata: {{ name: {name}, namespace: {namespace} }}\nspec: {spec}\n"
+    )
+}
+
+/// `MESH_CONCURRENCY`, `A` and `B` of a proxy in the namespace, with the mesh's own settings
+/// `concurrency: 9` and `A: settings`.
+fn started(objects: &[&String], namespace: &str, annotation: &str) -> [String; 3] {
+    let settings =
+        InjectSettings::from_yaml("{concurrency: 9, proxyMetadata: {A: settings}}").unwrap();
+    let text: String = objects.iter().map(|text| text.as_str()).collect();
+    let current = good(&text);
+    let context = InjectContext {
+        namespace,
+        proxy_configs: current.proxy_configs(),
+        ..InjectContext::default()
+    };
+    let annotations = json!({"proxy.istio.io/config": annotation});
+    let mut found = environment(&settings, &context, annotations);
+    ["MESH_CONCURRENCY", "A", "B"].map(|name| found.remove(name).unwrap_or_default())
+}
+
+/// The installation, the root namespace, the pod's namespace, its annotation, the ProxyConfig that
+/// selects it: each field of the last that gives it counts, and `environmentVariables` are joined
+/// key by key (Istio: EffectiveProxyConfig).
 #[test]
-fn trap_73_kinds_that_are_not_read_are_named() {
-    for (group, kind, spec) in [
+fn trap_73_a_proxy_config_is_laid_over_the_wider_ones() {
+    let root = proxy_config(
+        "root",
+        "istio-system",
+        "{ concurrency: 1, environmentVariables: { A: root, B: root } }",
+    );
+    let namespace = proxy_config(
+        "namespace",
+        "shop",
+        "{ concurrency: 2, environmentVariables: { B: namespace } }",
+    );
+    let workload = proxy_config(
+        "workload",
+        "shop",
+        "{ selector: { matchLabels: { app: web } }, concurrency: 3, environmentVariables: { A: workload } }",
+    );
+    let silent = proxy_config("namespace", "shop", "{ environmentVariables: {} }");
+    let spec_less = silent.replace("spec: { environmentVariables: {} }\n", "");
+    let all = [&root, &namespace, &workload];
+    let annotation = "{concurrency: 5, proxyMetadata: {A: pod, B: pod}}";
+    for (objects, of, annotation, want) in [
+        (&[][..], "shop", "{}", ["9", "settings", ""]),
+        (&[&root], "shop", "{}", ["1", "root", "root"]),
+        (&[&namespace], "shop", "{}", ["2", "settings", "namespace"]),
+        (&all[..2], "shop", "{}", ["2", "root", "namespace"]),
+        (&all[..2], "other", "{}", ["1", "root", "root"]),
+        (&all, "shop", "{}", ["3", "workload", "namespace"]),
+        // Those of a level that say nothing inherit everything.
+        (&[&root, &silent], "shop", "{}", ["1", "root", "root"]),
+        (&[&root, &spec_less], "shop", "{}", ["1", "root", "root"]),
+        // The annotation counts more than namespaces, and less than what selects the pod.
+        (&all[..2], "shop", annotation, ["5", "pod", "pod"]),
+        (&all, "shop", annotation, ["3", "workload", "pod"]),
         (
-            "networking.istio.io/v1beta1",
-            "ProxyConfig",
-            "{ concurrency: 1 }",
-        ),
-        (
-            "telemetry.istio.io/v1",
-            "Telemetry",
-            "{ accessLogging: [{ providers: [{ name: envoy }] }] }",
+            &all,
+            "shop",
+            "{concurrency: 0}",
+            ["3", "workload", "namespace"],
         ),
     ] {
-        let text =
-            format!("apiVersion: {group}\nkind: {kind}\nmetadata: {{ name: x }}\nspec: {spec}\n");
-        let found = problems(&good(&text));
-        let [only] = found.as_slice() else {
-            panic!("{found:?}");
-        };
-        assert!(
-            only.contains(": warning: ") && only.contains(kind),
-            "{only}"
+        assert_eq!(
+            started(objects, of, annotation),
+            want,
+            "{objects:?} {of} {annotation}"
         );
     }
+    // 0 is a value: as many threads as the CPU limit, by a reference.
+    let zero = proxy_config("zero", "shop", "{ concurrency: 0 }");
+    assert_eq!(started(&[&root, &zero], "shop", "{}")[0], "");
+}
+
+/// Of several for the same pods the oldest counts, and nothing of the others is joined to it. A
+/// selector is for its own namespace, also in the root namespace; one without labels selects
+/// nothing (Istio: mergedNamespaceConfig, mergedWorkloadConfig).
+#[test]
+fn trap_73_one_proxy_config_counts_at_each_level() {
+    let one = |name: &str, namespace: &str, selector: &str| {
+        let spec =
+            format!("{{ {selector} concurrency: 1, environmentVariables: {{ A: {name} }} }}");
+        proxy_config(name, namespace, &spec)
+    };
+    let web = "selector: { matchLabels: { app: web } },";
+    let older = one("z", "shop", web);
+    let younger = proxy_config(
+        "a",
+        "shop",
+        "{ selector: { matchLabels: { app: web } }, concurrency: 2, environmentVariables: { B: a } }",
+    );
+    let others = one(
+        "other",
+        "shop",
+        "selector: { matchLabels: { app: other } },",
+    );
+    let of_root = one("root", "istio-system", web);
+    let nobody = one("nobody", "shop", "selector: {},");
+    let wide = one("wide", "shop", "");
+    let second = proxy_config(
+        "second",
+        "shop",
+        "{ concurrency: 2, environmentVariables: { B: b } }",
+    );
+    let inherited = ["9", "settings", ""];
+    for (objects, of, want) in [
+        (&[&older, &younger][..], "shop", ["1", "z", ""]),
+        (&[&younger, &older], "shop", ["2", "settings", "a"]),
+        (&[&others, &younger], "shop", ["2", "settings", "a"]),
+        (&[&others], "shop", inherited),
+        (&[&older], "other", inherited),
+        (&[&of_root], "shop", inherited),
+        (&[&of_root], "istio-system", ["1", "root", ""]),
+        (&[&nobody], "shop", inherited),
+        (&[&wide, &second], "shop", ["1", "wide", ""]),
+    ] {
+        assert_eq!(started(objects, of, "{}"), want, "{objects:?} {of}");
+    }
+    let said = problems(&good(&format!("{wide}{second}"))).join("\n");
+    assert!(
+        said.contains("ProxyConfig shop/second has no effect: shop/wide holds already"),
+        "{said}"
+    );
+    let said = problems(&good(&nobody)).join("\n");
+    assert!(
+        said.contains("workload selector specified without labels")
+            && said.contains("has no effect: a selector without labels selects nothing"),
+        "{said}"
+    );
+}
+
+/// There is one image; who asks for another hears of it, at its place, and the rest holds.
+#[test]
+fn trap_73_what_a_proxy_config_cannot_do_is_named() {
+    let said = |text: &str| problems(&world(text));
+    let image = |kind: &str| {
+        let spec = format!("\n  image: {{ imageType: {kind} }}\n  concurrency: 4");
+        proxy_config("image", "shop", &spec)
+    };
+    assert_eq!(
+        said(&image("debug")),
+        [
+            "input.yaml:6:23: warning: spec.image.imageType: `debug` has no effect: there is one image of the proxy [unsupported]"
+        ]
+    );
+    assert_eq!(started(&[&image("debug")], "shop", "{}")[0], "4");
+    for usual in ["default", "''", "null"] {
+        assert_eq!(said(&image(usual)), [""; 0], "{usual}");
+    }
+    let elsewhere = image("default").replace("v1beta1", "v1");
+    let found = said(&elsewhere).join("\n");
+    assert!(
+        found.contains("unknown apiVersion `networking.istio.io/v1` for ProxyConfig; write `networking.istio.io/v1beta1`"),
+        "{found}"
+    );
+}
+
+/// The third kind of the trap is not read, so nothing of it is inherited: its author is told so,
+/// and everything else stays in force.
+#[test]
+fn trap_73_the_kind_that_is_not_read_is_named() {
+    let text = "
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: { name: x }
+spec: { accessLogging: [{ providers: [{ name: envoy }] }] }
+";
+    let found = problems(&good(text));
+    let [only] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert!(
+        only.contains(": warning: ") && only.contains("Telemetry"),
+        "{only}"
+    );
 }

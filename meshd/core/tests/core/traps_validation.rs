@@ -8,8 +8,12 @@ fn object(kind: &str, spec: &str) -> String {
         "AuthorizationPolicy" | "PeerAuthentication" | "RequestAuthentication" => "security",
         _ => "networking",
     };
+    let version = match kind {
+        "ProxyConfig" => "v1beta1",
+        _ => "v1",
+    };
     format!(
-        "apiVersion: {group}.istio.io/v1\nkind: {kind}\nmetadata: {{ name: x }}\nspec: {spec}\n"
+        "apiVersion: {group}.istio.io/{version}\nkind: {kind}\nmetadata: {{ name: x }}\nspec: {spec}\n"
     )
 }
 
@@ -35,6 +39,14 @@ fn refused() -> Vec<(&'static str, String, &'static str)> {
         ("PeerAuthentication", "{ portLevelMtls: { 80: { mode: STRICT } } }".to_owned(), "portLevelMtls requires selector"),
         ("PeerAuthentication", "{ selector: { matchLabels: { app: a } }, portLevelMtls: { 0: { mode: STRICT } } }".to_owned(), "port must be in range 1..65535"),
         ("PeerAuthentication", "{ selector: { matchLabels: { app: a } }, portLevelMtls: { 70000: { mode: STRICT } } }".to_owned(), "port must be in range 1..65535"),
+        ("ProxyConfig", "{ concurrency: -1 }".to_owned(), "concurrency: it must be a whole number, greater than or equal to 0, found the number -1"),
+        ("ProxyConfig", "{ concurrency: 2147483648 }".to_owned(), "concurrency: it must be a whole number"),
+        ("ProxyConfig", "{ concurrency: '2' }".to_owned(), "concurrency: it must be a whole number"),
+        ("ProxyConfig", "{ selector: { matchLabels: { app: 'a*' } } }".to_owned(), "wildcard is not supported in selector"),
+        ("ProxyConfig", "{ selector: { matchLabels: { '': a } } }".to_owned(), "empty key is not supported in selector"),
+        ("ProxyConfig", "{ environmentVariables: { A: 1 } }".to_owned(), "environmentVariables.A: expected a string, found the number 1; put it in quotes"),
+        ("ProxyConfig", format!("{{ environmentVariables: {{ A: {} }} }}", "x".repeat(2049)), "environmentVariables.A: it may have 2048 characters at most"),
+        ("ProxyConfig", "{ image: { imagetype: debug } }".to_owned(), "unknown field `spec.image.imagetype`; did you mean `imageType`?"),
         ("ServiceEntry", entry("resolution: NONE, endpoints: [{ address: 192.0.2.1 }]"), "NONE mode cannot set endpoints"),
         ("ServiceEntry", "{ hosts: ['*'], ports: [{ number: 80, name: http, protocol: HTTP }], resolution: NONE }".to_owned(), "invalid host *"),
         ("ServiceEntry", entry("resolution: DNS_ROUND_ROBIN, endpoints: [{ address: a.example.com }, { address: b.example.com }]"), "DNS_ROUND_ROBIN mode cannot have multiple endpoints"),

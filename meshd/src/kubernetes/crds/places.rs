@@ -1,4 +1,4 @@
-//! `spec` of Gateway, ServiceEntry and WorkloadEntry.
+//! `spec` of Gateway, ServiceEntry, WorkloadEntry, Sidecar and ProxyConfig.
 
 use super::schema::{Schema, any, boolean, integer, labels, list, map, object, one_of, port, text};
 
@@ -37,6 +37,31 @@ pub(super) fn sidecar() -> Schema {
         ),
         ("ingress", any()),
         ("inboundConnectionPool", any()),
+    ])
+}
+
+pub(super) fn proxy_config() -> Schema {
+    object([
+        (
+            "selector",
+            object([("matchLabels", labels())])
+                .about("Pods that it is for; absent for all of the namespace, in the root namespace for all of the mesh"),
+        ),
+        (
+            "concurrency",
+            integer()
+                .between(0, i32::MAX.unsigned_abs())
+                .nullable()
+                .about("Data threads of a proxy; 0 as many as its CPU limit"),
+        ),
+        (
+            "environmentVariables",
+            map(text().no_longer_than(2048)).about("Further environment of the proxy"),
+        ),
+        (
+            "image",
+            object([("imageType", text())]).about("Has no effect: there is one image"),
+        ),
     ])
 }
 

@@ -35,6 +35,16 @@ impl Schema {
     pub(super) fn between(self, least: u32, most: u32) -> Self {
         self.with("minimum", least).with("maximum", most)
     }
+
+    /// At most this many characters.
+    pub(super) fn no_longer_than(self, characters: u32) -> Self {
+        self.with("maxLength", characters)
+    }
+
+    /// Null is as good as absent.
+    pub(super) fn nullable(self) -> Self {
+        self.with("nullable", true)
+    }
 }
 
 impl From<Schema> for Value {

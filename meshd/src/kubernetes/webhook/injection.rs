@@ -12,6 +12,9 @@ use super::metrics::Injections;
 use super::review::{Request, Verdict};
 use crate::publish::Published;
 
+/// Those of a namespace that nobody knows.
+static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
+
 /// What injection depends on.
 #[derive(Clone)]
 pub(super) struct Injector {
@@ -41,13 +44,16 @@ impl Injector {
             }
         };
         let path = PathSettings::parse(path);
-        let labels = self.namespace_labels(&request.namespace);
+        let published = self.published();
+        let world = &published.world;
+        let labels = world.namespace(&request.namespace).unwrap_or(&NO_LABELS);
         let context = InjectContext {
             namespace: &request.namespace,
-            namespace_labels: &labels,
+            namespace_labels: labels,
             native_sidecars: *self.native.borrow(),
             cluster: path.cluster,
             network: path.network,
+            proxy_configs: world.proxy_configs(),
             workload: None,
         };
         let mut pod = request.object.clone();
@@ -88,12 +94,6 @@ impl Injector {
     /// What is in force.
     pub(super) fn published(&self) -> Arc<Published> {
         Arc::clone(&self.published.borrow())
-    }
-
-    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
-        let published = self.published();
-        let labels = published.world.namespace(namespace);
-        labels.cloned().unwrap_or_default()
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) struct Server {
 
 /// What the webhooks need from the rest of the control plane.
 pub(crate) struct Links {
-    /// Knows the labels of namespaces.
+    /// Knows the labels of namespaces, and ProxyConfigs.
     pub(crate) published: watch::Receiver<Arc<Published>>,
     pub(crate) metrics: Arc<WebhookMetrics>,
     pub(crate) shutdown: CancellationToken,

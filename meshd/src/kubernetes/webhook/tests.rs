@@ -1,5 +1,7 @@
 //! Over real HTTPS, as the API server calls.
 
+mod proxy_configs;
+
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -26,7 +28,7 @@ struct Running {
     shutdown: CancellationToken,
     serving: JoinSet<()>,
     _dir: tempfile::TempDir,
-    _published: watch::Sender<Arc<Published>>,
+    published: watch::Sender<Arc<Published>>,
     _native: watch::Sender<bool>,
 }
 
@@ -58,17 +60,7 @@ impl Running {
         // As the API server does, so that its calls go to all replicas.
         client.alpn_protocols = vec![b"http/1.1".to_vec()];
 
-        let mut store = Store::new();
-        objects.iter().for_each(|object| store.set_object(object));
-        let world = store.world(&MeshSettings::default());
-        let published = Published {
-            revision: 1,
-            digest: String::new(),
-            problems: Vec::new(),
-            world,
-            at: clock::instant(),
-        };
-        let (published_sender, published) = watch::channel(Arc::new(published));
+        let (published_sender, published) = watch::channel(published(objects));
         let (native_sender, native) = watch::channel(true);
         let (_, settings) = watch::channel(Ok(Arc::new(InjectSettings::default())));
         let metrics = Arc::new(WebhookMetrics::default());
@@ -110,9 +102,14 @@ impl Running {
             shutdown,
             serving,
             _dir: dir,
-            _published: published_sender,
+            published: published_sender,
             _native: native_sender,
         }
+    }
+
+    /// From now on these are on the API server.
+    fn publish(&self, objects: &[Value]) {
+        self.published.send_replace(published(objects));
     }
 
     /// One request; the status and the body of the answer.
@@ -185,6 +182,18 @@ impl Running {
         self.shutdown.cancel();
         self.serving.join_next().await.unwrap().unwrap();
     }
+}
+
+fn published(objects: &[Value]) -> Arc<Published> {
+    let mut store = Store::new();
+    objects.iter().for_each(|object| store.set_object(object));
+    Arc::new(Published {
+        revision: 1,
+        digest: String::new(),
+        problems: Vec::new(),
+        world: store.world(&MeshSettings::default()),
+        at: clock::instant(),
+    })
 }
 
 fn deployment() -> Value {

@@ -77,3 +77,40 @@ fn hbone_is_for_those_that_ask_for_it() {
     assert_eq!(value(&usual, "MESH_HBONE"), None);
     assert_eq!(usual.pointer(label), None);
 }
+
+/// They are read as the annotation's `proxyMetadata` are, and of the namespace that the object is
+/// in.
+#[test]
+fn variables_of_a_proxy_config_are_settings_too() {
+    let mut store = crate::Store::new();
+    store.set_object(&json!({
+        "apiVersion": "networking.istio.io/v1beta1", "kind": "ProxyConfig",
+        "metadata": {"name": "reviews", "namespace": "shop"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "reviews"}},
+            "concurrency": 3,
+            "environmentVariables": {"ISTIO_META_ENABLE_HBONE": "true", "MESH_LOG": "debug"},
+        },
+    }));
+    let world = store.world(&crate::MeshSettings::default());
+    let context = InjectContext {
+        namespace: "other",
+        proxy_configs: world.proxy_configs(),
+        ..InjectContext::default()
+    };
+    let with = |namespace: &str| {
+        let mut deployment = yaml(super::golden::REVIEWS);
+        deployment["metadata"]["namespace"] = namespace.into();
+        inject(&mut deployment, &settings(), &context).unwrap();
+        deployment["spec"]["template"].take()
+    };
+    let names = ["MESH_CONCURRENCY", "MESH_HBONE", "MESH_LOG"];
+    let told = |pod: &Value| names.map(|name| value(pod, name).unwrap_or_default().to_owned());
+    let tunnel = "/metadata/labels/networking.istio.io~1tunnel";
+    let shop = with("shop");
+    assert_eq!(told(&shop), ["3", "0.0.0.0:15008", "debug"]);
+    assert_eq!(shop.pointer(tunnel), Some(&json!("http")));
+    let other = with("");
+    assert_eq!(told(&other), ["", "", "info"]);
+    assert_eq!(other.pointer(tunnel), None);
+}
