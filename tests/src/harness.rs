@@ -1,7 +1,7 @@
 //! What a benchmark is told by cargo, and on what machine it runs.
 
 /// What `cargo bench`, `cargo test` and test runners give to every target.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Harness {
     #[arg(long, hide = true)]
     bench: bool,

@@ -134,7 +134,7 @@ impl Connection {
             exchange.set_body(body.clone());
         }
         let (client, port) = (Version::of(parts.version), self.arrived.listener.port);
-        let call = Call {
+        let call = Box::new(Call {
             parts,
             body,
             hop,
@@ -144,7 +144,7 @@ impl Connection {
             host,
             port,
             original: None,
-        };
+        });
         let mut response = act(worker, &plan, call).await;
         Admitted::finish(admitted.to_client, response.headers_mut());
         permit.answered(response.status());

@@ -29,7 +29,8 @@ use crate::upstream::{
 };
 use crate::worker::Worker;
 
-/// A request on its way, without the fields of its last hop.
+/// A request on its way, without the fields of its last hop. Boxed where it is handed on: futures
+/// keep room for their arguments and for what is done with them.
 pub(crate) struct Call {
     /// The head.
     pub(crate) parts: Parts,
@@ -78,7 +79,7 @@ struct Missed {
 pub(crate) async fn act(
     worker: &Rc<Worker>,
     plan: &HttpPlan,
-    mut call: Call,
+    mut call: Box<Call>,
 ) -> Response<ResponseBody> {
     call.exchange.upstream.route = plan.route.as_ref().map(|route| Arc::clone(&route.name));
     if let Some(limits) = plan.route.as_ref().and_then(|route| route.limits.as_ref()) {
@@ -110,7 +111,7 @@ async fn forward(
     worker: &Rc<Worker>,
     plan: &HttpPlan,
     forward: &ForwardPlan,
-    mut call: Call,
+    mut call: Box<Call>,
 ) -> Response<ResponseBody> {
     plan::apply_request(forward, &mut call.parts);
     call.exchange.downstream.service = Arc::clone(&forward.cluster.service);
@@ -167,7 +168,7 @@ async fn forward(
                     Ok(Got { answer, tracking }) => {
                         let Call {
                             exchange, upgrade, ..
-                        } = call;
+                        } = *call;
                         let delivery = Delivery {
                             exchange,
                             upgrade,

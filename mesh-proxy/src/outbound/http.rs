@@ -148,7 +148,7 @@ impl Connection {
         }
         let original = self.target.as_ref().and_then(|target| target.original);
         let client = Version::of(parts.version);
-        let call = Call {
+        let call = Box::new(Call {
             parts,
             body,
             hop,
@@ -158,7 +158,7 @@ impl Connection {
             host,
             port,
             original,
-        };
+        });
         act(&self.worker, &plan, call).await
     }
 

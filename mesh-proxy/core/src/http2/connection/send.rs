@@ -9,6 +9,12 @@ use super::super::{ErrorCode, message};
 use super::stream::{Received, Stream};
 use super::{Connection, OpenError, StreamId};
 
+/// The least that is allocated for output: a record of TLS.
+const OUTPUT: usize = 16 * 1024;
+/// Room for most header blocks, and for frames that carry a number.
+const USUAL_BLOCK: usize = 1024;
+const SMALL_FRAME: usize = 32;
+
 // === impl Connection ===
 
 impl<T: Clone + Default> Connection<T> {
@@ -89,7 +95,7 @@ impl<T: Clone + Default> Connection<T> {
                 flags: if last && end { flag::END_STREAM } else { 0 },
                 stream: id.0,
             };
-            self.out.reserve(HEAD + piece.len());
+            self.make_room(HEAD + piece.len());
             head.put(&mut self.out);
             self.out.extend_from_slice(piece);
             if last {
@@ -115,6 +121,7 @@ impl<T: Clone + Default> Connection<T> {
     /// Octets of a body were passed on: the peer may send as many more.
     pub fn release(&mut self, id: StreamId, count: usize) {
         if let Some(more) = self.receive_window.release(count) {
+            self.make_room(SMALL_FRAME);
             frame::put_number_frame(kind::WINDOW_UPDATE, 0, more, &mut self.out);
         }
         let Some(stream) = self.streams.get_mut(&id) else {
@@ -152,6 +159,14 @@ impl<T: Clone + Default> Connection<T> {
         }
     }
 
+    // The output grows by the same few sizes on every connection, so that what one gives back serves
+    // the next.
+    fn make_room(&mut self, octets: usize) {
+        if self.out.capacity() - self.out.len() < octets {
+            self.out.reserve(octets.max(OUTPUT));
+        }
+    }
+
     // Writes a header block behind the head of its frame, and cuts it if it is too long for one.
     fn put_block(
         &mut self,
@@ -159,6 +174,7 @@ impl<T: Clone + Default> Connection<T> {
         end: bool,
         write: impl FnOnce(&mut Encoder, &mut BytesMut),
     ) {
+        self.make_room(USUAL_BLOCK);
         let start = self.out.len();
         let end = if end { flag::END_STREAM } else { 0 };
         let mut head = Head {
