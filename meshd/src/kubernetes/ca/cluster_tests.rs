@@ -174,7 +174,11 @@ async fn replicas_that_start_at_once_have_one_root() {
     let mut replicas = JoinSet::new();
     for _ in 0..8 {
         let (client, settings) = (client.clone(), settings(&namespace));
-        replicas.spawn(async move { open(&client, &settings).await.unwrap() });
+        replicas.spawn(async move {
+            open(&client, &settings, &Arc::new(Ledger::in_memory()))
+                .await
+                .unwrap()
+        });
     }
     let opened = replicas.join_all().await;
     let roots: BTreeSet<_> = opened
@@ -202,7 +206,13 @@ async fn changes_of_the_secrets_are_taken_over() {
     let namespace = namespace(&client, "change").await;
     let secrets = Api::<Secret>::namespaced(client.clone(), &namespace);
     let meshd = limited(&client, &namespace).await;
-    let opened = open(&meshd, &settings(&namespace)).await.unwrap();
+    let opened = open(
+        &meshd,
+        &settings(&namespace),
+        &Arc::new(Ledger::in_memory()),
+    )
+    .await
+    .unwrap();
     let authority = Arc::clone(&opened.authority);
     let own = authority.roots_der()[0].clone();
     let mut running = JoinSet::new();
@@ -242,7 +252,13 @@ async fn changes_of_the_secrets_are_taken_over() {
     let look = || async { secrets.get_opt("mesh-ca").await.unwrap() };
     let restored = eventually("the Secret is restored", look).await;
     assert!(restored.data.unwrap().contains_key("root.key"));
-    let again = open(&meshd, &settings(&namespace)).await.unwrap();
+    let again = open(
+        &meshd,
+        &settings(&namespace),
+        &Arc::new(Ledger::in_memory()),
+    )
+    .await
+    .unwrap();
     assert_eq!(again.authority.roots_der()[0], own);
     remove(&client, &namespace).await;
 }
