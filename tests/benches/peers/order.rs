@@ -36,7 +36,7 @@ struct Profile {
 /// Lets our proxies serve every kind of load under callgrind, and writes a script for the linker
 /// with what ran.
 pub(crate) fn write(options: &Options, file: &Path) -> anyhow::Result<()> {
-    let binary = options.ours()?;
+    let binary = fs::canonicalize(options.ours()?)?;
     let mut options = options.clone();
     (options.connections, options.streams) = (AT_ONCE, AT_ONCE);
     let root = tempfile::Builder::new().prefix("mesh-order-").tempdir()?;
