@@ -145,6 +145,12 @@ impl View<'_> {
             port: server.port,
         };
         for (index, object) in self.bound(placed) {
+            let routes = self.http_routes(object, &place);
+            // One that routes nothing here, as one for TLS, keeps no host from others (Istio: there
+            // is no virtual host for it).
+            if routes.is_empty() {
+                continue;
+            }
             for domain in domains(server, object, &self.world.settings.cluster_domain) {
                 let entry = hosts
                     .0
@@ -154,7 +160,7 @@ impl View<'_> {
                 // A VirtualService bound by several servers of a port counts once.
                 if !entry.objects.contains(&index) {
                     entry.objects.push(index);
-                    entry.routes.push((index, self.http_routes(object, &place)));
+                    entry.routes.push((index, routes.clone()));
                 }
             }
         }

@@ -135,6 +135,23 @@ fn trap_43_hosts_of_a_namespace_and_where_they_meet() {
 }
 
 #[test]
+fn what_routes_no_requests_keeps_no_host_from_others() {
+    let world = good(&[
+        WORKLOAD.to_owned(),
+        gateway_object("gw", "{ port: { number: 80, name: http, protocol: HTTP }, hosts: ['*'] }, { port: { number: 443, name: tls, protocol: TLS }, hosts: ['*.example.com'], tls: { mode: PASSTHROUGH } }"),
+        virtual_service("all", "{ hosts: ['*'], gateways: [gw], http: [{ name: all, route: [{ destination: { host: a } }] }] }"),
+        virtual_service("sni", "{ hosts: ['*.example.com'], gateways: [gw], tls: [{ match: [{ sniHosts: ['*.example.com'] }], route: [{ destination: { host: a } }] }] }"),
+        virtual_service("elsewhere", "{ hosts: [a.example.org], gateways: [gw], http: [{ match: [{ port: 8080 }], route: [{ destination: { host: a } }] }] }"),
+    ].concat());
+    let found = gateway_of(&world, &ingress(&world));
+    let hosts = found.listeners[0].hosts.iter();
+    let hosts: Vec<(&str, Vec<&str>)> = hosts
+        .map(|host| (host.domain.as_str(), names(&host.http)))
+        .collect();
+    assert_eq!(hosts, [("*", vec!["all"])]);
+}
+
+#[test]
 fn trap_44_a_redirect_needs_no_routes() {
     let world = good(&[
         WORKLOAD.to_owned(),
