@@ -1,4 +1,4 @@
-//! Which trace a request belongs to, and whether it is recorded.
+//! Which trace a request or connection belongs to, and whether it is recorded.
 //!
 //! W3C Trace Context (`traceparent`) and B3 (`b3` and `x-b3-*`, as in
 //! openzipkin/b3-propagation) are read; `traceparent` is always written, B3 only if it came, in
@@ -16,7 +16,7 @@ const B3_PARENT: HeaderName = HeaderName::from_static("x-b3-parentspanid");
 const B3_SAMPLED: HeaderName = HeaderName::from_static("x-b3-sampled");
 const B3_FLAGS: HeaderName = HeaderName::from_static("x-b3-flags");
 
-/// One span of a trace: what this proxy does with a request.
+/// One span of a trace: what this proxy does with a request or connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpanContext {
     /// The trace; never all zero.
@@ -42,16 +42,11 @@ struct Incoming {
 /// begin here are recorded.
 pub fn begin(headers: &mut HeaderMap, fraction: f64, rng: &mut impl Rng) -> SpanContext {
     let incoming = read(headers);
-    let mut span = [0; 8];
-    fill(&mut span, rng);
-    let trace = incoming.map_or_else(
-        || {
-            let mut trace = [0; 16];
-            fill(&mut trace, rng);
-            trace
-        },
-        |incoming| incoming.trace,
-    );
+    let span = fresh(rng);
+    let trace = match incoming {
+        Some(incoming) => incoming.trace,
+        None => fresh(rng),
+    };
     // `b3: 0` and the like decide without naming a trace.
     let decided = incoming
         .and_then(|incoming| incoming.sampled)
@@ -60,10 +55,25 @@ pub fn begin(headers: &mut HeaderMap, fraction: f64, rng: &mut impl Rng) -> Span
         trace,
         span,
         parent: incoming.map(|incoming| incoming.span),
-        sampled: decided.unwrap_or_else(|| rng.random_bool(fraction.clamp(0.0, 1.0))),
+        sampled: decided.unwrap_or_else(|| chance(fraction, rng)),
     };
     write(headers, &context);
     context
+}
+
+/// Begins a trace for a connection whose bytes cannot name one. Of 1, `fraction` are recorded; of
+/// the others nobody is told, so there is no span.
+pub fn root(fraction: f64, rng: &mut impl Rng) -> Option<SpanContext> {
+    chance(fraction, rng).then(|| SpanContext {
+        trace: fresh(rng),
+        span: fresh(rng),
+        parent: None,
+        sampled: true,
+    })
+}
+
+fn chance(fraction: f64, rng: &mut impl Rng) -> bool {
+    rng.random_bool(fraction.clamp(0.0, 1.0))
 }
 
 fn read(headers: &HeaderMap) -> Option<Incoming> {
@@ -176,14 +186,16 @@ fn write(headers: &mut HeaderMap, context: &SpanContext) {
     }
 }
 
-fn fill(bytes: &mut [u8], rng: &mut impl Rng) {
-    rng.fill_bytes(bytes);
+fn fresh<const N: usize>(rng: &mut impl Rng) -> [u8; N] {
+    let mut bytes = [0; N];
+    rng.fill_bytes(&mut bytes);
     // All zero means none.
     if bytes.iter().all(|byte| *byte == 0)
         && let Some(last) = bytes.last_mut()
     {
         *last = 1;
     }
+    bytes
 }
 
 /// Lower-case hexadecimal.
@@ -351,5 +363,19 @@ mod tests {
         assert_eq!(recorded(0.0), 0);
         assert_eq!(recorded(1.0), 2000);
         assert!((300..500).contains(&recorded(0.2)));
+    }
+
+    #[test]
+    fn connections_begin_traces_by_the_same_chance() {
+        let mut rng = rng();
+        let mut begun = |fraction: f64| -> Vec<SpanContext> {
+            (0..2000).filter_map(|_| root(fraction, &mut rng)).collect()
+        };
+        assert!(begun(0.0).is_empty());
+        assert!((300..500).contains(&begun(0.2).len()));
+        let all = begun(1.0);
+        let traces: std::collections::HashSet<_> = all.iter().map(|one| one.trace).collect();
+        assert_eq!((all.len(), traces.len()), (2000, 2000));
+        assert!(all.iter().all(|one| one.sampled && one.parent.is_none()));
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderValue;
 use mesh_api::SpiffeId;
@@ -20,6 +21,8 @@ use crate::worker::Worker;
 /// A connection, as far as it is known.
 pub(super) struct Arrived {
     pub(super) worker: Rc<Worker>,
+    /// When it was accepted.
+    pub(super) at: Instant,
     pub(super) listener: ListenerId,
     /// The direct peer.
     pub(super) remote: SocketAddr,

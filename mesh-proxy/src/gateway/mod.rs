@@ -22,6 +22,7 @@ use mesh_proxy_core::detect::Detected;
 use mesh_proxy_core::ir::{ListenerId, Protocol, ServerCertificate};
 use mesh_proxy_core::{Reason, Snapshot};
 
+use crate::clock;
 use crate::detect::{First, first_bytes};
 use crate::hand_over::Offered;
 use crate::http::{HEAD_TIMEOUT, Version};
@@ -249,6 +250,7 @@ async fn serve(worker: Rc<Worker>, mut stream: Stream, listener: ListenerId) {
         .over(told.unwrap_or_default());
     let mut arrived = Arrived {
         worker,
+        at: clock::monotonic(),
         listener,
         remote,
         client: remote,

@@ -65,6 +65,7 @@ pub(super) async fn serve(arrived: Rc<Arrived>, stream: Stream) {
 pub(super) fn carriage(arrived: &Arrived, stream: &Stream) -> Box<Carriage> {
     // Istio: gateways report as source.
     let mut carriage = Carriage::begin(&arrived.worker, Reporter::Source, stream);
+    carriage.since(arrived.at);
     carriage.source = Arc::clone(&arrived.worker.own_labels);
     carriage.security = SecurityPolicy::Unknown;
     carriage.remote = Some(arrived.client);

@@ -18,6 +18,7 @@ use mesh_proxy_core::plan::{self, hbone};
 
 use super::{App, HANDSHAKE, Inbound};
 use crate::authz::Passed;
+use crate::clock;
 use crate::http::headers::X_MESH_REASON;
 use crate::http2::{self, Answer, Ends, Offer, Patience};
 use crate::net::Stream;
@@ -147,6 +148,7 @@ impl Trunk {
         let inbound = Rc::new(Inbound {
             app: app.declared(&self.worker, &snapshot, destination.port()),
             worker: Rc::clone(&self.worker),
+            arrived: clock::monotonic(),
             destination,
             remote: self.remote,
             local: destination,

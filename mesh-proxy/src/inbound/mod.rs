@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::http::HeaderValue;
 use mesh_proxy_core::authz::Caller;
@@ -22,6 +22,7 @@ use mesh_proxy_core::{Reason, Snapshot};
 
 use crate::admission::Asker;
 use crate::authz::Passed;
+use crate::clock;
 use crate::detect::{First, Race, first_bytes, race};
 use crate::http::Version;
 use crate::net::{self, Stream};
@@ -52,6 +53,8 @@ pub enum Arrival {
 /// One connection to the workload.
 pub(crate) struct Inbound {
     worker: Rc<Worker>,
+    /// When it was accepted.
+    arrived: Instant,
     /// Where the caller was going: the workload's port.
     destination: SocketAddr,
     app: App,
@@ -94,6 +97,7 @@ pub async fn serve(worker: Rc<Worker>, stream: Stream, arrival: Arrival) {
     let loops = matches!(arrival, Arrival::Bound(listener) if app.is_behind(listener));
     let inbound = Rc::new(Inbound {
         worker,
+        arrived: clock::monotonic(),
         destination,
         app,
         remote,
@@ -358,6 +362,7 @@ impl Inbound {
 
     fn carriage(&self, stream: &Stream, peer: Option<&PeerInfo>) -> Box<Carriage> {
         let mut carriage = Carriage::begin(&self.worker, Reporter::Destination, stream);
+        carriage.since(self.arrived);
         let labels = http::Labels::of(&self.worker, self.destination.port());
         carriage.destination = labels.destination;
         carriage.service = labels.service;

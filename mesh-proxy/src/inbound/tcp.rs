@@ -95,7 +95,9 @@ impl Inbound {
         let cut = Box::pin(async {
             tokio::select! {
                 (reason, by) = self.denied(peer.as_deref()) => {
-                    decision.set(by);
+                    if let Some(by) = by {
+                        decision.set(Some(by));
+                    }
                     reason
                 }
                 reason = too_old => reason,

@@ -83,7 +83,8 @@ pub struct Settings {
     pub access_log: AccessLog,
     /// What the proxy does for its pod: status, probes, DNS.
     pub pod: PodSettings,
-    /// Recording of requests in traces; without it requests pass with the trace headers they have.
+    /// Recording of requests and connections in traces; without it requests pass with the trace
+    /// headers they have.
     pub tracing: Option<Tracing>,
     /// How long a draining proxy lets connections finish.
     pub drain: Duration,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::InvalidValue;
 
-/// Tracing of requests.
+/// Tracing of requests, and of connections that policies decide about.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tracing {
     /// Collector of spans.

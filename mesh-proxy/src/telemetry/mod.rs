@@ -82,7 +82,7 @@ impl Telemetry {
         })
     }
 
-    /// Records requests in traces from now on. What is returned sends the spans; run it.
+    /// Records requests and connections in traces from now on. What is returned sends the spans; run it.
     #[must_use]
     pub fn tracing(&mut self, settings: &Settings) -> Option<SpanExporter> {
         let endpoint = settings.tracing.as_ref()?.endpoint.clone();

@@ -46,6 +46,8 @@ pub struct TcpRecord<'a> {
     pub labels: &'a ConnectionLabels,
     /// The part that requests and connections have in common.
     pub flow: FlowRecord<'a>,
+    /// Its place in a trace, if a policy decided about it and it is recorded.
+    pub span: Option<SpanContext>,
 }
 
 /// What requests and connections have in common.

@@ -12,7 +12,7 @@ use super::histogram::bump;
 use super::log_writer::LogProducer;
 use super::record::{RequestRecord, TcpRecord};
 use super::series::{Index, RequestSeries, Shard, TcpSeries};
-use super::spans::SpanQueue;
+use super::spans::{Span, SpanQueue};
 
 /// Records for one worker: not shared between threads, never blocks on another.
 pub struct Recorder {
@@ -80,7 +80,7 @@ impl Recorder {
         if let (Some(spans), Some(context)) = (&self.spans, &record.span)
             && context.sampled
         {
-            spans.push(context, record);
+            spans.push(Span::of_request(context, record));
         }
     }
 
@@ -95,14 +95,17 @@ impl Recorder {
         }
     }
 
-    /// Records that a connection has ended: what was not counted yet, and the access log. The
-    /// flags of the end may differ from those of the beginning.
+    /// Records that a connection has ended: what was not counted yet, the access log and its span,
+    /// if it has one. The flags of the end may differ from those of the beginning.
     pub fn record_tcp(&self, counters: TcpCounters, record: &TcpRecord<'_>) {
         let mut counters = counters;
         counters.progress(record.flow.bytes_received, record.flow.bytes_sent);
         bump(&self.tcp_series(record.labels).closed, 1);
         if let Some(log) = &self.log {
             log.write(|line, format| access_log::tcp(line, format, record));
+        }
+        if let (Some(spans), Some(context)) = (&self.spans, &record.span) {
+            spans.push(Span::of_connection(context, record));
         }
     }
 

@@ -1,6 +1,7 @@
-//! Spans of requests that are recorded in a trace, and their way to a collector.
+//! Spans of what is recorded in a trace, and their way to a collector: of requests, and of
+//! connections of opaque bytes that a policy decided about.
 //!
-//! A worker appends a span to a queue when its request has ended. The control thread sends what
+//! A worker appends a span to a queue when its request or connection has ended. The control thread sends what
 //! is there once a second, as OTLP over HTTP. A collector that is slow or away costs spans, which
 //! are counted, and never a request.
 
@@ -14,15 +15,14 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use mesh_proxy_core::labels::Reporter;
-use mesh_proxy_core::trace::SpanContext;
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::MissedTickBehavior;
 
 use super::lock;
-use super::record::RequestRecord;
 use crate::net::{ConnectError, Dialer, connect, lookup};
 use crate::settings::{Settings, TraceEndpoint};
+
+pub(super) use otlp::Span;
 
 /// What may wait for the collector: some seconds of heavy traffic.
 const LONGEST_QUEUE: usize = 8_192;
@@ -36,7 +36,7 @@ const LAST_CALL: Duration = Duration::from_secs(2);
 /// Where workers leave spans.
 #[derive(Clone)]
 pub(super) struct SpanQueue {
-    spans: Arc<Mutex<Vec<otlp::Span>>>,
+    spans: Arc<Mutex<Vec<Span>>>,
     dropped: Counter,
 }
 
@@ -82,9 +82,8 @@ impl SpanQueue {
         }
     }
 
-    /// Keeps what is told of a recorded request.
-    pub(super) fn push(&self, context: &SpanContext, record: &RequestRecord<'_>) {
-        let span = otlp::Span::new(context, record);
+    /// Keeps a span until it is sent.
+    pub(super) fn push(&self, span: Span) {
         let mut spans = lock(&self.spans);
         if spans.len() < LONGEST_QUEUE {
             spans.push(span);
@@ -94,7 +93,7 @@ impl SpanQueue {
         }
     }
 
-    fn take(&self) -> Vec<otlp::Span> {
+    fn take(&self) -> Vec<Span> {
         std::mem::take(&mut *lock(&self.spans))
     }
 }
@@ -161,7 +160,7 @@ impl SpanExporter {
         }
     }
 
-    async fn export(&self, spans: &[otlp::Span]) -> Result<(), ExportError> {
+    async fn export(&self, spans: &[Span]) -> Result<(), ExportError> {
         let body = otlp::message(&self.resource, spans);
         let exchange = self.exchange(Bytes::from(body));
         let status = tokio::time::timeout(ANSWER, exchange)
@@ -209,13 +208,5 @@ impl SpanExporter {
             answer = &mut answer => answer,
             _ = &mut connection => answer.await,
         }
-    }
-}
-
-/// OpenTelemetry's kind of span: 2 for the server's side, 3 for the client's.
-fn kind(reporter: Reporter) -> u8 {
-    match reporter {
-        Reporter::Source => 3,
-        Reporter::Destination => 2,
     }
 }

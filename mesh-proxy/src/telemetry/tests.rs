@@ -139,6 +139,11 @@ fn decisions_are_named() {
         decision: Some(&decision),
         ..flow()
     };
+    let connection = TcpRecord {
+        labels: &labels.connection,
+        flow: flow.clone(),
+        span: None,
+    };
     let record = request(&labels, flow);
     let text = line(LogFormat::Text, &record);
     let want = concat!(
@@ -152,6 +157,14 @@ fn decisions_are_named() {
         told.starts_with("audit ns[default]-policy[a]-rule[1], deny "),
         "{told}"
     );
+    // Of connections of opaque bytes as of requests.
+    let mut text = String::new();
+    access_log::tcp(&mut text, LogFormat::Text, &connection);
+    assert!(text.ends_with(want), "{text}");
+    text.clear();
+    access_log::tcp(&mut text, LogFormat::Json, &connection);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["authz"].as_str(), Some(&*decision.to_string()));
 }
 
 #[test]
@@ -237,6 +250,7 @@ fn a_connection_in_both_formats() {
     let record = TcpRecord {
         labels: &labels,
         flow: flow(),
+        span: None,
     };
     let mut text = String::new();
     access_log::tcp(&mut text, LogFormat::Text, &record);
@@ -364,6 +378,7 @@ fn connections_show_their_bytes_while_they_run() {
         &TcpRecord {
             labels: &labels,
             flow: flow(),
+            span: None,
         },
     );
     assert_eq!(find("istio_tcp_received_bytes_total"), "12");

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant, SystemTime};
 use mesh_proxy_core::labels::{
     ConnectionLabels, PeerLabels, Reporter, RequestProtocol, SecurityPolicy, ServiceLabels,
 };
+use mesh_proxy_core::trace::{self, SpanContext};
 use mesh_proxy_core::{Reason, ResponseFlags};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::authz::Decision;
 use crate::clock;
 use crate::net::{Ending, RelayLimits, RelayMeter, Stream, relay, reset};
-use crate::telemetry::{FlowRecord, TcpRecord};
+use crate::telemetry::{FlowRecord, TcpCounters, TcpRecord};
 use crate::worker::Worker;
 
 /// Silence after which a connection is given up (Envoy's `idle_timeout` of the TCP proxy).
@@ -64,6 +65,17 @@ pub struct Carriage {
     pub decision: Rc<Cell<Option<Box<Decision>>>>,
 }
 
+/// A connection that counts as open. Dropped before its end is told, it was cut when the time to
+/// drain was over.
+struct Open {
+    carriage: Box<Carriage>,
+    labels: ConnectionLabels,
+    // Absent once the end was told.
+    counters: Option<TcpCounters>,
+    meter: RelayMeter,
+    upstream_local: Option<SocketAddr>,
+}
+
 // === impl Carriage ===
 
 impl Carriage {
@@ -90,6 +102,13 @@ impl Carriage {
         })
     }
 
+    /// It was accepted earlier: what it carries and whether it may was to be found out first.
+    pub fn since(&mut self, arrived: Instant) {
+        let earlier = self.began.saturating_duration_since(arrived);
+        self.start = self.start.checked_sub(earlier).unwrap_or(self.start);
+        self.began = arrived;
+    }
+
     /// Carries bytes until the connection ends or `cut` gives a reason to end it.
     pub async fn carry(
         self: Box<Self>,
@@ -97,12 +116,10 @@ impl Carriage {
         mut server: Stream,
         mut cut: impl Future<Output = Reason> + Unpin,
     ) {
-        let upstream_local = server.local_addr();
-        let mut labels = self.labels(ResponseFlags::NONE);
-        let mut counters = self.worker.recorder.tcp_opened(&labels);
-        let meter = RelayMeter::default();
+        let mut open = Open::begin(self, ResponseFlags::NONE, server.local_addr());
         let mut cause = None;
         let ending = {
+            let (meter, counters) = (&open.meter, &mut open.counters);
             let cancelled = async {
                 loop {
                     tokio::select! {
@@ -111,12 +128,21 @@ impl Carriage {
                             return;
                         }
                         () = tokio::time::sleep(PROGRESS) => {
-                            counters.progress(meter.from_client(), meter.from_server());
+                            if let Some(counters) = counters {
+                                counters.progress(meter.from_client(), meter.from_server());
+                            }
                         }
                     }
                 }
             };
-            relay(&mut client, &mut server, self.limits, &meter, cancelled).await
+            relay(
+                &mut client,
+                &mut server,
+                open.carriage.limits,
+                meter,
+                cancelled,
+            )
+            .await
         };
         let failure = match &ending {
             Ending::Server(error) => error.to_string(),
@@ -129,27 +155,7 @@ impl Carriage {
             Ending::Client(_) => (Some(Reason::DownstreamDisconnected), true),
             Ending::Server(_) => (Some(Reason::UpstreamConnectionClosed), true),
         };
-        if let Some(reason) = reason {
-            self.worker.shared.telemetry.stages.reason(reason);
-        }
-        labels.flags = reason.map_or(ResponseFlags::NONE, Reason::flags);
-        let decision = self.decision.take();
-        let flow = FlowRecord {
-            reason,
-            decision: decision.as_deref(),
-            upstream_failure: &failure,
-            bytes_received: meter.from_client(),
-            bytes_sent: meter.from_server(),
-            upstream_local,
-            ..self.flow()
-        };
-        self.worker.recorder.record_tcp(
-            counters,
-            &TcpRecord {
-                labels: &labels,
-                flow,
-            },
-        );
+        open.end(reason, &failure);
         if broken {
             // Whoever is still there learns that this was no orderly end.
             reset(client);
@@ -178,23 +184,14 @@ impl Carriage {
     /// The connection was refused. Whoever refuses it tells the client.
     pub fn refused(self: Box<Self>, reason: Reason, failure: &str) {
         tracing::debug!(%reason, failure, remote = ?self.remote, local = ?self.local, "connection refused");
-        self.worker.shared.telemetry.stages.reason(reason);
-        let labels = self.labels(reason.flags());
-        let counters = self.worker.recorder.tcp_opened(&labels);
-        let decision = self.decision.take();
-        let flow = FlowRecord {
-            reason: Some(reason),
-            decision: decision.as_deref(),
-            upstream_failure: failure,
-            ..self.flow()
-        };
-        self.worker.recorder.record_tcp(
-            counters,
-            &TcpRecord {
-                labels: &labels,
-                flow,
-            },
-        );
+        Open::begin(self, reason.flags(), None).end(Some(reason), failure);
+    }
+
+    // Without a decision there is no span: the trace store is not for what nobody asks about.
+    fn span(&self, decision: Option<&Decision>) -> Option<SpanContext> {
+        decision?;
+        let tracing = self.worker.shared.settings.tracing.as_ref()?;
+        trace::root(tracing.fraction, &mut *self.worker.rng.borrow_mut())
     }
 
     fn labels(&self, flags: ResponseFlags) -> ConnectionLabels {
@@ -220,5 +217,58 @@ impl Carriage {
             route: &self.route,
             ..FlowRecord::new(self.start, duration)
         }
+    }
+}
+
+// === impl Open ===
+
+impl Open {
+    fn begin(
+        carriage: Box<Carriage>,
+        flags: ResponseFlags,
+        upstream_local: Option<SocketAddr>,
+    ) -> Self {
+        let labels = carriage.labels(flags);
+        Self {
+            counters: Some(carriage.worker.recorder.tcp_opened(&labels)),
+            labels,
+            carriage,
+            meter: RelayMeter::default(),
+            upstream_local,
+        }
+    }
+
+    /// Records the connection.
+    fn end(&mut self, reason: Option<Reason>, failure: &str) {
+        let Some(counters) = self.counters.take() else {
+            return;
+        };
+        let worker = &self.carriage.worker;
+        if let Some(reason) = reason {
+            worker.shared.telemetry.stages.reason(reason);
+        }
+        self.labels.flags = reason.map_or(ResponseFlags::NONE, Reason::flags);
+        let decision = self.carriage.decision.take();
+        let flow = FlowRecord {
+            reason,
+            decision: decision.as_deref(),
+            upstream_failure: failure,
+            bytes_received: self.meter.from_client(),
+            bytes_sent: self.meter.from_server(),
+            upstream_local: self.upstream_local,
+            ..self.carriage.flow()
+        };
+        let record = TcpRecord {
+            labels: &self.labels,
+            span: self.carriage.span(flow.decision),
+            flow,
+        };
+        worker.recorder.record_tcp(counters, &record);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.end(Some(Reason::Draining), "");
     }
 }

@@ -63,6 +63,15 @@ impl App {
         }
     }
 
+    /// Says what it hears.
+    pub async fn repeating() -> Self {
+        Self::raw(|mut stream| async move {
+            let (mut read, mut write) = stream.split();
+            let _ = tokio::io::copy(&mut read, &mut write).await;
+        })
+        .await
+    }
+
     /// Answers with the request itself: the head in text form, then the body.
     pub async fn echo(name: &'static str) -> Self {
         Self::http(move |request| echo(request, name)).await
@@ -203,6 +212,12 @@ impl Client {
             body: String::from_utf8_lossy(&body).into_owned(),
             ..answer
         }
+    }
+
+    /// Sends a byte to who repeats it, and waits for it.
+    pub async fn is_repeated(&mut self) {
+        self.send("x").await;
+        assert_eq!(within(self.0.read_u8()).await.unwrap(), b'x');
     }
 
     /// Everything until the end of the connection.

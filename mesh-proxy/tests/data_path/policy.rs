@@ -21,7 +21,8 @@ fn client_of(server: &Proxy, protocol: Protocol) -> Proxy {
     proxy(config).account("client").start()
 }
 
-fn from(account: &str) -> AuthorizationRule {
+/// Who calls as this account.
+pub fn from(account: &str) -> AuthorizationRule {
     let principal = spiffe(account)
         .strip_prefix("spiffe://")
         .unwrap()
@@ -263,25 +264,19 @@ async fn requests_for_tunnels_reach_no_application() {
 
 #[tokio::test]
 async fn opaque_connections_are_authorised_and_cut_when_denied_later() {
-    let app = App::raw(|mut stream| async move {
-        let (mut read, mut write) = stream.split();
-        let _ = tokio::io::copy(&mut read, &mut write).await;
-    })
-    .await;
+    let app = App::repeating().await;
     let open = Config::default().inbound(PORT, Protocol::Tcp, MtlsMode::Strict);
     let server = server(&app, open.clone());
     let client = client_of(&server, Protocol::Tcp);
     let mut tunnel = connect(&client, "app:80").await;
-    tunnel.send("x").await;
-    within(tunnel.0.read_u8()).await.unwrap();
+    tunnel.is_repeated().await;
     // A change that does not concern it leaves it alone.
     server.adjuster.set(
         open.clone()
             .policy(policy("other", AuthorizationAction::Deny, from("other")))
             .snapshot(),
     );
-    tunnel.send("y").await;
-    within(tunnel.0.read_u8()).await.unwrap();
+    tunnel.is_repeated().await;
     server.adjuster.set(
         open.policy(policy("deny", AuthorizationAction::Deny, from("client")))
             .snapshot(),
@@ -304,35 +299,25 @@ async fn opaque_connections_are_authorised_and_cut_when_denied_later() {
 
 #[tokio::test]
 async fn opaque_plain_text_is_cut_when_its_port_becomes_strict() {
-    let app = App::raw(|mut stream| async move {
-        let (mut read, mut write) = stream.split();
-        let _ = tokio::io::copy(&mut read, &mut write).await;
-    })
-    .await;
+    let app = App::repeating().await;
     let at = |mode| Config::default().inbound(PORT, Protocol::Tcp, mode);
     let server = server(&app, at(MtlsMode::Permissive));
     let client = client_of(&server, Protocol::Tcp);
     let mut proved = connect(&client, "app:80").await;
     let mut plain = Client::to(server.served()).await;
     for tunnel in [&mut proved, &mut plain] {
-        tunnel.send("x").await;
-        within(tunnel.0.read_u8()).await.unwrap();
+        tunnel.is_repeated().await;
     }
     server.adjuster.set(at(MtlsMode::Strict).snapshot());
     plain.rest().await.unwrap_err();
-    proved.send("y").await;
-    within(proved.0.read_u8()).await.unwrap();
+    proved.is_repeated().await;
     let reason = "mesh_reasons_total{reason=\"plaintext_refused\"} 1";
     crate::peers::until(|| server.telemetry.metrics().contains(reason)).await;
 }
 
 #[tokio::test]
 async fn decisions_about_opaque_connections_are_named() {
-    let app = App::raw(|mut stream| async move {
-        let (mut read, mut write) = stream.split();
-        let _ = tokio::io::copy(&mut read, &mut write).await;
-    })
-    .await;
+    let app = App::repeating().await;
     let tried = mesh_api::v1::AuthorizationPolicy {
         dry_run: true,
         ..policy("tried", AuthorizationAction::Deny, from("client"))
@@ -345,8 +330,7 @@ async fn decisions_about_opaque_connections_are_named() {
     let server = server(&app, config);
     let client = client_of(&server, Protocol::Tcp);
     let mut tunnel = connect(&client, "app:80").await;
-    tunnel.send("x").await;
-    within(tunnel.0.read_u8()).await.unwrap();
+    tunnel.is_repeated().await;
     for (decision, name) in [
         ("allow", "allow"),
         ("audit", "audit"),

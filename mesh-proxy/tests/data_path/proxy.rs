@@ -185,10 +185,15 @@ impl Spec {
                 .build()
                 .unwrap();
             runtime.block_on(async move {
-                if let Some(mut spans) = spans {
-                    tokio::spawn(async move { spans.run().await });
+                let work = worker::run(shared, listeners);
+                let Some(mut spans) = spans else {
+                    return work.await;
+                };
+                tokio::select! {
+                    () = work => {}
+                    () = spans.run() => {}
                 }
-                worker::run(shared, listeners).await;
+                spans.finish().await;
             });
         });
         Proxy {

@@ -1,33 +1,49 @@
 //! OTLP in JSON (OpenTelemetry protocol specification, "JSON Protobuf Encoding"): identifiers
 //! are hexadecimal, 64-bit numbers are strings.
 
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
+use mesh_proxy_core::Reason;
+use mesh_proxy_core::labels::{ConnectionLabels, Reporter, UNKNOWN};
 use mesh_proxy_core::trace::{SpanContext, hex};
 use serde_json::{Value, json};
 
-use super::kind;
 use crate::settings::Settings;
-use crate::telemetry::record::RequestRecord;
+use crate::telemetry::record::{FlowRecord, RequestRecord, TcpRecord};
 
 /// A span, as it is sent.
-pub(super) struct Span(Value);
+pub(in crate::telemetry) struct Span(Value);
 
 /// Who sends spans.
 pub(super) struct Resource(Value);
 
+/// OpenTelemetry's `SpanKind`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Server = 2,
+    Client = 3,
+}
+
+/// What a span tells beside its times and its place in the trace.
+struct Told<'a> {
+    name: &'a str,
+    kind: Kind,
+    failed: bool,
+    attributes: Vec<Option<Value>>,
+}
+
 // === impl Span ===
 
 impl Span {
-    pub(super) fn new(context: &SpanContext, record: &RequestRecord<'_>) -> Self {
+    /// What is told of a recorded request.
+    pub(in crate::telemetry) fn of_request(
+        context: &SpanContext,
+        record: &RequestRecord<'_>,
+    ) -> Self {
         let connection = &record.labels.connection;
-        let host = &connection.service.host;
-        let name = match host.as_ref() {
-            "" | "unknown" => record.authority,
-            host => host,
-        };
         let status = record.labels.response_code;
-        let grpc = record.labels.grpc_status;
+        let flow = &record.flow;
         let mut attributes = vec![
             text("http.request.method", record.method),
             text("url.path", without_query(record.path)),
@@ -35,51 +51,110 @@ impl Span {
             text("network.protocol.name", record.protocol),
             text("guid:x-request-id", record.request_id),
             text("user_agent.original", record.user_agent),
-            text("upstream_cluster.name", record.flow.upstream_cluster),
-            text("upstream_address", record.flow.upstream_host),
-            text("response_flags", &connection.flags.to_string()),
-            text(
-                "istio.canonical_service",
-                &connection.destination.canonical_service,
-            ),
-            text("mesh.source", &connection.source.workload),
-            text("mesh.destination", &connection.destination.workload),
             number("http.response.status_code", i64::from(status)),
-            number(
-                "http.request.body.size",
-                bounded(record.flow.bytes_received),
-            ),
-            number("http.response.body.size", bounded(record.flow.bytes_sent)),
+            number("http.request.body.size", bounded(flow.bytes_received)),
+            number("http.response.body.size", bounded(flow.bytes_sent)),
         ];
-        if let Some(reason) = record.flow.reason {
-            attributes.push(text("mesh.reason", reason.as_str()));
-        }
-        if let Some(decision) = record.flow.decision {
-            attributes.push(text("mesh.authz", &decision.to_string()));
-        }
-        if let Some(grpc) = grpc {
+        if let Some(grpc) = record.labels.grpc_status {
             attributes.push(number("rpc.grpc.status_code", i64::from(grpc)));
         }
-        // A server fails by 5xx, a client's request by 4xx, too (OpenTelemetry's HTTP
-        // conventions); 0 is a caller that went away.
-        let client = kind(connection.reporter) == 3;
-        let failed = status >= 500 || status == 0 || (client && status >= 400);
-        let end = record.flow.start + record.flow.duration;
+        attributes.extend(common(connection, flow));
+        let kind = match connection.reporter {
+            Reporter::Source => Kind::Client,
+            Reporter::Destination => Kind::Server,
+        };
+        let told = Told {
+            name: host(connection).unwrap_or(record.authority),
+            kind,
+            // A server fails by 5xx, a client's request by 4xx, too (OpenTelemetry's HTTP
+            // conventions); 0 is a caller that went away.
+            failed: status >= 500 || status == 0 || (kind == Kind::Client && status >= 400),
+            attributes,
+        };
+        Self::new(context, flow, told)
+    }
+
+    /// What is told of a recorded connection of opaque bytes. This proxy is the server of whoever
+    /// opened it, at gateways, too. It failed if this proxy refused or cut it, or one side broke.
+    pub(in crate::telemetry) fn of_connection(
+        context: &SpanContext,
+        record: &TcpRecord<'_>,
+    ) -> Self {
+        let (connection, flow) = (record.labels, &record.flow);
+        let ip = |address: Option<SocketAddr>| address.map(|address| address.ip().to_canonical());
+        let shown = |address| ip(address).map_or_else(String::new, |ip| ip.to_string());
+        let port = |name, address: Option<SocketAddr>| number(name, i64::from(address?.port()));
+        let (client, server) = (flow.downstream_remote, flow.downstream_local);
+        let host = host(connection);
+        // A sidecar's clients are proxies of the mesh, whose server names are not the client's.
+        let asked = match connection.reporter {
+            Reporter::Source if !flow.server_name.is_empty() => Some(flow.server_name),
+            Reporter::Source | Reporter::Destination => host,
+        };
+        let family = ip(server).map_or("", |ip| if ip.is_ipv4() { "ipv4" } else { "ipv6" });
+        let mut attributes = vec![
+            text("network.transport", "tcp"),
+            text("network.type", family),
+            text("network.local.address", &shown(server)),
+            port("network.local.port", server),
+            text("client.address", &shown(client)),
+            port("client.port", client),
+            text("server.address", asked.unwrap_or(&shown(server))),
+            port("server.port", server),
+        ];
+        if let Some(reason) = flow.reason {
+            attributes.push(text("error.type", reason.as_str()));
+        }
+        attributes.extend(common(connection, flow));
+        let told = Told {
+            name: host.unwrap_or("tcp"),
+            kind: Kind::Server,
+            failed: flow.reason.is_some(),
+            attributes,
+        };
+        Self::new(context, flow, told)
+    }
+
+    fn new(context: &SpanContext, flow: &FlowRecord<'_>, told: Told<'_>) -> Self {
+        let end = flow.start + flow.duration;
         let mut span = json!({
             "traceId": hex(&context.trace),
             "spanId": hex(&context.span),
-            "name": name,
-            "kind": kind(connection.reporter),
-            "startTimeUnixNano": nanoseconds(record.flow.start),
+            "name": told.name,
+            "kind": told.kind as u8,
+            "startTimeUnixNano": nanoseconds(flow.start),
             "endTimeUnixNano": nanoseconds(end),
-            "attributes": attributes.into_iter().flatten().collect::<Vec<Value>>(),
-            "status": { "code": if failed { 2 } else { 0 } },
+            "attributes": told.attributes.into_iter().flatten().collect::<Vec<Value>>(),
+            "status": { "code": if told.failed { 2 } else { 0 } },
         });
         if let (Some(parent), Some(fields)) = (&context.parent, span.as_object_mut()) {
             fields.insert("parentSpanId".to_owned(), hex(parent).into());
         }
         Self(span)
     }
+}
+
+/// What requests and connections have in common: who called whom, and what was decided.
+fn common(connection: &ConnectionLabels, flow: &FlowRecord<'_>) -> [Option<Value>; 9] {
+    let (source, destination) = (&connection.source, &connection.destination);
+    let principal = Some(&*source.principal).filter(|principal| *principal != UNKNOWN);
+    let decision = flow.decision.map(ToString::to_string);
+    [
+        text("upstream_cluster.name", flow.upstream_cluster),
+        text("upstream_address", flow.upstream_host),
+        text("response_flags", &connection.flags.to_string()),
+        text("istio.canonical_service", &destination.canonical_service),
+        text("mesh.source", &source.workload),
+        text("mesh.source_principal", principal.unwrap_or_default()),
+        text("mesh.destination", &destination.workload),
+        text("mesh.reason", flow.reason.map_or("", Reason::as_str)),
+        text("mesh.authz", &decision.unwrap_or_default()),
+    ]
+}
+
+/// The service that was called, if it is known.
+fn host(connection: &ConnectionLabels) -> Option<&str> {
+    Some(&*connection.service.host).filter(|host| !host.is_empty() && *host != UNKNOWN)
 }
 
 // === impl Resource ===
