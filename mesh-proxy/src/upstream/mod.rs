@@ -56,6 +56,8 @@ pub struct Upstreams {
     limits: Arc<Limits>,
     health: Arc<HealthBoard>,
     ejections: Counter,
+    // How many there are of this, one for each worker.
+    workers: usize,
     tasks: TaskTracker,
 }
 
@@ -68,6 +70,7 @@ impl Upstreams {
         let limits = Arc::clone(&shared.limits);
         let health = Arc::clone(&shared.health);
         let ejections = shared.telemetry.stages.ejections.clone();
+        let workers = shared.settings.concurrency.get();
         Rc::new(Self {
             connector: Connector::new(shared, resolver.clone(), tasks.clone()),
             resolver,
@@ -78,6 +81,7 @@ impl Upstreams {
             limits,
             health,
             ejections,
+            workers,
             tasks,
         })
     }
@@ -117,7 +121,7 @@ impl Upstreams {
                 cluster,
                 self.tasks.clone(),
                 (&self.limits, &self.health, &self.ejections),
-                now,
+                (self.workers, now),
             ));
             self.clusters
                 .borrow_mut()

@@ -93,7 +93,7 @@ impl Target {
         cluster: &Arc<Cluster>,
         tasks: TaskTracker,
         (limits, health, ejections): (&Arc<Limits>, &Arc<HealthBoard>, &Counter),
-        now: Instant,
+        (workers, now): (usize, Instant),
     ) -> Self {
         let gate = Gate::of(limits, cluster);
         if let Some(gate) = &gate {
@@ -109,7 +109,7 @@ impl Target {
                 cluster: Arc::clone(cluster),
                 frame: Arc::new(cluster.frame()),
                 balancer: Balancer::new(Arc::clone(cluster), now),
-                budget: Budget::new(now),
+                budget: Budget::new(workers, now),
                 gate,
                 ejections: (u64::MAX, now),
                 checked: health.of(cluster, now).map(|watched| (watched, u64::MAX)),

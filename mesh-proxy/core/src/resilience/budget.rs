@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 /// Retries per request that are always affordable.
 const SHARE: f64 = 0.2;
-/// Retries per second that are always affordable, however few requests there are.
-const RESERVE_PER_SECOND: f64 = 3.0;
+/// Retries per second that are always affordable, however few requests there are, over all workers;
+/// and as many at once on one of them, so that a first request may be tried several times.
+const RESERVE: f64 = 3.0;
 /// Time in which what requests paid in loses weight by a factor of e.
 const MEMORY: Duration = Duration::from_secs(10);
 
@@ -21,17 +22,23 @@ pub trait Allowance {
 pub struct Budget {
     paid: f64,
     reserve: f64,
+    // What comes for free in a second.
+    free: f64,
     at: Instant,
 }
 
 // === impl Budget ===
 
 impl Budget {
-    /// A budget with a full reserve.
-    pub fn new(now: Instant) -> Self {
+    /// A budget with a full reserve, of one of so many `workers` that each have one for the same
+    /// destination.
+    pub fn new(workers: usize, now: Instant) -> Self {
+        let workers = u16::try_from(workers.max(1)).unwrap_or(u16::MAX);
+        let free = RESERVE / f64::from(workers);
         Self {
             paid: 0.0,
-            reserve: RESERVE_PER_SECOND,
+            reserve: RESERVE,
+            free,
             at: now,
         }
     }
@@ -46,7 +53,7 @@ impl Budget {
         let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
         self.at = self.at.max(now);
         self.paid *= (-elapsed / MEMORY.as_secs_f64()).exp();
-        self.reserve = (self.reserve + elapsed * RESERVE_PER_SECOND).min(RESERVE_PER_SECOND);
+        self.reserve = (self.reserve + elapsed * self.free).min(RESERVE);
     }
 }
 

@@ -153,7 +153,7 @@ fn reasons_to_stop() {
         (AttemptOutcome::RequestTimeout, true, Stop::Deadline),
         (status(503), false, Stop::BodyConsumed),
     ] {
-        let mut budget = Budget::new(now);
+        let mut budget = Budget::new(1, now);
         let mut tries = tries(on.clone(), None, &mut budget, now);
         assert_eq!(
             tries.decide(&outcome, replayable, &mut budget, now, &mut rng),
@@ -161,7 +161,7 @@ fn reasons_to_stop() {
             "{outcome:?}"
         );
     }
-    let mut budget = Budget::new(now);
+    let mut budget = Budget::new(1, now);
     let mut twice = tries(on.clone(), None, &mut budget, now);
     let mut decide =
         |tries: &mut Tries, now| tries.decide(&status(503), true, &mut budget, now, &mut rng);
@@ -169,12 +169,22 @@ fn reasons_to_stop() {
     assert!(matches!(decide(&mut twice, now), Decision::Retry { .. }));
     assert_eq!(decide(&mut twice, now), Decision::Stop(Stop::Exhausted));
     assert!(!twice.may_retry());
-    let mut late = tries(on, Some(Duration::from_secs(1)), &mut Budget::new(now), now);
+    let mut late = tries(
+        on,
+        Some(Duration::from_secs(1)),
+        &mut Budget::new(1, now),
+        now,
+    );
     assert_eq!(
         decide(&mut late, now + Duration::from_secs(1)),
         Decision::Stop(Stop::Deadline)
     );
-    let mut none = Tries::new(None, Deadline::new(None, now), &mut Budget::new(now), now);
+    let mut none = Tries::new(
+        None,
+        Deadline::new(None, now),
+        &mut Budget::new(1, now),
+        now,
+    );
     assert_eq!(decide(&mut none, now), Decision::Stop(Stop::NotRetriable));
 }
 
@@ -200,7 +210,7 @@ fn overload_is_read_from_the_answer() {
 #[test]
 fn previous_hosts_are_excluded_unless_allowed() {
     let now = Instant::now();
-    let mut budget = Budget::new(now);
+    let mut budget = Budget::new(1, now);
     for allow in [false, true] {
         let policy = RetryPolicy {
             allow_previous_hosts: allow,
@@ -280,7 +290,7 @@ proptest! {
         let start = Instant::now();
         let mut now = start;
         let mut rng = rng();
-        let mut budget = Budget::new(now);
+        let mut budget = Budget::new(1, now);
         let (mut all, mut count) = (0_u32, 0_u32);
         for (pause, asks) in requests {
             now += Duration::from_millis(pause);
@@ -300,13 +310,32 @@ proptest! {
 }
 
 #[test]
+fn workers_share_what_comes_for_free() {
+    let start = Instant::now();
+    for workers in [1, 2, 8, 64] {
+        let mut budgets: Vec<_> = (0..workers).map(|_| Budget::new(workers, start)).collect();
+        let mut granted = 0_usize;
+        for step in 0..6000_u64 {
+            let now = start + Duration::from_millis(10 * step);
+            granted += budgets
+                .iter_mut()
+                .filter_map(|budget| budget.withdraw(now).then_some(()))
+                .count();
+        }
+        // Of a minute, and what each begins with.
+        let most = 180 + 3 * workers;
+        assert!((175..=most).contains(&granted), "{workers}: {granted}");
+    }
+}
+
+#[test]
 fn servers_that_ask_for_time_get_it() {
     let now = Instant::now();
     let after = |text: &'static str, timeout: Option<u64>| {
         let mut headers = http::HeaderMap::new();
         headers.insert("retry-after", http::HeaderValue::from_static(text));
         let outcome = AttemptOutcome::of_response(StatusCode::SERVICE_UNAVAILABLE, &headers);
-        let mut budget = Budget::new(now);
+        let mut budget = Budget::new(1, now);
         let timeout = timeout.map(Duration::from_secs);
         let mut tries = tries(policy(&["5xx"], 3), timeout, &mut budget, now);
         tries.decide(&outcome, true, &mut budget, now, &mut rng())
