@@ -7,7 +7,6 @@ use std::sync::Arc;
 use http::header::{CONNECTION, EXPECT, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
-use http_body::Body as _;
 use mesh_api::Hostname;
 use mesh_proxy_core::authz::Caller;
 use mesh_proxy_core::filter::without_port;
@@ -22,9 +21,8 @@ use crate::drain::Work;
 use crate::http::headers::{
     X_FORWARDED_FOR, X_FORWARDED_PROTO, X_MESH_PEER, X_MESH_UNPROCESSED, take_hop_by_hop,
 };
-use crate::http::upgrade::OnUpgrade;
 use crate::http::{
-    BodySource, Downstream, Exchange, Incoming, ResponseBody, Version, respond, serve as serve_http,
+    Downstream, Exchange, Incoming, ResponseBody, Version, respond, serve as serve_http,
 };
 use crate::net::Stream;
 use crate::outbound::{Call, act, decide};
@@ -125,26 +123,8 @@ impl Connection {
             Ok(plan) => plan,
             Err(reason) => return respond::fail(reason, "", exchange),
         };
-        let upgrade = parts
-            .extensions
-            .remove::<OnUpgrade>()
-            .filter(|_| hop.upgrade.is_some());
-        let body = (!incoming.is_end_stream()).then(|| BodySource::new(incoming));
-        if let Some(body) = &body {
-            exchange.set_body(body.clone());
-        }
-        let (client, port) = (Version::of(parts.version), self.arrived.listener.port);
-        let call = Box::new(Call {
-            parts,
-            body,
-            hop,
-            exchange,
-            upgrade,
-            client,
-            host,
-            port,
-            original: None,
-        });
+        let to = (host, self.arrived.listener.port, None);
+        let call = Call::new((parts, incoming), hop, exchange, to);
         let mut response = act(worker, &plan, call).await;
         Admitted::finish(admitted.to_client, response.headers_mut());
         permit.answered(response.status());

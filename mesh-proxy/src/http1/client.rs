@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -26,13 +26,12 @@ const MAX_HEAD: usize = 256 * 1024;
 pub struct Handle {
     link: Rc<Link>,
     tasks: TaskTracker,
-    // Whether the server keeps the connection open.
-    keep_alive: bool,
 }
 
-/// A request that is given up if its response does not come.
-struct Waiting<'a> {
-    link: &'a Link,
+/// A request that was sent. Dropped before its response has come, it gives the connection up.
+pub struct Waiting {
+    link: Rc<Link>,
+    method: Method,
     answered: bool,
 }
 
@@ -49,7 +48,6 @@ pub fn connect(stream: Stream, tasks: &TaskTracker) -> Handle {
     Handle {
         link: Link::new(stream),
         tasks: tasks.clone(),
-        keep_alive: true,
     }
 }
 
@@ -59,60 +57,39 @@ impl Handle {
     /// Whether the connection can be kept for another request: the one before is over on both
     /// sides.
     pub fn is_over(&self) -> bool {
-        self.keep_alive && self.link.is_over()
+        !self.link.is_last() && self.link.is_over()
     }
 
     /// The same, and the server has not closed the connection meanwhile.
     pub fn is_ready(&self) -> bool {
-        self.keep_alive && self.link.is_quiet()
+        !self.link.is_last() && self.link.is_quiet()
     }
 
-    /// Sends a request and waits for the head of the response. Dropping the future gives the
-    /// connection up.
+    /// Sends a request. What of its body is not there yet follows when it comes.
     ///
     /// # Errors
     /// [`MessageError`], and whether the server saw nothing of the request.
-    pub async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, (MessageError, bool)> {
+    pub fn begin(&self, request: Request<RequestBody>) -> Result<Waiting, (MessageError, bool)> {
         let (mut parts, body) = request.into_parts();
-        let method = parts.method.clone();
         let framing = framing(&mut parts, &body);
         let link = Rc::clone(&self.link);
-        let mut waiting = Waiting {
-            link: &link,
-            answered: false,
-        };
         link.has_sent();
         link.write(|output| encode_request(&parts, framing, output));
+        let waiting = Waiting {
+            link,
+            method: parts.method,
+            answered: false,
+        };
         let mut sending = Sending::new(body, framing);
-        drop(parts);
         let mut now = Context::from_waker(Waker::noop());
-        match sending.poll(&link, &mut now) {
+        match sending.poll(&waiting.link, &mut now) {
             Poll::Ready(Ok(())) => {}
             // Who answers early and closes may have answered before the rest could be written.
-            Poll::Ready(Err(_)) if link.has_sent() => {}
+            Poll::Ready(Err(_)) if waiting.link.has_sent() => {}
             Poll::Ready(Err(error)) => return Err((error, true)),
             Poll::Pending => self.send_rest(sending),
         }
-        let head = poll_fn(|cx| poll_response(&link, &method, cx)).await;
-        let head = head.map_err(|error| (error, false))?;
-        waiting.answered = true;
-        self.keep_alive &= head.keep_alive;
-        let switching = head.parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        let message = link.begin_body(head.length, false);
-        let mut response = Response::from_parts(head.parts, Incoming::Empty);
-        if switching {
-            self.keep_alive = false;
-            if let Some(stream) = link.take() {
-                response.extensions_mut().insert(OnUpgrade::now(stream));
-            }
-        } else if !link.has_all() {
-            let body = RecvBody::new(Rc::clone(&link), message, Side::Response);
-            *response.body_mut() = Incoming::Http1(body);
-        }
-        Ok(response)
+        Ok(waiting)
     }
 
     // A task writes on, also after the response has begun.
@@ -249,7 +226,37 @@ impl Sending {
 
 // === impl Waiting ===
 
-impl Drop for Waiting<'_> {
+impl Waiting {
+    /// The head of the response.
+    ///
+    /// # Errors
+    /// [`MessageError`].
+    pub fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Incoming>, MessageError>> {
+        let link = &self.link;
+        let head = ready!(poll_response(link, &self.method, cx))?;
+        self.answered = true;
+        let switching = head.parts.status == StatusCode::SWITCHING_PROTOCOLS;
+        if switching || !head.keep_alive {
+            link.set_last();
+        }
+        let message = link.begin_body(head.length, false);
+        let mut response = Response::from_parts(head.parts, Incoming::Empty);
+        if switching {
+            if let Some(stream) = link.take() {
+                response.extensions_mut().insert(OnUpgrade::now(stream));
+            }
+        } else if !link.has_all() {
+            let body = RecvBody::new(Rc::clone(link), message, Side::Response);
+            *response.body_mut() = Incoming::Http1(body);
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+impl Drop for Waiting {
     fn drop(&mut self) {
         if !self.answered {
             self.link.abort();

@@ -27,6 +27,8 @@ struct Inner {
     sent: bool,
     // A task writes the body of a request.
     writing: bool,
+    // The peer takes no message after the one at hand.
+    last: bool,
     decoder: Decoder,
     // Which message the decoder is for: readers of earlier ones get nothing of it.
     message: u32,
@@ -84,6 +86,7 @@ impl Link {
             output: BytesMut::new(),
             sent: false,
             writing: false,
+            last: false,
             decoder: Decoder::new(Length::None),
             message: 0,
             expects_continue: false,
@@ -135,6 +138,15 @@ impl Link {
     /// Whether the socket took anything since it was asked last.
     pub(super) fn has_sent(&self) -> bool {
         std::mem::take(&mut self.0.borrow_mut().sent)
+    }
+
+    /// The peer takes no message after the one at hand.
+    pub(super) fn set_last(&self) {
+        self.0.borrow_mut().last = true;
+    }
+
+    pub(super) fn is_last(&self) -> bool {
+        self.0.borrow().last
     }
 
     /// A task writes the body of a request, or has done so.

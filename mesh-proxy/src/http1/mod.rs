@@ -12,7 +12,7 @@ mod tunnel;
 mod upgrade;
 
 pub use body::RecvBody;
-pub use client::{Handle, connect};
+pub use client::{Handle, Waiting, connect};
 pub use link::MessageError;
 pub use server::{Allowance, ConnectionEnd, Successive, serve};
 pub use tunnel::PostTunnel;

@@ -2,7 +2,7 @@
 
 use std::future::{Future as _, poll_fn};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use http::{Request, Response, request, response};
@@ -13,7 +13,8 @@ use tokio_util::task::TaskTracker;
 use super::body::Side;
 use super::driver::{ConnectionEnd, Driver};
 use super::link::{Link, Slot};
-use super::{RecvBody, StreamError, Tunnel, pump};
+use super::pump::Pump;
+use super::{RecvBody, StreamError, Tunnel};
 use crate::http::{Incoming, RequestBody};
 use crate::net::Stream;
 
@@ -33,9 +34,9 @@ pub struct Opening {
     pub timeout: Duration,
 }
 
-/// A request that waits for its response. Dropped, it is given up.
-struct Waiting<'a> {
-    link: &'a Rc<Link>,
+/// A request that was sent. Dropped before its response has come, it is given up.
+pub struct Waiting {
+    link: Rc<Link>,
     slot: Slot,
     id: StreamId,
     answered: bool,
@@ -114,22 +115,18 @@ impl Handle {
         self.link.state.borrow().open_streams()
     }
 
-    /// Sends a request and waits for the head of the response. Dropping the future gives the
-    /// request up.
+    /// Sends a request. Its body follows as the server takes it.
     ///
     /// # Errors
-    /// [`StreamError`]; `Unprocessed` if nothing of the request was looked at.
-    pub async fn send(
-        &self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, StreamError> {
+    /// [`StreamError::Unprocessed`]: the connection takes no more requests.
+    pub fn begin(&self, request: Request<RequestBody>) -> Result<Waiting, StreamError> {
         let (parts, body) = request.into_parts();
         let end = body.is_end_stream();
         self.can_open().map_err(|_| StreamError::Unprocessed)?;
         let opened = self.link.with(|state| state.open(&parts, end));
         let (id, slot) = opened.map_err(|_| StreamError::Unprocessed)?;
-        let mut waiting = Waiting {
-            link: &self.link,
+        let waiting = Waiting {
+            link: Rc::clone(&self.link),
             slot,
             id,
             answered: false,
@@ -137,23 +134,7 @@ impl Handle {
         if !end {
             self.send_body(id, &waiting.slot, body);
         }
-        let head = poll_fn(|cx| waiting.slot.poll_head(cx)).await;
-        waiting.answered = head.is_ok();
-        let (parts, end) = head?;
-        let body = if end {
-            Incoming::Empty
-        } else {
-            let slot = waiting.slot.clone();
-            let link = Rc::clone(&self.link);
-            Incoming::Http2(RecvBody::new(
-                link,
-                slot,
-                id,
-                Side::Response,
-                &parts.headers,
-            ))
-        };
-        Ok(Response::from_parts(parts, body))
+        Ok(waiting)
     }
 
     /// Asks for a tunnel. The server's answer is the error of the result if there is none. Dropping
@@ -180,10 +161,9 @@ impl Handle {
     // At once, if the body is there; otherwise a task sends it, also after the response has
     // begun.
     fn send_body(&self, id: StreamId, slot: &Slot, body: RequestBody) {
-        let (link, slot) = (Rc::clone(&self.link), slot.clone());
-        let mut work = Box::pin(async move {
-            pump::send_body(&link, id, &slot, body, ErrorCode::CANCEL).await;
-        });
+        let stream = (id, slot.clone());
+        let pump = Pump::new(Rc::clone(&self.link), stream, body, ErrorCode::CANCEL);
+        let mut work = Box::pin(pump);
         let now = &mut Context::from_waker(Waker::noop());
         if work.as_mut().poll(now).is_pending() {
             self.tasks.spawn_local(work);
@@ -193,7 +173,29 @@ impl Handle {
 
 // === impl Waiting ===
 
-impl Drop for Waiting<'_> {
+impl Waiting {
+    /// The head of the response.
+    ///
+    /// # Errors
+    /// [`StreamError`]; `Unprocessed` if nothing of the request was looked at.
+    pub fn poll_answer(
+        &mut self,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Response<Incoming>, StreamError>> {
+        let (parts, end) = ready!(self.slot.poll_head(cx))?;
+        self.answered = true;
+        let body = if end {
+            Incoming::Empty
+        } else {
+            let (link, slot) = (Rc::clone(&self.link), self.slot.clone());
+            let body = RecvBody::new(link, slot, self.id, Side::Response, &parts.headers);
+            Incoming::Http2(body)
+        };
+        Poll::Ready(Ok(Response::from_parts(parts, body)))
+    }
+}
+
+impl Drop for Waiting {
     fn drop(&mut self) {
         if !self.answered {
             let id = self.id;

@@ -14,7 +14,7 @@ mod server;
 mod tunnel;
 
 pub use body::RecvBody;
-pub use client::{Handle, Opening, connect};
+pub use client::{Handle, Opening, Waiting, connect};
 pub use driver::ConnectionEnd;
 pub use link::StreamError;
 pub use server::{AnswerBody, Patience, Upgraded, serve, serve_tunnels};

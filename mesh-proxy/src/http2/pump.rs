@@ -1,9 +1,9 @@
 //! A body on its way to the peer.
 
-use std::future::poll_fn;
-use std::pin::pin;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http_body::Body;
@@ -11,69 +11,98 @@ use mesh_proxy_core::http2::{ErrorCode, StreamId};
 
 use super::link::{Link, Slot};
 
-/// Sends a body to its end, as the windows allow. A body that breaks ends the stream with `code`.
-pub(super) async fn send_body<B>(
-    link: &Rc<Link>,
+/// Sends a body to its end, as the windows allow. Small, since each stream has one.
+pub(super) struct Pump<B> {
+    link: Rc<Link>,
     id: StreamId,
-    slot: &Slot,
+    slot: Slot,
     body: B,
     code: ErrorCode,
-) where
-    B: Body<Data = Bytes>,
-{
-    let mut body = pin!(body);
-    loop {
-        let gone = poll_fn(|cx| match body.as_mut().poll_frame(cx) {
-            Poll::Ready(frame) => Poll::Ready(Some(frame)),
-            Poll::Pending if slot.has_failed(cx) => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        });
-        let Some(frame) = gone.await else {
-            return;
-        };
-        match frame {
-            None => {
-                link.with(|state| state.send_data(id, b"", true));
-                return;
-            }
-            Some(Err(_)) => {
-                link.with(|state| state.reset(id, code));
-                return;
-            }
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => {
-                    let end = body.is_end_stream();
-                    send_chunk(link, id, slot, data, end).await;
-                    if end {
-                        return;
-                    }
-                }
-                Err(frame) => {
-                    if let Ok(trailers) = frame.into_trailers() {
-                        link.with(|state| state.send_trailers(id, &trailers));
-                        return;
-                    }
-                }
-            },
+    // What was read and is still to be sent, and whether the body ends with it.
+    rest: Bytes,
+    last: bool,
+}
+
+// === impl Pump ===
+
+impl<B> Pump<B> {
+    /// A body that breaks ends the stream with `code`.
+    pub(super) fn new(
+        link: Rc<Link>,
+        (id, slot): (StreamId, Slot),
+        body: B,
+        code: ErrorCode,
+    ) -> Self {
+        Self {
+            link,
+            id,
+            slot,
+            body,
+            code,
+            rest: Bytes::new(),
+            last: false,
         }
+    }
+
+    // Sends what is left of a chunk; false once the stream has ended.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        // Until all is sent no more is taken: the sender is held back.
+        while !self.rest.is_empty() {
+            if ready!(self.link.poll_capacity(self.id, &self.slot, cx)).is_none() {
+                return Poll::Ready(false);
+            }
+            let send = |rest: &[u8]| {
+                self.link
+                    .with(|state| state.send_data(self.id, rest, self.last))
+            };
+            let sent = send(&self.rest);
+            self.rest.advance(sent.min(self.rest.len()));
+        }
+        Poll::Ready(true)
     }
 }
 
-async fn send_chunk(link: &Rc<Link>, id: StreamId, slot: &Slot, mut data: Bytes, end: bool) {
-    // The end alone needs no window.
-    if data.is_empty() {
-        link.with(|state| state.send_data(id, b"", end));
-        return;
-    }
-    // Until all is sent no more is taken: the sender is held back.
-    while !data.is_empty() {
-        if poll_fn(|cx| link.poll_capacity(id, slot, cx))
-            .await
-            .is_none()
-        {
-            return;
+impl<B: Body<Data = Bytes> + Unpin> Future for Pump<B> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let pump = self.get_mut();
+        let id = pump.id;
+        loop {
+            if !ready!(pump.poll_rest(cx)) || pump.last {
+                return Poll::Ready(());
+            }
+            let frame = match Pin::new(&mut pump.body).poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending if pump.slot.has_failed(cx) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            };
+            match frame {
+                None => {
+                    pump.link.with(|state| state.send_data(id, b"", true));
+                    return Poll::Ready(());
+                }
+                Some(Err(_)) => {
+                    pump.link.with(|state| state.reset(id, pump.code));
+                    return Poll::Ready(());
+                }
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => {
+                        pump.rest = data;
+                        pump.last = pump.body.is_end_stream();
+                        if pump.rest.is_empty() {
+                            // The end alone needs no window.
+                            pump.link.with(|state| state.send_data(id, b"", pump.last));
+                        }
+                    }
+                    Err(frame) => {
+                        if let Ok(trailers) = frame.into_trailers() {
+                            pump.link.with(|state| state.send_trailers(id, &trailers));
+                            return Poll::Ready(());
+                        }
+                    }
+                },
+            }
         }
-        let sent = link.with(|state| state.send_data(id, &data, end));
-        data.advance(sent.min(data.len()));
     }
 }

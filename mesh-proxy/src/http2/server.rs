@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -17,7 +17,8 @@ use mesh_proxy_core::http2::{Config, Connection, ErrorCode, Event, StreamId};
 use super::body::Side;
 use super::driver::{ConnectionEnd, Driver};
 use super::link::{Link, Slot};
-use super::{Offer, RecvBody, Tunnel, pump};
+use super::pump::Pump;
+use super::{Offer, RecvBody, Tunnel};
 use crate::drain::Drain;
 use crate::http::{Incoming, ResponseBody};
 use crate::net::Stream;
@@ -32,7 +33,7 @@ pub struct Patience {
 }
 
 /// The body of an answer.
-pub trait AnswerBody: Body<Data = Bytes> {
+pub trait AnswerBody: Body<Data = Bytes> + Unpin {
     /// Whether requests may name an authority that is no host: on sockets that have a path.
     const ANY_AUTHORITY: bool = false;
 
@@ -55,9 +56,18 @@ pub struct Upgraded {
 }
 
 /// One request: dropped as soon as its client gives it up.
-struct Exchange<F> {
-    work: Option<Pin<Box<F>>>,
+struct Exchange<F, B> {
+    link: Rc<Link>,
+    id: StreamId,
     slot: Slot,
+    is_head: bool,
+    stage: Stage<F, B>,
+}
+
+enum Stage<F, B> {
+    Answering(Pin<Box<F>>),
+    Sending(Pump<B>),
+    Over,
 }
 
 /// Answers the requests of one connection until it ends, `first` if it came before. What is no
@@ -93,13 +103,12 @@ where
         patience.timeout,
     );
     let mut running = FuturesUnordered::new();
-    let begin = |id, slot: Slot, request: Request<Incoming>| {
-        let is_head = request.method() == Method::HEAD;
-        // Gone before the body of the answer is sent.
-        let answer = Box::pin(handle(request));
-        let work = exchange(Rc::clone(&link), id, slot.clone(), is_head, answer);
-        let work = Some(Box::pin(work));
-        Exchange { work, slot }
+    let begin = |id, slot: Slot, request: Request<Incoming>| Exchange {
+        link: Rc::clone(&link),
+        id,
+        slot,
+        is_head: request.method() == Method::HEAD,
+        stage: Stage::Answering(Box::pin(handle(request))),
     };
     if let Some(Upgraded { parts, settings }) = first {
         let (id, slot) = link.with(|state| state.upgrade(&settings))?;
@@ -232,17 +241,14 @@ fn take(link: &Rc<Link>, event: Event<Slot>) -> Option<(StreamId, Slot, Request<
     Some((id, slot, Request::from_parts(parts, body)))
 }
 
-async fn exchange<F, B>(
-    link: Rc<Link>,
+// Sends the head of an answer. Returns its body, if that is to be sent.
+fn respond<B: AnswerBody>(
+    link: &Link,
     id: StreamId,
-    slot: Slot,
     is_head: bool,
-    answer: Pin<Box<F>>,
-) where
-    F: Future<Output = Response<B>>,
-    B: AnswerBody,
-{
-    let (mut parts, body) = answer.await.into_parts();
+    response: Response<B>,
+) -> Option<B> {
+    let (mut parts, body) = response.into_parts();
     let end = is_head || body.is_end_stream();
     if let Some(length) = body.size_hint().exact()
         && length > 0
@@ -255,25 +261,55 @@ async fn exchange<F, B>(
     link.with(|state| state.respond(id, &parts, end));
     if end {
         body.skip();
-    } else {
-        pump::send_body(&link, id, &slot, body, ErrorCode::INTERNAL_ERROR).await;
+        return None;
     }
-    // What is left of the request is of no use (RFC 9113 section 8.1).
-    link.with(|state| state.reset(id, ErrorCode::NO_ERROR));
+    Some(body)
 }
 
 // === impl Exchange ===
 
-impl<F: Future<Output = ()>> Future for Exchange<F> {
+impl<F, B> Exchange<F, B> {
+    fn end(&mut self) -> Poll<()> {
+        self.stage = Stage::Over;
+        // What is left of the request is of no use (RFC 9113 section 8.1).
+        self.link
+            .with(|state| state.reset(self.id, ErrorCode::NO_ERROR));
+        Poll::Ready(())
+    }
+}
+
+impl<F, B> Future for Exchange<F, B>
+where
+    F: Future<Output = Response<B>>,
+    B: AnswerBody,
+{
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.slot.has_failed(cx) {
-            self.work = None;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let exchange = self.get_mut();
+        if exchange.slot.has_failed(cx) {
+            exchange.stage = Stage::Over;
         }
-        match &mut self.work {
-            None => Poll::Ready(()),
-            Some(work) => work.as_mut().poll(cx),
+        loop {
+            match &mut exchange.stage {
+                Stage::Over => return Poll::Ready(()),
+                Stage::Answering(answer) => {
+                    let response = ready!(answer.as_mut().poll(cx));
+                    let (link, id) = (&exchange.link, exchange.id);
+                    let Some(body) = respond(link, id, exchange.is_head, response) else {
+                        return exchange.end();
+                    };
+                    let stream = (id, exchange.slot.clone());
+                    let code = ErrorCode::INTERNAL_ERROR;
+                    let pump = Pump::new(Rc::clone(link), stream, body, code);
+                    // The answer's future is gone before its body is sent.
+                    exchange.stage = Stage::Sending(pump);
+                }
+                Stage::Sending(pump) => {
+                    ready!(Pin::new(pump).poll(cx));
+                    return exchange.end();
+                }
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::header::EXPECT;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use mesh_proxy_core::ir::{self, MtlsMode, Protocol};
 use mesh_proxy_core::labels::{PeerLabels, Reporter, ServiceLabels};
 use mesh_proxy_core::plan;
@@ -85,10 +85,7 @@ pub(super) async fn serve(
         let exchange = Exchange::begin(&worker, connection.downstream(None), parts);
         respond::malformed(malformed, exchange)
     };
-    let handle = |request| {
-        let connection = Rc::clone(&connection);
-        async move { connection.handle(request).await }
-    };
+    let handle = |request| Rc::clone(&connection).handle(request);
     let served = serve_http(stream, version, &worker.shared.drain, handle, refuse).await;
     if let Err(error) = served {
         tracing::debug!(%error, "connection of a caller ended");
@@ -147,57 +144,93 @@ impl Connection {
         (way.way.clone(), Rc::clone(&way.app))
     }
 
-    async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+    // What is moved on at once is not kept in the future.
+    fn handle(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<ResponseBody>> {
+        let snapshot = self.inbound.worker.shared.snapshot();
+        let received = self.receive(request, &snapshot);
+        async move {
+            match received {
+                Ok(call) => self.pass(snapshot, call).await,
+                Err(response) => *response,
+            }
+        }
+    }
+
+    async fn pass(
+        &self,
+        snapshot: Arc<Snapshot>,
+        mut call: Box<AppCall>,
+    ) -> Response<ResponseBody> {
         let worker = &self.inbound.worker;
+        let incoming = std::mem::replace(&mut call.incoming, Incoming::Empty);
+        let asked = {
+            let asker = self.asker();
+            let asked = asker.check(&mut call.parts, incoming, &mut call.exchange);
+            asked.await
+        };
+        let to_client = match asked {
+            Ok(admitted) => {
+                call.incoming = admitted.incoming;
+                admitted.to_client
+            }
+            Err(refusal) => return respond::send(*refusal, call.exchange),
+        };
+        let permit = match self.admit(&snapshot, &call.parts) {
+            Ok(permit) => permit,
+            Err(refused) => return refused.answer(call.exchange),
+        };
+        self.finish_head(&mut call.parts.headers);
+        let mut response = call_app(worker, call).await;
+        Admitted::finish(to_client, response.headers_mut());
+        permit.answered(response.status());
+        response
+    }
+
+    // The request, ready to be asked about.
+    fn receive(
+        &self,
+        request: Request<Incoming>,
+        snapshot: &Snapshot,
+    ) -> Result<Box<AppCall>, Box<Response<ResponseBody>>> {
         let (mut parts, incoming) = request.into_parts();
         let told = parts.headers.remove(X_MESH_PEER);
-        let mut exchange = Exchange::begin(worker, self.downstream(told), &parts);
+        let mut exchange = Exchange::begin(&self.inbound.worker, self.downstream(told), &parts);
         exchange.upstream.cluster = Some(Rc::clone(&self.cluster));
         let hop = take_hop_by_hop(&mut parts.headers);
         // What is refused is in the trace, too, and external authorizers are told of it.
         exchange.identify(&mut parts.headers);
-        let snapshot = worker.shared.snapshot();
-        let (way, app) = self.way(&snapshot);
+        let (way, app) = self.way(snapshot);
         exchange.upstream.host = Some(app);
-        let protocol = self.protocol(&snapshot);
+        let protocol = self.protocol(snapshot);
         if parts.version == http::Version::HTTP_10 && protocol.is_http() {
-            return respond::fail(Reason::Http10Unsupported, "", exchange);
+            return Err(respond::fail(Reason::Http10Unsupported, "", exchange).into());
         }
-        if let Err(reason) = self.transport(&snapshot) {
-            return respond::fail(reason, "", exchange);
+        if let Err(reason) = self.transport(snapshot) {
+            return Err(respond::fail(reason, "", exchange).into());
         }
-        let asker = self.asker();
-        let admitted = match asker.check(&mut parts, incoming, &mut exchange).await {
-            Ok(admitted) => admitted,
-            Err(refusal) => return respond::send(*refusal, exchange),
-        };
-        let permit = match self.admit(&snapshot, &parts) {
-            Ok(permit) => permit,
-            Err(refused) => return refused.answer(exchange),
-        };
-        // This proxy answers it itself, when it reads the body.
-        parts.headers.remove(EXPECT);
-        parts.headers.remove(X_MESH_UNPROCESSED);
-        xfcc::append(&mut parts.headers, self.xfcc.as_ref());
-        if !parts.headers.contains_key(X_FORWARDED_PROTO) {
-            let secure = self.peer.is_some() || self.inbound.over_tls.get();
-            let scheme = if secure { "https" } else { "http" };
-            parts
-                .headers
-                .insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
-        }
-        let call = AppCall {
+        Ok(Box::new(AppCall {
             way,
             version: Self::app_version(protocol, &parts),
             parts,
-            incoming: admitted.incoming,
+            incoming,
             hop,
             exchange,
-        };
-        let mut response = call_app(worker, call).await;
-        Admitted::finish(admitted.to_client, response.headers_mut());
-        permit.answered(response.status());
-        response
+        }))
+    }
+
+    fn finish_head(&self, headers: &mut HeaderMap) {
+        // This proxy answers it itself, when it reads the body.
+        headers.remove(EXPECT);
+        headers.remove(X_MESH_UNPROCESSED);
+        xfcc::append(headers, self.xfcc.as_ref());
+        if !headers.contains_key(X_FORWARDED_PROTO) {
+            let secure = self.peer.is_some() || self.inbound.over_tls.get();
+            let scheme = if secure { "https" } else { "http" };
+            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+        }
     }
 
     fn admit(&self, snapshot: &Snapshot, parts: &Parts) -> Result<Permit, Refused> {

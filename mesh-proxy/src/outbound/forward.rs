@@ -1,6 +1,7 @@
 //! One planned request: fault, tries, answer.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, Response};
+use http_body::Body as _;
 use mesh_api::Hostname;
 use mesh_proxy_core::balance::{Affinity, Outcome, Want};
 use mesh_proxy_core::filter::is_grpc;
@@ -22,7 +24,7 @@ use super::{mirror, passthrough};
 use crate::clock;
 use crate::http::headers::{Hop, X_MESH_PEER, X_MESH_UNPROCESSED};
 use crate::http::upgrade::OnUpgrade;
-use crate::http::{BodySource, Exchange, ResponseBody, Version, respond};
+use crate::http::{BodySource, Exchange, Incoming, ResponseBody, Version, respond};
 use crate::upstream::{
     Answer, Asked, Count, Delivery, DialError, Failed, Member, Origin, Pick, Secure, Sending,
     Target, Tracking,
@@ -73,6 +75,38 @@ struct Missed {
     reason: Reason,
     outcome: AttemptOutcome,
     detail: String,
+}
+
+// === impl Call ===
+
+impl Call {
+    /// A request that has come, on its way to a host and port, and where its connection was going.
+    pub(crate) fn new(
+        (mut parts, incoming): (Parts, Incoming),
+        hop: Hop,
+        mut exchange: Box<Exchange>,
+        (host, port, original): (Hostname, u16, Option<SocketAddr>),
+    ) -> Box<Self> {
+        let upgrade = parts
+            .extensions
+            .remove::<OnUpgrade>()
+            .filter(|_| hop.upgrade.is_some());
+        let body = (!incoming.is_end_stream()).then(|| BodySource::new(incoming));
+        if let Some(body) = &body {
+            exchange.set_body(body.clone());
+        }
+        Box::new(Self {
+            client: Version::of(parts.version),
+            parts,
+            body,
+            hop,
+            exchange,
+            upgrade,
+            host,
+            port,
+            original,
+        })
+    }
 }
 
 /// Does what the plan says.
@@ -294,16 +328,19 @@ async fn attempt(
         body: call.body.as_ref(),
         hop: &call.hop,
     };
-    let work = async {
-        if version == Version::Http1 {
-            let turn = allowed.turn().await.map_err(DialError::Limit);
-            tracking.hold(turn.map_err(Failed::Dial)?);
+    let sent = {
+        // One future, whichever way it is awaited.
+        let mut work = pin!(async {
+            if version == Version::Http1 {
+                let turn = allowed.turn().await.map_err(DialError::Limit);
+                tracking.hold(turn.map_err(Failed::Dial)?);
+            }
+            sending.send().await
+        });
+        match limit {
+            None => Ok(work.as_mut().await),
+            Some((end, _)) => tokio::time::timeout_at(end.into(), work.as_mut()).await,
         }
-        sending.send().await
-    };
-    let sent = match limit {
-        None => Ok(work.await),
-        Some((end, _)) => tokio::time::timeout_at(end.into(), work).await,
     };
     tracking.hold(allowed.into_count());
     let result = match sent {

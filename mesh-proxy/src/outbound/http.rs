@@ -8,7 +8,6 @@ use std::sync::Arc;
 use http::header::{EXPECT, HOST, HeaderName};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
-use http_body::Body as _;
 use mesh_api::{Hostname, ResourceName};
 use mesh_proxy_core::Reason;
 use mesh_proxy_core::filter::without_port;
@@ -21,8 +20,7 @@ use crate::drain::Work;
 use crate::http::headers::{X_FORWARDED_PROTO, X_MESH_UNPROCESSED, take_hop_by_hop};
 use crate::http::upgrade::OnUpgrade;
 use crate::http::{
-    BodySource, Downstream, Exchange, Incoming, ResponseBody, Version, respond,
-    serve as serve_http, upgrade,
+    Downstream, Exchange, Incoming, ResponseBody, Version, respond, serve as serve_http, upgrade,
 };
 use crate::net::Stream;
 use crate::worker::Worker;
@@ -67,10 +65,7 @@ pub(super) async fn serve(
         let exchange = Exchange::begin(&worker, connection.downstream.clone(), parts);
         respond::malformed(malformed, exchange)
     };
-    let handle = |request| {
-        let connection = Rc::clone(&connection);
-        async move { connection.handle(request).await }
-    };
+    let handle = |request| Rc::clone(&connection).handle(request);
     let served = serve_http(
         stream,
         version,
@@ -100,18 +95,59 @@ fn downstream(worker: &Worker, stream: &Stream) -> Downstream {
 // === impl Connection ===
 
 impl Connection {
-    async fn handle(self: Rc<Self>, request: Request<Incoming>) -> Response<ResponseBody> {
+    // What is moved on at once is not kept in the future.
+    fn handle(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<ResponseBody>> {
+        let received = self.receive(request);
+        async move {
+            match received {
+                Ok((call, name)) => self.forward(call, name).await,
+                Err(response) => *response,
+            }
+        }
+    }
+
+    async fn forward(&self, mut call: Box<Call>, name: ResourceName) -> Response<ResponseBody> {
+        let shared = &self.worker.shared;
+        let planned = decide(shared, |snapshot| {
+            plan::outbound_http(
+                snapshot,
+                &call.host,
+                call.port,
+                &call.parts,
+                &mut *self.worker.rng.borrow_mut(),
+            )
+        });
+        let plan = match planned.await {
+            Ok(plan) => plan,
+            Err(reason) => return respond::fail(reason, "", call.exchange),
+        };
+        shared.touch(&name);
+        let plan = self.or_by_address(plan, &mut call);
+        if call.parts.version == http::Version::HTTP_10 && self.refuses_http10(&name) {
+            return respond::fail(Reason::Http10Unsupported, "", call.exchange);
+        }
+        act(&self.worker, &plan, call).await
+    }
+
+    // The request, ready to be planned, and the name of what it is for.
+    fn receive(
+        self: &Rc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<(Box<Call>, ResourceName), Box<Response<ResponseBody>>> {
         let (mut parts, incoming) = request.into_parts();
         let mut exchange = Exchange::begin(&self.worker, self.downstream.clone(), &parts);
         if parts.method == Method::CONNECT {
-            return self.connect(parts, exchange);
+            return Err(Rc::clone(self).connect(parts, exchange).into());
         }
         let hop = take_hop_by_hop(&mut parts.headers);
         for name in [EXPECT, PROXY_AUTHORIZATION, X_MESH_UNPROCESSED] {
             parts.headers.remove(name);
         }
         let Some((host, port, name)) = self.destination(&parts) else {
-            return respond::fail(Reason::HostInvalid, "", exchange);
+            return Err(respond::fail(Reason::HostInvalid, "", exchange).into());
         };
         exchange.identify(&mut parts.headers);
         if !parts.headers.contains_key(X_FORWARDED_PROTO) {
@@ -119,47 +155,9 @@ impl Connection {
                 .headers
                 .insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
         }
-        let shared = &self.worker.shared;
-        let planned = decide(shared, |snapshot| {
-            plan::outbound_http(
-                snapshot,
-                &host,
-                port,
-                &parts,
-                &mut *self.worker.rng.borrow_mut(),
-            )
-        });
-        let plan = match planned.await {
-            Ok(plan) => plan,
-            Err(reason) => return respond::fail(reason, "", exchange),
-        };
-        shared.touch(&name);
-        let (plan, host) = self.or_by_address(plan, host, &parts);
-        if parts.version == http::Version::HTTP_10 && self.refuses_http10(&name) {
-            return respond::fail(Reason::Http10Unsupported, "", exchange);
-        }
-        let upgrade = parts
-            .extensions
-            .remove::<OnUpgrade>()
-            .filter(|_| hop.upgrade.is_some());
-        let body = (!incoming.is_end_stream()).then(|| BodySource::new(incoming));
-        if let Some(body) = &body {
-            exchange.set_body(body.clone());
-        }
         let original = self.target.as_ref().and_then(|target| target.original);
-        let client = Version::of(parts.version);
-        let call = Box::new(Call {
-            parts,
-            body,
-            hop,
-            exchange,
-            upgrade,
-            client,
-            host,
-            port,
-            original,
-        });
-        act(&self.worker, &plan, call).await
+        let to = (host, port, original);
+        Ok((Call::new((parts, incoming), hop, exchange, to), name))
     }
 
     // Where a request goes: the authority of a proxy request, or the Host at the port that the
@@ -209,22 +207,26 @@ impl Connection {
 
     // A host that nobody declared, on a connection to a declared destination: that is where the
     // request would be passed on to, so that destination's routes take it.
-    fn or_by_address(&self, plan: HttpPlan, host: Hostname, parts: &Parts) -> (HttpPlan, Hostname) {
+    fn or_by_address(&self, plan: HttpPlan, call: &mut Call) -> HttpPlan {
         let HttpAction::Passthrough { .. } = plan.action else {
-            return (plan, host);
+            return plan;
         };
-        let Some(target) = self.target.as_ref().filter(|target| target.host != host) else {
-            return (plan, host);
+        let Some(target) = self.target.as_ref().filter(|one| one.host != call.host) else {
+            return plan;
         };
         let snapshot = self.worker.shared.snapshot();
         let name = ResourceName::destination(&target.host, target.port);
         if snapshot.table(&name).is_none_or(|table| table.undeclared) {
-            return (plan, host);
+            return plan;
         }
         let mut rng = self.worker.rng.borrow_mut();
-        match plan::outbound_http(&snapshot, &target.host, target.port, parts, &mut *rng) {
-            Step::Ready(by_address) => (by_address, target.host.clone()),
-            Step::Need(_) => (plan, host),
+        let (host, port) = (&target.host, target.port);
+        match plan::outbound_http(&snapshot, host, port, &call.parts, &mut *rng) {
+            Step::Ready(by_address) => {
+                call.host = target.host.clone();
+                by_address
+            }
+            Step::Need(_) => plan,
         }
     }
 

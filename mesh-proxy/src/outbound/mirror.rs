@@ -1,5 +1,6 @@
 //! Copies of requests; nobody waits for them, and their answers are thrown away.
 
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,7 +139,7 @@ impl Copy {
             None => head.headers.remove(X_MESH_PEER),
         };
         wire::to_wire(&mut head, version, &Hop::default());
-        let mut lease: Lease = match member.pool.checkout(version, false) {
+        let lease: Lease = match member.pool.checkout(version, false) {
             Some(lease) => lease,
             None => {
                 let alpn = if version == Version::Http2 {
@@ -153,10 +154,10 @@ impl Copy {
                 member.pool.begin(stream, version)
             }
         };
-        let response = lease
-            .send(Request::from_parts(head, body))
-            .await
-            .map_err(|failed| failed.error)?;
+        let begun = lease.begin(Request::from_parts(head, body));
+        let mut waiting = begun.map_err(|failed| failed.error)?;
+        let response = poll_fn(|cx| waiting.poll_answer(cx)).await;
+        let response = response.map_err(|failed| failed.error)?;
         let latency = clock::monotonic().duration_since(began);
         tracking.answered(
             mesh_proxy_core::balance::Outcome::of_status(response.status()),

@@ -22,7 +22,8 @@ use crate::worker::Worker;
 
 pub use mesh_proxy_core::plan::APP_CONNECT;
 
-/// A request for the application.
+/// A request for the application. Boxed where it is handed on: futures keep room for their
+/// arguments.
 pub struct AppCall {
     /// How it gets there.
     pub way: AppWay,
@@ -71,41 +72,35 @@ enum Leave {
 /// Sends a request to the application. A connection that the application closed while it was
 /// idle costs a second try, not a failure. An application that cannot be reached is told to the
 /// caller's proxy as such: it may try another endpoint.
-pub async fn call_app(worker: &Rc<Worker>, call: AppCall) -> Response<ResponseBody> {
-    let AppCall {
-        way,
-        version,
-        mut parts,
-        incoming,
-        hop,
-        mut exchange,
-    } = call;
-    let client_upgrade = parts
+pub async fn call_app(worker: &Rc<Worker>, mut call: Box<AppCall>) -> Response<ResponseBody> {
+    let upgrade = call
+        .parts
         .extensions
         .remove::<OnUpgrade>()
-        .filter(|_| hop.upgrade.is_some());
+        .filter(|_| call.hop.upgrade.is_some());
+    let incoming = std::mem::replace(&mut call.incoming, Incoming::Empty);
     let body = (!incoming.is_end_stream()).then(|| BodySource::new(incoming));
     if let Some(body) = &body {
-        exchange.set_body(body.clone());
+        call.exchange.set_body(body.clone());
     }
-    let leave = match Leave::take(way) {
+    let leave = match Leave::take(&call.way) {
         Ok(leave) => leave,
-        Err(reason) => return respond::fail(reason, "", exchange),
+        Err(reason) => return respond::fail(reason, "", call.exchange),
     };
     let (pool, origin) = leave.origin();
     let sending = Sending {
         worker,
         pool,
         origin,
-        version: if client_upgrade.is_some() {
+        version: if upgrade.is_some() {
             Version::Http1
         } else {
-            version
+            call.version
         },
-        repeatable: parts.method.is_idempotent() && client_upgrade.is_none(),
-        head: &parts,
+        repeatable: call.parts.method.is_idempotent() && upgrade.is_none(),
+        head: &call.parts,
         body: body.as_ref(),
-        hop: &hop,
+        hop: &call.hop,
     };
     let sent_at = clock::monotonic();
     let mut tracking = Tracking::none();
@@ -118,13 +113,14 @@ pub async fn call_app(worker: &Rc<Worker>, call: AppCall) -> Response<ResponseBo
     };
     let sent = sent.await;
     tracking.hold(leave.into_count());
+    let mut exchange = call.exchange;
     match sent {
         Ok(answer) => {
             exchange.upstream.service_time = Some(clock::monotonic().duration_since(sent_at));
             exchange.upstream.local = answer.lease.local;
             let delivery = Delivery {
                 exchange,
-                upgrade: client_upgrade,
+                upgrade,
                 tracking,
                 deadline: None,
             };
@@ -166,16 +162,16 @@ fn fail(
 // === impl Leave ===
 
 impl Leave {
-    fn take(way: AppWay) -> Result<Self, Reason> {
+    fn take(way: &AppWay) -> Result<Self, Reason> {
         Ok(match way {
             AppWay::Direct {
                 pool,
                 address,
                 dialer,
             } => Self::Direct {
-                pool,
-                address,
-                dialer,
+                pool: Rc::clone(pool),
+                address: *address,
+                dialer: *dialer,
             },
             AppWay::Target(target) => Self::Limited {
                 allowed: target.admit()?,

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
@@ -81,6 +82,14 @@ pub struct Lease {
 enum Sender {
     Http1(http1::Handle),
     Http2(http2::Handle),
+}
+
+/// A request whose response is awaited. Dropped before, it is given up.
+pub enum Waiting {
+    /// Over HTTP/1.
+    Http1(http1::Waiting),
+    /// Over HTTP/2.
+    Http2(http2::Waiting),
 }
 
 /// Why a request got no response.
@@ -298,6 +307,27 @@ impl Life {
     }
 }
 
+// === impl Waiting ===
+
+impl Waiting {
+    /// The head of the response.
+    ///
+    /// # Errors
+    /// [`SendError`]; it says whether the server saw anything of the request.
+    pub fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Incoming>, SendError>> {
+        match self {
+            Self::Http1(waiting) => waiting.poll_answer(cx).map_err(|error| SendError {
+                error: error.into(),
+                unsent: false,
+            }),
+            Self::Http2(waiting) => waiting.poll_answer(cx).map_err(SendError::from),
+        }
+    }
+}
+
 // The server did nothing with the request (RFC 9113 section 8.7).
 const REFUSED: StreamError = StreamError::Reset(ErrorCode::REFUSED_STREAM);
 
@@ -318,27 +348,20 @@ impl Lease {
         }
     }
 
-    /// Sends a request and waits for the head of the response. Dropping the future gives the
-    /// request up.
+    /// Sends a request. What is not there yet of its body follows when it comes.
     ///
     /// # Errors
     /// [`SendError`]; it says whether the server saw anything of the request.
-    pub async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, SendError> {
-        match &mut self.sender {
+    pub fn begin(&self, request: Request<RequestBody>) -> Result<Waiting, SendError> {
+        match &self.sender {
             Sender::Http1(sender) => {
-                let sent = sender.send(request).await;
-                sent.map_err(|(error, unsent)| SendError {
+                let begun = sender.begin(request).map(Waiting::Http1);
+                begun.map_err(|(error, unsent)| SendError {
                     error: error.into(),
                     unsent,
                 })
             }
-            Sender::Http2(sender) => sender.send(request).await.map_err(|error| SendError {
-                unsent: matches!(error, StreamError::Unprocessed | REFUSED),
-                error: error.into(),
-            }),
+            Sender::Http2(sender) => Ok(Waiting::Http2(sender.begin(request)?)),
         }
     }
 
@@ -364,6 +387,15 @@ impl Lease {
 }
 
 // === impl SendError ===
+
+impl From<StreamError> for SendError {
+    fn from(error: StreamError) -> Self {
+        Self {
+            unsent: matches!(error, StreamError::Unprocessed | REFUSED),
+            error: error.into(),
+        }
+    }
+}
 
 impl SendError {
     /// Whether the connection ended before a byte of the response: it was most likely being

@@ -1,5 +1,6 @@
 //! One request on one connection to one server.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use http::{Request, Response};
 
 use mesh_proxy_core::ir::EndpointAddress;
 
-use super::pool::{Lease, Pool, SendError};
+use super::pool::{Lease, Pool, SendError, Waiting};
 use super::{APP_CONNECT, DialError, Member, Secure};
 use crate::http::headers;
 use crate::http::{BodySource, Incoming, RequestBody, Version, wire};
@@ -78,33 +79,41 @@ impl Sending<'_> {
     /// [`Failed`].
     pub async fn send(&self) -> Result<Answer, Failed> {
         let stages = &self.worker.shared.telemetry.stages;
-        if let Some(lease) = self.pool.checkout(self.version, self.repeatable) {
+        if let Some(mut lease) = self.pool.checkout(self.version, self.repeatable) {
             stages.reused.inc();
-            match self.on(lease).await {
-                Ok(answer) => return Ok(answer),
+            match self.on(&mut lease).await {
+                Ok(response) => return Ok(Answer { response, lease }),
                 Err(failed) if !self.may_repeat(&failed) => return Err(Failed::Send(failed)),
                 Err(_) => stages.retries.inc(),
             };
         }
-        let lease = self.open().await.map_err(Failed::Dial)?;
-        let opened = !lease.reused;
-        match self.on(lease).await {
-            Ok(answer) => Ok(answer),
-            Err(failed) if opened || !self.may_repeat(&failed) => Err(Failed::Send(failed)),
-            // Another request's HTTP/2 connection, which ended meanwhile.
-            Err(_) => {
-                let lease = self.open().await.map_err(Failed::Dial)?;
-                self.on(lease).await.map_err(Failed::Send)
+        let mut lease = self.open().await.map_err(Failed::Dial)?;
+        match self.on(&mut lease).await {
+            Ok(response) => return Ok(Answer { response, lease }),
+            Err(failed) if !lease.reused || !self.may_repeat(&failed) => {
+                return Err(Failed::Send(failed));
             }
+            // Another request's HTTP/2 connection, which ended meanwhile.
+            Err(_) => {}
+        }
+        let mut lease = self.open().await.map_err(Failed::Dial)?;
+        match self.on(&mut lease).await {
+            Ok(response) => Ok(Answer { response, lease }),
+            Err(failed) => Err(Failed::Send(failed)),
         }
     }
 
-    async fn on(&self, mut lease: Lease) -> Result<Answer, SendError> {
+    async fn on(&self, lease: &mut Lease) -> Result<Response<Incoming>, SendError> {
+        let mut waiting = self.begin(lease)?;
+        poll_fn(|cx| waiting.poll_answer(cx)).await
+    }
+
+    // Apart, so that nothing of what was sent is kept while the answer is awaited.
+    fn begin(&self, lease: &Lease) -> Result<Waiting, SendError> {
         let mut head = self.head.clone();
         wire::to_wire(&mut head, self.version, self.hop);
         let body = self.body.map_or(RequestBody::Empty, BodySource::next_try);
-        let response = lease.send(Request::from_parts(head, body)).await?;
-        Ok(Answer { response, lease })
+        lease.begin(Request::from_parts(head, body))
     }
 
     fn may_repeat(&self, failed: &SendError) -> bool {
