@@ -63,6 +63,7 @@ fn claims(number: usize) -> JoinClaims {
         service_account: "w".to_owned(),
         expires: SystemTime::now() + Duration::from_secs(3600),
         single_use: false,
+        labels: [].into(),
     }
 }
 

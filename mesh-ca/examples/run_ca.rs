@@ -40,6 +40,7 @@ async fn main() -> Result<(), Failure> {
         service_account: "reviews".to_owned(),
         expires: SystemTime::now() + Duration::from_secs(60),
         single_use: true,
+        labels: [].into(),
     })?;
     let address = bound
         .addresses

@@ -203,22 +203,33 @@ impl Bound {
             self.renew_at,
         ));
         chores.spawn(keep_forgetting(self.tokens));
-        chores.spawn(keep_synced(self.ledger));
-        let overdue = async {
-            shutdown.cancelled().await;
-            sleep(DRAIN).await;
-        };
-        tokio::pin!(overdue);
-        loop {
-            tokio::select! {
-                done = servers.join_next() => match done {
-                    None => return Ok(()),
-                    Some(result) => result??,
-                },
-                () = &mut overdue => {
-                    tracing::warn!("some calls did not end in time");
-                    return Ok(());
-                }
+        chores.spawn(keep_synced(Arc::clone(&self.ledger)));
+        let result = wait(servers, &shutdown).await;
+        // Refusals of the last moment are not in the record yet.
+        tokio::task::spawn_blocking(move || self.ledger.sync()).await?;
+        result
+    }
+}
+
+/// Waits for all servers; after `shutdown`, for a while.
+async fn wait(
+    mut servers: JoinSet<Result<(), tonic::transport::Error>>,
+    shutdown: &CancellationToken,
+) -> Result<(), RunError> {
+    let overdue = async {
+        shutdown.cancelled().await;
+        sleep(DRAIN).await;
+    };
+    tokio::pin!(overdue);
+    loop {
+        tokio::select! {
+            done = servers.join_next() => match done {
+                None => return Ok(()),
+                Some(result) => result??,
+            },
+            () = &mut overdue => {
+                tracing::warn!("some calls did not end in time");
+                return Ok(());
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use mesh_api::WorkloadName;
+
 use crate::counters::RefusalReason;
 
 /// Who a bearer is, besides its trust domain, which is the authority's.
@@ -11,8 +13,8 @@ pub struct AuthenticatedCaller {
     pub namespace: String,
     /// Its service account.
     pub service_account: String,
-    /// The workload that the token is bound to, such as a pod; for the log.
-    pub workload: Option<String>,
+    /// The workload that the token is bound to, such as a pod. Its certificate is bound to it, too.
+    pub workload: Option<WorkloadName>,
 }
 
 /// Why a token of another issuer is refused.

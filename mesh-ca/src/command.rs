@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, BuildError, RunError, Settings};
 use crate::authority::{Authority, AuthorityError, AuthorityOptions};
+use crate::binding::{InvalidLabels, collect_labels, parse_label};
 use crate::clock;
 use crate::duration::parse_duration;
 use crate::listen::{ListenAddress, forbid_core_files, raise_descriptor_limit};
@@ -38,7 +39,7 @@ pub enum Command {
     Init(InitArgs),
     /// Makes a join token for one workload
     #[command(
-        after_help = "Examples:\n  mesh-ca token --dir ./ca --workload default/reviews-v1 --service-account reviews\n  mesh-ca token --dir ./ca --workload default/web --service-account web --ttl 10m > web.token"
+        after_help = "Examples:\n  mesh-ca token --dir ./ca --workload default/reviews-v1 --service-account reviews\n  mesh-ca token --dir ./ca --workload default/web --service-account web --ttl 10m > web.token\n  mesh-ca token --dir ./ca --workload default/web --label app=web --label version=v1"
     )]
     Token(TokenArgs),
     /// Serves certificates over gRPC and TLS
@@ -77,6 +78,10 @@ pub struct TokenArgs {
     /// Its service account, in the namespace of the workload
     #[arg(long, default_value = "default", value_name = "NAME")]
     pub service_account: String,
+    /// A label that the workload may register itself with, where workloads do; may be given more
+    /// than once
+    #[arg(long = "label", value_parser = parse_label, value_name = "KEY=VALUE")]
+    pub labels: Vec<(String, String)>,
     /// How long the token is good
     #[arg(long, default_value = "1h", value_parser = parse_duration, value_name = "TIME")]
     pub ttl: Duration,
@@ -130,6 +135,9 @@ pub enum CommandError {
     /// A file of the authority cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The labels of a token do not go together.
+    #[error(transparent)]
+    Labels(#[from] InvalidLabels),
     /// An argument does not fit.
     #[error("{0}")]
     Argument(String),
@@ -240,6 +248,7 @@ impl TokenArgs {
         let claims = JoinClaims {
             workload: self.workload.clone(),
             service_account: self.service_account.clone(),
+            labels: collect_labels(self.labels.iter().cloned())?,
             expires,
             single_use: !self.reusable,
         };
@@ -251,6 +260,7 @@ impl TokenArgs {
                     "token": token,
                     "workload": claims.workload.to_string(),
                     "serviceAccount": claims.service_account,
+                    "labels": claims.labels,
                     "expires": clock::unix_seconds(expires),
                     "singleUse": claims.single_use,
                 });

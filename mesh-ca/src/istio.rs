@@ -28,7 +28,7 @@ impl IstioCertificateService for IstioCertificates {
             .unwrap_or_default();
         let seconds = u64::try_from(wish.validity_duration).unwrap_or(0);
         let ttl = (seconds > 0).then(|| Duration::from_secs(seconds));
-        let certified = self.0.certify(&request, csr_der, ttl).await?;
+        let certified = self.0.certify(&request, &csr_der, ttl).await?;
         Ok(Response::new(IstioCertificateResponse {
             cert_chain: chain(&certified),
         }))

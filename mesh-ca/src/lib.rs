@@ -26,6 +26,7 @@
 //!     csr_der: key.certificate_request()?,
 //!     ttl: None,
 //!     dns_names: Vec::new(),
+//!     binding: None,
 //! };
 //! let issued = authority.issue(&request, std::time::SystemTime::now())?;
 //! assert_eq!(issued.chain_der.len(), 2);
@@ -36,6 +37,7 @@ mod admission;
 mod app;
 mod authority;
 mod bearer;
+mod binding;
 mod bundle;
 mod clock;
 mod command;
@@ -63,6 +65,7 @@ pub use authority::{
     Authority, AuthorityError, AuthorityMaterial, AuthorityOptions, Charge, Fence, Layout,
 };
 pub use bearer::{AuthenticatedCaller, BearerAuthenticator, BearerRefusal};
+pub use binding::{InvalidBinding, InvalidLabels, WorkloadBinding, collect_labels, parse_label};
 pub use bundle::{BundleError, LONGEST_BUNDLE, SpiffeBundle, SpiffeServerVerifier, uri_name};
 pub use clock::now;
 pub use command::{Command, CommandError, InitArgs, OutputFormat, ServeArgs, TokenArgs};
@@ -72,8 +75,10 @@ pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use issue::{Issue, Issued, Refusal};
 pub use istio::IstioCertificates;
 pub use jwt::{FormerJwtKey, IssuedJwt, JwtPublicKey};
-pub use ledger::{AuditEvent, Entry, Fleet, Holder, IssuedLeaf, Ledger, Report};
-pub use peer::{PeerCertificates, PeerIdentityError, certificate_identity};
+pub use ledger::{
+    AuditEvent, Entry, Fleet, Holder, IssuedLeaf, Ledger, RefusedCall, Report, Times,
+};
+pub use peer::{PeerCertificates, PeerIdentityError, certificate_binding, certificate_identity};
 pub use renewal::{
     RenewError, ServerName, keep_forgetting, keep_reloaded, keep_renewed, keep_synced,
 };

@@ -1,5 +1,6 @@
 //! The other side of a TLS connection.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,10 +9,15 @@ use rustls_pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::binding::{InvalidBinding, WorkloadBinding};
+
 /// The certificates that a client presented; none if it did not. In the extensions of every
 /// request that came over [`crate::tls`]. The TLS layer has verified the chain.
 #[derive(Debug, Clone, Default)]
-pub struct PeerCertificates(Arc<[CertificateDer<'static>]>);
+pub struct PeerCertificates {
+    chain: Arc<[CertificateDer<'static>]>,
+    address: Option<IpAddr>,
+}
 
 /// Why a certificate gives no identity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +35,9 @@ pub enum PeerIdentityError {
     /// It is the certificate of an authority (X.509-SVID, section 4.1).
     #[error("the client's certificate is one of an authority")]
     Authority,
+    /// It says in no way that is understood whose it is.
+    #[error("the client's certificate cannot be used: {0}")]
+    Binding(#[from] InvalidBinding),
 }
 
 // === impl PeerCertificates ===
@@ -36,17 +45,31 @@ pub enum PeerIdentityError {
 impl PeerCertificates {
     /// The chain, the leaf first.
     pub fn new(chain: Vec<CertificateDer<'static>>) -> Self {
-        Self(chain.into())
+        Self {
+            chain: chain.into(),
+            address: None,
+        }
+    }
+
+    /// With the address that the client calls from; it proves nothing.
+    #[must_use]
+    pub fn from_address(self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self }
+    }
+
+    /// The address that the client calls from; none on a Unix socket.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// The chain, the leaf first.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
-        &self.0
+        &self.chain
     }
 
     /// Whether the client presented any.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.chain.is_empty()
     }
 
     /// Serial number of the leaf, hexadecimal, as [`crate::Issued::serial`].
@@ -54,9 +77,8 @@ impl PeerCertificates {
     /// # Errors
     /// If there is no leaf, or it cannot be read.
     pub fn serial(&self) -> Result<String, PeerIdentityError> {
-        let leaf = self.0.first().ok_or(PeerIdentityError::NoCertificate)?;
         let (_, certificate) =
-            X509Certificate::from_der(leaf).map_err(|_| PeerIdentityError::Malformed)?;
+            X509Certificate::from_der(self.leaf()?).map_err(|_| PeerIdentityError::Malformed)?;
         let serial = certificate.raw_serial();
         Ok(serial.iter().map(|byte| format!("{byte:02x}")).collect())
     }
@@ -66,8 +88,31 @@ impl PeerCertificates {
     /// # Errors
     /// A [`PeerIdentityError`].
     pub fn identity(&self) -> Result<(SpiffeId, SystemTime), PeerIdentityError> {
-        certificate_identity(self.0.first().ok_or(PeerIdentityError::NoCertificate)?)
+        certificate_identity(self.leaf()?)
     }
+
+    /// The workload that the leaf was issued to; `None` if it is bound to none.
+    ///
+    /// # Errors
+    /// If there is no leaf, it cannot be read, or what it says of its workload cannot.
+    pub fn binding(&self) -> Result<Option<WorkloadBinding>, PeerIdentityError> {
+        certificate_binding(self.leaf()?)
+    }
+
+    fn leaf(&self) -> Result<&CertificateDer<'static>, PeerIdentityError> {
+        self.chain.first().ok_or(PeerIdentityError::NoCertificate)
+    }
+}
+
+/// The workload that a leaf was issued to; `None` if it is bound to none. Does not verify its
+/// chain.
+///
+/// # Errors
+/// [`PeerIdentityError::Malformed`] or [`PeerIdentityError::Binding`].
+pub fn certificate_binding(leaf: &[u8]) -> Result<Option<WorkloadBinding>, PeerIdentityError> {
+    let (_, certificate) =
+        X509Certificate::from_der(leaf).map_err(|_| PeerIdentityError::Malformed)?;
+    Ok(WorkloadBinding::of(&certificate)?)
 }
 
 /// The identity that a leaf names, and until when it is valid. Does not verify its chain.

@@ -53,6 +53,7 @@ impl ServerName {
             csr_der: key.certificate_request().map_err(TlsError::from)?,
             ttl: None,
             dns_names: self.dns_names.clone(),
+            binding: None,
         };
         let issued = authority.issue_own(&request, now)?;
         tls.set_certificate(&issued.chain_der, &key)?;

@@ -9,20 +9,23 @@ use mesh_api::v1;
 use mesh_api::v1::certificate_service_server::{CertificateService, CertificateServiceServer};
 use tonic::{Code, Request, Response, Status};
 
-use crate::admission::{Admission, AdmissionOptions, Lane, Later};
+use crate::admission::{Admission, AdmissionOptions, Later};
 use crate::authority::Authority;
 use crate::bearer::{BearerAuthenticator, BearerRefusal};
 use crate::clock;
 use crate::counters::{IssueCounters, RefusalReason};
 use crate::issue::{self, Issue, Issued, Refusal};
 use crate::istio::IstioCertificates;
-use crate::ledger::{IssuedLeaf, Ledger};
+use crate::ledger::{IssuedLeaf, Ledger, RefusedCall};
 use crate::peer::{PeerCertificates, PeerIdentityError};
 use crate::renewal::ServerName;
 use crate::storage::FileError;
-use crate::tokens::{self, CheckedToken, JoinTokens, TokenRefusal};
+use crate::tokens::{JoinTokens, TokenRefusal};
 
+mod caller;
 mod jwt;
+
+use caller::{Asking, Caller};
 
 /// The service. A refusal carries its [`RefusalReason`] in the metadata `mesh-refusal`, and if the
 /// caller is to come again, after how many seconds in `retry-after`.
@@ -75,21 +78,6 @@ enum CallRefusal {
     Ledger(#[from] FileError),
     #[error(transparent)]
     Issue(#[from] Refusal),
-}
-
-enum Caller {
-    Token {
-        token: CheckedToken,
-        identity: SpiffeId,
-    },
-    Bearer {
-        identity: SpiffeId,
-        workload: Option<String>,
-    },
-    Certificate {
-        identity: SpiffeId,
-        serial: String,
-    },
 }
 
 // === impl CertificateAuthority ===
@@ -167,49 +155,65 @@ impl CertificateAuthority {
     pub(crate) async fn certify<T: Sync>(
         &self,
         request: &Request<T>,
-        csr_der: Vec<u8>,
+        csr_der: &[u8],
         ttl: Option<Duration>,
     ) -> Result<Certified, Status> {
-        let mut asking = None;
+        let mut asking = Asking::default();
         match self.serve(request, csr_der, ttl, &mut asking).await {
             Ok(certified) => {
                 self.counters.count_issued();
                 Ok(certified)
             }
-            Err(refusal) => Err(self.refuse("certificate", refusal, asking.as_ref())),
+            Err(refusal) => {
+                asking.requested = issue::requested_identity(csr_der);
+                Err(self.refuse(request, "certificate", refusal, asking))
+            }
         }
     }
 
     /// Counts a refusal, and tells and writes it down.
-    fn refuse(&self, what: &str, refusal: CallRefusal, asking: Option<&SpiffeId>) -> Status {
+    fn refuse<T>(
+        &self,
+        request: &Request<T>,
+        what: &str,
+        refusal: CallRefusal,
+        asking: Asking,
+    ) -> Status {
         let reason = refusal.reason();
         self.counters.count_refused(reason);
         tracing::warn!(reason = reason.as_str(), "refused a {what}: {refusal}");
-        let detail = refusal.to_string();
-        self.ledger
-            .refused(reason.as_str(), &detail, asking, clock::now());
+        let peer = request.extensions().get::<PeerCertificates>();
+        let call = RefusedCall {
+            reason: reason.as_str().to_owned(),
+            detail: refusal.to_string().chars().take(512).collect(),
+            identity: asking.identity.map(|identity| identity.to_string()),
+            caller: asking.caller,
+            peer: peer.and_then(|peer| Some(peer.address()?.to_string())),
+            requested: asking.requested,
+        };
+        self.ledger.refused(call, clock::now());
         refusal.into()
     }
 
     async fn serve<T: Sync>(
         &self,
         request: &Request<T>,
-        csr_der: Vec<u8>,
+        csr_der: &[u8],
         ttl: Option<Duration>,
-        asking: &mut Option<SpiffeId>,
+        asking: &mut Asking,
     ) -> Result<Certified, CallRefusal> {
         let now = clock::now();
-        let caller = self.authenticate(request, now).await?;
-        *asking = Some(caller.identity().clone());
+        let caller = self.authenticate(request, now, asking).await?;
         let turn = self
             .admission
             .enter(self.key(&caller), caller.lane())
             .await?;
         let issue = Issue {
             identity: caller.identity().clone(),
-            csr_der,
+            csr_der: csr_der.to_vec(),
             ttl,
             dns_names: self.dns_names(caller.identity()),
+            binding: caller.binding(),
         };
         if let Caller::Token { token, .. } = &caller
             && token.claims().single_use
@@ -235,20 +239,6 @@ impl CertificateAuthority {
         })
     }
 
-    /// What a caller asks as: the workload if that is known, not all that share its service
-    /// account; and the same however often it renews.
-    fn key(&self, caller: &Caller) -> String {
-        match caller {
-            Caller::Token { token, .. } => token.claims().workload.to_string(),
-            Caller::Bearer {
-                workload: Some(workload),
-                ..
-            } => workload.clone(),
-            Caller::Bearer { identity, .. } => identity.to_string(),
-            Caller::Certificate { serial, .. } => self.ledger.lineage(serial),
-        }
-    }
-
     /// Signs, and writes it down before anybody gets it.
     fn sign(&self, issue: &Issue, caller: &Caller, now: SystemTime) -> Result<Issued, CallRefusal> {
         let _signing = self.ledger.signing();
@@ -264,68 +254,6 @@ impl CertificateAuthority {
         self.ledger.issued(caller.kind(), leaf, now)?;
         Ok(issued)
     }
-
-    async fn authenticate<T: Sync>(
-        &self,
-        request: &Request<T>,
-        now: SystemTime,
-    ) -> Result<Caller, CallRefusal> {
-        if let Some(value) = request.metadata().get("authorization") {
-            let token = value
-                .to_str()
-                .ok()
-                .and_then(bearer)
-                .ok_or(CallRefusal::NotBearer)?;
-            return self.bearer(token.trim(), now).await;
-        }
-        let peer = request
-            .extensions()
-            .get::<PeerCertificates>()
-            .filter(|peer| !peer.is_empty());
-        let peer = peer.ok_or(CallRefusal::NoCredentials)?;
-        let (identity, not_after) = peer.identity()?;
-        // The connection may be older than its certificate's end.
-        if not_after <= now {
-            return Err(CallRefusal::CertificateExpired);
-        }
-        let serial = peer.serial()?;
-        if self.authority.is_revoked(&serial) {
-            return Err(CallRefusal::CertificateRevoked);
-        }
-        Ok(Caller::Certificate { identity, serial })
-    }
-
-    async fn bearer(&self, token: &str, now: SystemTime) -> Result<Caller, CallRefusal> {
-        let ours = token.split('.').next() == Some(tokens::PREFIX);
-        if !ours {
-            for authenticator in &self.authenticators {
-                if let Some(caller) = authenticator.authenticate(token).await? {
-                    let (namespace, account) = (&caller.namespace, &caller.service_account);
-                    let identity = SpiffeId::new(self.authority.trust_domain(), namespace, account)
-                        .map_err(|error| BearerRefusal::Identity(error.to_string()))?;
-                    return Ok(Caller::Bearer {
-                        identity,
-                        workload: caller.workload,
-                    });
-                }
-            }
-        }
-        let token = self.tokens.check(token, now)?;
-        let claims = token.claims();
-        let identity = SpiffeId::new(
-            self.authority.trust_domain(),
-            claims.workload.namespace(),
-            &claims.service_account,
-        )
-        .map_err(|_| TokenRefusal::Malformed)?;
-        Ok(Caller::Token { token, identity })
-    }
-}
-
-/// The credentials of the scheme `Bearer`, whose name knows no case (RFC 9110, section 11.1).
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
 #[tonic::async_trait]
@@ -336,8 +264,7 @@ impl CertificateService for CertificateAuthority {
     ) -> Result<Response<v1::SignResponse>, Status> {
         let wish = request.get_ref();
         let ttl = (wish.ttl_seconds > 0).then(|| Duration::from_secs(wish.ttl_seconds));
-        let csr_der = wish.csr_der.clone();
-        let certified = self.certify(&request, csr_der, ttl).await?;
+        let certified = self.certify(&request, &wish.csr_der, ttl).await?;
         let Certified {
             identity, issued, ..
         } = certified;
@@ -367,52 +294,6 @@ impl CertificateService for CertificateAuthority {
             trust_domain: self.authority.trust_domain().to_string(),
             jwks: self.authority.jwks(clock::now()),
         }))
-    }
-}
-
-// === impl Caller ===
-
-impl Caller {
-    fn identity(&self) -> &SpiffeId {
-        match self {
-            Self::Token { identity, .. }
-            | Self::Bearer { identity, .. }
-            | Self::Certificate { identity, .. } => identity,
-        }
-    }
-
-    /// What is known of the workload, for the log.
-    fn workload(&self) -> Option<String> {
-        match self {
-            Self::Token { token, .. } => Some(token.claims().workload.to_string()),
-            Self::Bearer { workload, .. } => workload.clone(),
-            Self::Certificate { .. } => None,
-        }
-    }
-
-    /// Who shows a certificate has one, and so time.
-    fn lane(&self) -> Lane {
-        match self {
-            Self::Token { .. } | Self::Bearer { .. } => Lane::First,
-            Self::Certificate { .. } => Lane::Renewal,
-        }
-    }
-
-    /// For the record.
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Token { .. } => "token",
-            Self::Bearer { .. } => "bearer",
-            Self::Certificate { .. } => "certificate",
-        }
-    }
-
-    /// The certificate that it asks with.
-    fn previous(&self) -> Option<String> {
-        match self {
-            Self::Certificate { serial, .. } => Some(serial.clone()),
-            Self::Token { .. } | Self::Bearer { .. } => None,
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! A token is `mesh1.<key id>.<claims>.<tag>`, each part base64url: signed by HMAC-SHA256 with a
 //! key of this authority, for one workload and service account, until a time. It is a secret.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,6 +20,7 @@ use mesh_api::WorkloadName;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::binding::{InvalidLabels, WorkloadBinding, check_labels};
 use crate::clock;
 use crate::counters::RefusalReason;
 use crate::secret_key::KeyError;
@@ -38,6 +40,9 @@ pub struct JoinClaims {
     pub workload: WorkloadName,
     /// Its service account, in the workload's namespace.
     pub service_account: String,
+    /// Labels that the workload may register itself with, where workloads do. None are granted if
+    /// there are none.
+    pub labels: BTreeMap<String, String>,
     /// Until when the token is good; whole seconds count.
     pub expires: SystemTime,
     /// Whether it is good for one key only.
@@ -111,6 +116,9 @@ struct Wire {
     expires: u64,
     #[serde(rename = "o")]
     once: bool,
+    // Tokens that grant none have the form that they had before there were any.
+    #[serde(rename = "l", default, skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
 }
 
 // === impl JoinTokens ===
@@ -185,8 +193,15 @@ impl JoinTokens {
     /// Makes a token.
     ///
     /// # Errors
-    /// If the operating system gives no randomness.
+    /// If the operating system gives no randomness, or the labels are longer than 2 KiB.
     pub fn mint(&self, claims: &JoinClaims) -> Result<String, FileError> {
+        let unfit = |source: io::Error| FileError::Io {
+            doing: "encode a token for",
+            path: self.place().to_owned(),
+            source,
+        };
+        let too_long = |error| unfit(io::Error::new(io::ErrorKind::InvalidInput, error));
+        check_labels(&claims.labels).map_err(too_long)?;
         let id = clock::random::<16>().map_err(|_| no_randomness(self.place()))?;
         let wire = Wire {
             id: URL_SAFE_NO_PAD.encode(id),
@@ -194,16 +209,18 @@ impl JoinTokens {
             service_account: claims.service_account.clone(),
             expires: u64::try_from(clock::unix_seconds(claims.expires)).unwrap_or(0),
             once: claims.single_use,
+            labels: claims.labels.clone(),
         };
-        let json = serde_json::to_vec(&wire).map_err(|error| FileError::Io {
-            doing: "encode a token for",
-            path: self.place().to_owned(),
-            source: error.into(),
-        })?;
+        let json = serde_json::to_vec(&wire).map_err(|error| unfit(error.into()))?;
         let key = self.key.load();
         let signed = format!("{PREFIX}.{}.{}", key.id, URL_SAFE_NO_PAD.encode(json));
         let tag = hmac::sign(&key.key, signed.as_bytes());
-        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag.as_ref())))
+        let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag.as_ref()));
+        // Labels that must be escaped take more.
+        match token.len() <= LONGEST {
+            true => Ok(token),
+            false => Err(too_long(InvalidLabels::TooLong)),
+        }
     }
 
     /// Checks a token and, if it is for single use, spends it.
@@ -364,10 +381,23 @@ impl Wire {
         let claims = JoinClaims {
             workload,
             service_account: self.service_account,
+            labels: self.labels,
             expires,
             single_use: self.once,
         };
         Some(CheckedToken { claims, id })
+    }
+}
+
+// === impl JoinClaims ===
+
+impl JoinClaims {
+    /// What stands in a certificate that is issued by the token.
+    pub fn binding(&self) -> WorkloadBinding {
+        WorkloadBinding {
+            workload: self.workload.clone(),
+            labels: self.labels.clone(),
+        }
     }
 }
 

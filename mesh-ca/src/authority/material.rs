@@ -193,6 +193,7 @@ impl AuthorityMaterial {
             csr_der: key.certificate_request().map_err(|error| text(&error))?,
             ttl: None,
             dns_names: Vec::new(),
+            binding: None,
         };
         let issuer = self.issuer().map_err(|error| text(&error))?;
         let (leaf, _) = self

@@ -90,6 +90,7 @@ fn issue(authority: &Authority) -> Vec<Vec<u8>> {
             .unwrap(),
         ttl: None,
         dns_names: Vec::new(),
+        binding: None,
     };
     // It is probed when it is opened: peers take what it signs.
     authority

@@ -24,6 +24,7 @@ fn request() -> Issue {
             .unwrap(),
         ttl: None,
         dns_names: Vec::new(),
+        binding: None,
     }
 }
 

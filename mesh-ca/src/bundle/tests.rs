@@ -76,6 +76,7 @@ fn what_is_unknown_is_passed_over_and_what_is_wrong_refused() {
             csr_der: key.certificate_request().unwrap(),
             ttl: None,
             dns_names: Vec::new(),
+            binding: None,
         };
         let issued = authority.issue(&request, SystemTime::now()).unwrap();
         STANDARD.encode(&issued.chain_der[0])

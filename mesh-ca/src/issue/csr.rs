@@ -57,6 +57,23 @@ pub(crate) fn requested_key(der: &[u8]) -> Result<Vec<u8>, Refusal> {
     Ok(request.certification_request_info.subject_pki.raw.to_vec())
 }
 
+/// The first URI that a request names, which nothing vouches for: for the record of refusals.
+pub(crate) fn requested_identity(der: &[u8]) -> Option<String> {
+    let der = (der.len() <= LONGEST).then_some(der)?;
+    let (_, request) = X509CertificationRequest::from_der(der).ok()?;
+    let mut names = request
+        .requested_extensions()?
+        .filter_map(|extension| match extension {
+            ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
+            _ => None,
+        })
+        .flatten();
+    names.find_map(|name| match name {
+        GeneralName::URI(uri) => Some(uri.chars().take(256).collect()),
+        _ => None,
+    })
+}
+
 fn refuse_foreign_names(
     request: &X509CertificationRequest<'_>,
     identity: &SpiffeId,

@@ -11,11 +11,12 @@ use mesh_api::SpiffeId;
 use rcgen::{Issuer, SerialNumber};
 use std::time::Duration;
 
+use crate::binding::WorkloadBinding;
 use crate::counters::RefusalReason;
 use crate::fingerprint::Fingerprint;
 use crate::secret_key::SecretKey;
 
-pub(crate) use csr::{RequestedKey, requested_key};
+pub(crate) use csr::{RequestedKey, requested_identity, requested_key};
 pub(crate) use profile::{Lifetime, Validity, authority_profile, certificate_time};
 
 /// What to certify.
@@ -29,6 +30,9 @@ pub struct Issue {
     pub ttl: Option<Duration>,
     /// DNS SANs, for servers that are called by name.
     pub dns_names: Vec<String>,
+    /// The workload of the authenticated caller and the labels that were granted to it, if that is
+    /// known.
+    pub binding: Option<WorkloadBinding>,
 }
 
 /// A certificate.
@@ -136,6 +140,10 @@ impl Signer<'_> {
             certificate_time(validity.not_before),
             certificate_time(validity.not_after),
         );
+        if let Some(binding) = &request.binding {
+            let extension = binding.extension().map_err(|_| Refusal::Internal)?;
+            params.custom_extensions = vec![extension];
+        }
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         let leaf = params
             .signed_by(&key.info, self.issuer)

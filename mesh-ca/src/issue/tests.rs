@@ -24,6 +24,7 @@ fn request(csr_der: Vec<u8>) -> Issue {
         csr_der,
         ttl: None,
         dns_names: Vec::new(),
+        binding: None,
     }
 }
 
@@ -100,6 +101,37 @@ fn certifies_the_caller_and_nothing_that_the_request_wishes() {
     let life = issued.not_after.duration_since(now).unwrap();
     assert!(life <= Duration::from_secs(86_400) && life > Duration::from_secs(86_398));
     assert!(issued.not_before < now);
+}
+
+#[test]
+fn no_request_says_whose_certificate_it_is() {
+    let (_dir, authority) = authority();
+    let key = KeyPair::generate().unwrap();
+    let forged = WorkloadBinding {
+        workload: "default/bank".parse().unwrap(),
+        labels: [("app".to_owned(), "bank".to_owned())].into(),
+    };
+    let mut wishes = CertificateParams::default();
+    wishes.custom_extensions = vec![forged.extension().unwrap()];
+    let own = WorkloadBinding {
+        workload: "default/reviews-v1".parse().unwrap(),
+        labels: [].into(),
+    };
+    for binding in [None, Some(own)] {
+        let wish = Issue {
+            binding: binding.clone(),
+            ..request(csr(&wishes, &key))
+        };
+        let issued = authority.issue(&wish, std::time::SystemTime::now());
+        let leaf = issued.unwrap().chain_der.swap_remove(0);
+        assert_eq!(crate::certificate_binding(&leaf), Ok(binding));
+        let (_, leaf) = X509Certificate::from_der(&leaf).unwrap();
+        assert!(
+            leaf.extensions()
+                .iter()
+                .all(|e| !e.critical || e.oid.to_id_string() != "2.25.1835365224.113944359.1")
+        );
+    }
 }
 
 #[test]

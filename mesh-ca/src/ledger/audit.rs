@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::fleet::IssuedLeaf;
+use super::refusals::{RefusedCall, Times};
 use crate::storage::{self, FileError, SECRET};
 
 const NAME: &str = "audit.jsonl";
@@ -55,18 +56,14 @@ pub enum AuditEvent {
         /// When it expires, seconds since the Unix epoch.
         not_after: i64,
     },
-    /// A certificate or token was refused.
+    /// A certificate or token was refused, or several in the same way.
     Refused {
-        /// The reason in the closed list.
-        reason: String,
-        /// In words.
-        detail: String,
-        /// Who asked, as far as that was proved.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        identity: Option<String>,
-        /// Refusals that were not written down since the last one: too many in a moment.
-        #[serde(default, skip_serializing_if = "is_zero")]
-        suppressed: u64,
+        /// To whom, and why.
+        #[serde(flatten)]
+        call: RefusedCall,
+        /// How many, if this line is of several.
+        #[serde(flatten)]
+        times: Option<Times>,
     },
     /// A proxy has said that it goes, and is gone.
     Left {
@@ -85,14 +82,6 @@ pub enum AuditEvent {
         /// The step, or `done`, or `aborted`.
         step: String,
     },
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the form that serde asks for"
-)]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// The file, open for appending.
@@ -197,8 +186,8 @@ impl Audit {
     }
 
     #[cfg(test)]
-    pub(super) fn replace_file(&mut self, file: File) {
-        self.file = file;
+    pub(super) fn replace_file(&mut self, file: File) -> File {
+        std::mem::replace(&mut self.file, file)
     }
 
     /// The file, for whoever makes it outlive a power cut.

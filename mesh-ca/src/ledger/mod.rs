@@ -5,6 +5,7 @@
 
 mod audit;
 mod fleet;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
@@ -19,12 +20,11 @@ use crate::clock;
 use crate::jwt::IssuedJwt;
 use crate::storage::FileError;
 use audit::Audit;
+use refusals::Refusals;
 
 pub use audit::{AuditEvent, Entry};
 pub use fleet::{Fleet, Holder, IssuedLeaf, Report};
-
-/// So many refusals in a second are written down; of more there is a number.
-const REFUSALS_A_SECOND: u64 = 50;
+pub use refusals::{RefusedCall, Times};
 
 /// The record and the fleet. Shared between threads.
 #[derive(Debug)]
@@ -41,8 +41,7 @@ struct Inner {
     // None: nothing outlives the process.
     audit: Option<Audit>,
     fleet: Fleet,
-    // Second, refusals in it, and how many of all were not written down.
-    refusals: (i64, u64, u64),
+    refusals: Refusals,
     broken: bool,
 }
 
@@ -80,7 +79,7 @@ impl Ledger {
             inner: Mutex::new(Inner {
                 audit,
                 fleet,
-                refusals: (0, 0, 0),
+                refusals: Refusals::default(),
                 broken: false,
             }),
             signing: RwLock::new(()),
@@ -141,33 +140,24 @@ impl Ledger {
         self.inner().append(issued.issued_at, event)
     }
 
-    /// Writes down a refusal. Of very many in a moment only some: a flood must not fill the disk.
-    pub(crate) fn refused(
-        &self,
-        reason: &str,
-        detail: &str,
-        identity: Option<&SpiffeId>,
-        now: SystemTime,
-    ) {
+    /// Writes down a refusal: at once, or, of very many in a second, in one line with those like
+    /// it when that second is over.
+    pub(crate) fn refused(&self, call: RefusedCall, now: SystemTime) {
         let mut inner = self.inner();
-        let second = clock::unix_seconds(now);
-        let (at, count, suppressed) = &mut inner.refusals;
-        if *at != second {
-            (*at, *count) = (second, 0);
+        if inner.refusals.begins_another(now) {
+            inner.write_refusals();
         }
-        *count += 1;
-        if *count > REFUSALS_A_SECOND {
-            *suppressed += 1;
+        let Some(call) = inner.refusals.take(call, now) else {
             return;
-        }
-        let event = AuditEvent::Refused {
-            reason: reason.to_owned(),
-            detail: detail.chars().take(512).collect(),
-            identity: identity.map(ToString::to_string),
-            suppressed: std::mem::take(suppressed),
         };
-        // A refusal stands, whether it can be written or not.
-        let _ = inner.append(now, event);
+        let event = AuditEvent::Refused {
+            call: call.clone(),
+            times: None,
+        };
+        // A refusal stands, whether it can be written or not; it is written when it can.
+        if inner.append(now, event).is_err() {
+            inner.refusals.fold(call, Times::once(now));
+        }
     }
 
     /// Writes down a step of a rotation.
@@ -246,9 +236,12 @@ impl Ledger {
         self.changed.subscribe()
     }
 
-    /// Makes the record outlive a power cut. Blocks.
+    /// Writes down what is still to be written, and makes the record outlive a power cut. Blocks.
     pub fn sync(&self) {
-        let file = self.inner().audit.as_ref().map(Audit::file);
+        let mut inner = self.inner();
+        inner.write_refusals();
+        let file = inner.audit.as_ref().map(Audit::file);
+        drop(inner);
         if let Some(file) = file
             && let Err(error) = file.and_then(|file| file.sync_data())
         {
@@ -266,12 +259,31 @@ impl Ledger {
     }
 }
 
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.inner().write_refusals();
+    }
+}
+
 /// How the server's own certificates are entered. Who serves follows the authority at once.
 pub(crate) const OWN: &str = "self";
 
 // === impl Inner ===
 
 impl Inner {
+    /// Writes down the refusals that wait. Those that cannot be written wait on.
+    fn write_refusals(&mut self) {
+        while let Some(line) = self.refusals.pop() {
+            let event = AuditEvent::Refused {
+                call: line.call.clone(),
+                times: Some(line.times.clone()),
+            };
+            if self.append(line.times.last(), event).is_err() {
+                return self.refusals.put_back(line);
+            }
+        }
+    }
+
     fn append(&mut self, now: SystemTime, event: AuditEvent) -> Result<(), FileError> {
         let Some(audit) = &mut self.audit else {
             return Ok(());

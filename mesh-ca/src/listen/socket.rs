@@ -1,6 +1,7 @@
 //! Connections, of either kind.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -44,6 +45,14 @@ impl Socket {
                 .peer_addr()
                 .map_or_else(|_| "a closed socket".to_owned(), |a| a.to_string()),
             Self::Unix(_) => "a Unix socket".to_owned(),
+        }
+    }
+
+    /// The address of the other side; none on a Unix socket.
+    pub fn peer_ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(stream) => Some(stream.peer_addr().ok()?.ip().to_canonical()),
+            Self::Unix(_) => None,
         }
     }
 }

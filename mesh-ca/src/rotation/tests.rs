@@ -40,6 +40,7 @@ impl Place {
             csr_der: key.certificate_request().unwrap(),
             ttl: None,
             dns_names: Vec::new(),
+            binding: None,
         };
         let issued = self.authority.issue(&issue, SystemTime::now()).unwrap();
         let leaf = IssuedLeaf {

@@ -4,7 +4,7 @@ use mesh_api::SpiffeId;
 use mesh_api::v1;
 use tonic::{Request, Status};
 
-use super::{CallRefusal, Caller, CertificateAuthority};
+use super::{Asking, CallRefusal, Caller, CertificateAuthority};
 use crate::admission::Lane;
 use crate::clock;
 use crate::jwt::IssuedJwt;
@@ -17,7 +17,7 @@ impl CertificateAuthority {
         &self,
         request: &Request<v1::SignJwtRequest>,
     ) -> Result<v1::SignJwtResponse, Status> {
-        let mut asking = None;
+        let mut asking = Asking::default();
         match self.serve_token(request, &mut asking).await {
             Ok((identity, issued)) => Ok(v1::SignJwtResponse {
                 identity: identity.to_string(),
@@ -25,22 +25,23 @@ impl CertificateAuthority {
                 not_after: clock::unix_seconds(issued.not_after),
                 token: issued.token,
             }),
-            Err(refusal) => Err(self.refuse("token", refusal, asking.as_ref())),
+            Err(refusal) => Err(self.refuse(request, "token", refusal, asking)),
         }
     }
 
     async fn serve_token(
         &self,
         request: &Request<v1::SignJwtRequest>,
-        asking: &mut Option<SpiffeId>,
+        asking: &mut Asking,
     ) -> Result<(SpiffeId, IssuedJwt), CallRefusal> {
         let now = clock::now();
         // A token that joins is good for one key, and says nothing later.
-        let Caller::Certificate { identity, serial } = self.authenticate(request, now).await?
+        let Caller::Certificate {
+            identity, serial, ..
+        } = self.authenticate(request, now, asking).await?
         else {
             return Err(CallRefusal::NoCertificate);
         };
-        *asking = Some(identity.clone());
         // Counted apart: who asks for many tokens can still renew its certificate.
         let caller = format!("jwt {}", self.ledger.lineage(&serial));
         let turn = self.admission.enter(caller, Lane::Renewal).await?;

@@ -22,9 +22,11 @@ pub struct TlsConnection {
 
 impl TlsConnection {
     pub(super) fn new(stream: TlsStream<Socket>) -> Self {
-        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let (socket, tls) = stream.get_ref();
+        let chain = tls.peer_certificates().unwrap_or_default();
         let peer =
-            PeerCertificates::new(chain.iter().map(|der| der.clone().into_owned()).collect());
+            PeerCertificates::new(chain.iter().map(|der| der.clone().into_owned()).collect())
+                .from_address(socket.peer_ip());
         Self { stream, peer }
     }
 

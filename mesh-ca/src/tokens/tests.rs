@@ -8,6 +8,7 @@ fn claims(single_use: bool) -> JoinClaims {
         service_account: "reviews".to_owned(),
         expires: at(1_000),
         single_use,
+        labels: [].into(),
     }
 }
 
@@ -35,6 +36,43 @@ fn says_what_it_was_made_for_until_it_expires() {
         tokens.verify(&token, at(1_060)),
         Err(TokenRefusal::Expired { ago_seconds: 60 })
     ));
+}
+
+#[test]
+fn grants_the_labels_that_it_was_made_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let tokens = JoinTokens::open(dir.path()).unwrap();
+    let granting = JoinClaims {
+        labels: [("app".to_owned(), "reviews".to_owned())].into(),
+        ..claims(false)
+    };
+    let token = tokens.mint(&granting).unwrap();
+    assert_eq!(tokens.verify(&token, at(0)).unwrap(), granting);
+    assert_eq!(granting.binding().labels, granting.labels);
+    // More than the authority would read again, or write into a certificate.
+    for value in ["x".repeat(2048), "\"".repeat(1500)] {
+        let labels = [("app".to_owned(), value)].into();
+        let error = tokens.mint(&JoinClaims {
+            labels,
+            ..claims(false)
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("2048"), "{error}");
+    }
+}
+
+#[test]
+fn one_that_grants_nothing_has_the_form_that_it_always_had() {
+    let dir = tempfile::tempdir().unwrap();
+    let tokens = JoinTokens::open(dir.path()).unwrap();
+    let token = tokens.mint(&claims(true)).unwrap();
+    let wire = URL_SAFE_NO_PAD.decode(token.split('.').nth(2).unwrap());
+    let wire: serde_json::Value = serde_json::from_slice(&wire.unwrap()).unwrap();
+    let mut fields: Vec<&String> = wire.as_object().unwrap().keys().collect();
+    fields.sort();
+    assert_eq!(fields, ["e", "i", "o", "s", "w"]);
+    let read = tokens.check(&token, at(0)).unwrap();
+    assert!(read.claims().labels.is_empty());
 }
 
 #[test]

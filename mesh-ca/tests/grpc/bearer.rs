@@ -10,7 +10,8 @@ use mesh_ca::tls::{Incoming, IncomingOptions, ServerTls};
 use mesh_ca::{
     AdmissionOptions, AuthenticatedCaller, Authority, AuthorityMaterial, AuthorityOptions,
     BearerAuthenticator, BearerRefusal, CallerRate, CertificateAuthority, JoinClaims, JoinTokens,
-    Ledger, RefusalReason, SecretKey, ServerName, certificate_identity, keep_renewed,
+    Ledger, RefusalReason, SecretKey, ServerName, certificate_binding, certificate_identity,
+    keep_renewed,
 };
 use tokio::task::JoinSet;
 use tonic::{Code, Request, Status};
@@ -43,7 +44,7 @@ impl BearerAuthenticator for Issuer {
             account => Ok(Some(AuthenticatedCaller {
                 namespace: "shop".to_owned(),
                 service_account: account.to_owned(),
-                workload: Some("shop/reviews-v1-abc".to_owned()),
+                workload: Some("shop/reviews-v1-abc".parse().unwrap()),
             })),
         }
     }
@@ -59,7 +60,14 @@ async fn ask(service: &CertificateAuthority, token: &str) -> Result<String, Stat
         .metadata_mut()
         .insert("authorization", format!("Bearer {token}").parse().unwrap());
     let response = service.sign(request).await?.into_inner();
-    let (identity, _) = certificate_identity(&response.chain_der[0]).unwrap();
+    let leaf = &response.chain_der[0];
+    let (identity, _) = certificate_identity(leaf).unwrap();
+    // A pod that is named is bound to its certificate, and no label is granted to it.
+    if token.starts_with("known-") {
+        let bound = certificate_binding(leaf).unwrap().unwrap();
+        assert_eq!(bound.workload.to_string(), "shop/reviews-v1-abc");
+        assert!(bound.labels.is_empty());
+    }
     assert_eq!(response.identity, identity.to_string());
     Ok(response.identity)
 }
@@ -112,6 +120,7 @@ async fn tokens_of_another_issuer_are_taken_beside_ours() {
             service_account: "web".to_owned(),
             expires: SystemTime::now() + DEADLINE,
             single_use,
+            labels: [].into(),
         };
         tokens.mint(&claims).unwrap()
     };
@@ -180,6 +189,7 @@ async fn what_nobody_gets_is_not_in_the_ledger() {
         service_account: "a".to_owned(),
         expires: SystemTime::now() + DEADLINE,
         single_use: true,
+        labels: [].into(),
     };
     let token = tokens.mint(&claims).unwrap();
     ask(&service, &token).await.unwrap();

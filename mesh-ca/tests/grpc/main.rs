@@ -8,9 +8,11 @@
 )]
 
 mod bearer;
+mod binding;
 mod client;
 mod istio;
 mod jwt;
+mod refusals;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -77,6 +79,7 @@ impl Server {
             service_account: "reviews".to_owned(),
             expires: SystemTime::now() + life,
             single_use,
+            labels: [].into(),
         };
         self.tokens.mint(&claims).unwrap()
     }
@@ -173,6 +176,7 @@ async fn every_refusal_has_its_status_and_reason() {
         service_account: "a".to_owned(),
         expires: SystemTime::now() + HOUR,
         single_use: false,
+        labels: [].into(),
     };
     let foreign = foreign.mint(&claims).unwrap();
     let expired = JoinClaims {
@@ -307,6 +311,7 @@ fn credentials(authority: &Authority, ttl: Duration, now: SystemTime) -> Credent
         csr_der: key.certificate_request().unwrap(),
         ttl: Some(ttl),
         dns_names: Vec::new(),
+        binding: None,
     };
     Credentials {
         chain_der: authority.issue(&request, now).unwrap().chain_der,

@@ -18,6 +18,7 @@ pub(super) fn run(args: &TokenArgs) -> anyhow::Result<ExitCode> {
         service_account: workload.service_account.clone(),
         expires: clock::now() + args.ttl,
         single_use: !args.reusable,
+        labels: workload.labels.clone(),
     })?;
     say(format_args!("{token}"));
     Ok(ExitCode::SUCCESS)

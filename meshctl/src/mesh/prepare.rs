@@ -256,6 +256,8 @@ impl Joins {
             service_account: record.service_account.clone(),
             expires: clock::now() + TOKEN_LIFE,
             single_use: true,
+            // The mesh file declares it: it need not register itself.
+            labels: [].into(),
         };
         let token = self.0.mint(&claims)?;
         let path = ProxyFiles::new(state, record).token();

@@ -36,6 +36,7 @@ impl Credentials {
             csr_der: key.certificate_request().unwrap(),
             ttl: Some(ttl),
             dns_names: Vec::new(),
+            binding: None,
         };
         let issued = authority.issue(&request, SystemTime::now()).unwrap();
         Self {

@@ -28,6 +28,7 @@ async fn a_workload_joins_on_the_same_port() {
         service_account: "reviews".to_owned(),
         expires: SystemTime::now() + HOUR,
         single_use: true,
+        labels: [].into(),
     };
     let token = bound.authority().unwrap().1.mint(&claims).unwrap();
     let shutdown = CancellationToken::new();
@@ -120,6 +121,7 @@ async fn another_server_certifies() {
         service_account: "meshd".to_owned(),
         expires: SystemTime::now() + HOUR,
         single_use: true,
+        labels: [].into(),
     };
     let token = dir.path().join("token");
     fs::write(&token, ca.tokens().mint(&claims).unwrap()).unwrap();

@@ -41,6 +41,7 @@ impl Certifier {
             csr_der: key.certificate_request()?,
             ttl: None,
             dns_names: Vec::new(),
+            binding: None,
         };
         let issued = self
             .authority

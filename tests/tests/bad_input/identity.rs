@@ -133,6 +133,7 @@ fn certificate(ca: &Path, identity: &str, ttl: Duration, ago: Duration) -> Arc<C
         csr_der: key.certificate_request().unwrap(),
         ttl: Some(ttl),
         dns_names: Vec::new(),
+        binding: None,
     };
     let issued = authority.issue(&request, SystemTime::now() - ago).unwrap();
     let chain = issued
@@ -200,6 +201,7 @@ async fn the_control_plane_signs_for_those_only_who_may_join() {
             service_account: "client".to_owned(),
             expires,
             single_use: true,
+            labels: [].into(),
         };
         JoinTokens::open(dir).unwrap().mint(&claims).unwrap()
     };

@@ -87,6 +87,7 @@ impl Leaf {
                     csr_der: request.der().to_vec(),
                     ttl: Some(Duration::from_secs(3600)),
                     dns_names: Vec::new(),
+                    binding: None,
                 },
                 mesh_ca::now(),
             )

@@ -19,6 +19,7 @@ fn token(tokens: &JoinTokens, dir: &Path) {
         service_account: "reviews".to_owned(),
         expires: mesh_ca::now() + LIMIT,
         single_use: true,
+        labels: [].into(),
     };
     std::fs::write(dir.join("token"), tokens.mint(&claims).unwrap()).unwrap();
 }

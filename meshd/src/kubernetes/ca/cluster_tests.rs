@@ -191,6 +191,7 @@ async fn replicas_that_start_at_once_have_one_root() {
         service_account: "a".to_owned(),
         expires: clock::now() + DEADLINE,
         single_use: false,
+        labels: [].into(),
     };
     let token = opened[0].tokens.mint(&claims).unwrap();
     for one in &opened {

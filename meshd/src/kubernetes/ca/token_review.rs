@@ -9,6 +9,7 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
 use kube::api::PostParams;
 use kube::{Api, Client};
+use mesh_api::WorkloadName;
 use mesh_ca::{AuthenticatedCaller, BearerAuthenticator, BearerRefusal};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
@@ -30,6 +31,8 @@ const AT_ONCE: usize = 64;
 const ANSWER: Duration = Duration::from_secs(8);
 
 const USER: &str = "system:serviceaccount:";
+/// The pod that a projected token was made for. A proxy that was injected names itself by it
+/// (`MESH_WORKLOAD`), and so its certificate is bound to it.
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 
 /// Asks the API server who the bearer of a token is. Questions about the same token at the same
@@ -232,7 +235,9 @@ fn caller(status: &TokenReviewStatus, audiences: &[String]) -> Answer {
     };
     let pod = user
         .and_then(|user| user.extra.as_ref()?.get(POD_NAME)?.first())
-        .map(|pod| format!("{namespace}/{pod}"));
+        .map(|pod| WorkloadName::new(namespace, pod))
+        .transpose()
+        .map_err(|error| BearerRefusal::Identity(error.to_string()))?;
     Ok(AuthenticatedCaller {
         namespace: namespace.to_owned(),
         service_account: service_account.to_owned(),
@@ -272,12 +277,15 @@ mod tests {
             AuthenticatedCaller {
                 namespace: "shop".to_owned(),
                 service_account: "reviews".to_owned(),
-                workload: Some("shop/reviews-v1-abc".to_owned()),
+                workload: Some("shop/reviews-v1-abc".parse().unwrap()),
             }
         );
         let mut bare = good("system:serviceaccount:shop:reviews", &["istio-ca"]);
         bare["user"]["extra"] = serde_json::Value::Null;
         assert_eq!(answer(bare).unwrap().workload, None);
+        let mut strange = good("system:serviceaccount:shop:reviews", &["mesh"]);
+        strange["user"]["extra"][POD_NAME][0] = "Not/a/pod".into();
+        assert!(matches!(answer(strange), Err(BearerRefusal::Identity(_))));
     }
 
     #[test]

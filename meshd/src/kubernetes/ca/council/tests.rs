@@ -88,6 +88,7 @@ impl Replica {
             csr_der: params.serialize_request(&key).unwrap().der().to_vec(),
             ttl: None,
             dns_names: Vec::new(),
+            binding: None,
         };
         self.authority.issue(&request, clock::now())
     }
