@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use mesh_ca::listen::{Access, BoundAddress, ListenAddress, ListenError, Listener};
 use mesh_ca::tls::{Incoming, IncomingOptions, ServerTls};
-use mesh_ca::{Authority, CertificateAuthority, JoinTokens};
+use mesh_ca::{Authority, CertificateAuthority, JoinTokens, Ledger};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -75,7 +75,7 @@ pub struct Bound {
     watcher: Option<(Watcher, Scanner)>,
     look: Option<LookHandle>,
     registrar: Registrar,
-    registrations: Option<Registrations>,
+    registrations: Registrations,
     log: Option<LogControl>,
     _lock: File,
 }
@@ -101,11 +101,8 @@ impl App {
         let revisions = Revisions::open(&settings.state_dir)?;
         let last_good = LastGood::open(&settings.state_dir)?;
         let quarantine = last_good.quarantine();
-        let (registrar, registrations, mut registered) = Registrar::open(&settings.state_dir)?;
-        let registrations = settings.registration.then_some(registrations);
-        if registrations.is_none() {
-            registered.clear();
-        }
+        let (registrar, registrations, registered) =
+            Registrar::open(&settings.state_dir, settings.registration)?;
         let (identity, tls) = Identity::open(&settings, cluster.as_ref()).await?;
         let scanner = Scanner::new(&settings.config)?;
         // Watch first, look second: so nothing between is lost.
@@ -273,7 +270,8 @@ impl Bound {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
         let (config, published) = (self.config.clone(), self.published.clone());
         let desk = self.identity.desk();
-        let registry = Registry::new(desk.as_ref().map(|desk| Arc::clone(&desk.ledger)));
+        let ledger = desk.as_ref().map(|desk| Arc::clone(&desk.ledger));
+        let registry = Registry::new(ledger.clone());
         let discovery_metrics = Arc::new(DiscoveryMetrics::new());
         let (mut chores, mut last_words) = (JoinSet::new(), JoinSet::new());
         let authority = self.authority().map(|(authority, _)| Arc::clone(authority));
@@ -345,7 +343,7 @@ impl Bound {
         let result = wait(servers, &shutdown).await;
         // Chores hold nothing that must be finished.
         chores.shutdown().await;
-        finish(last_words).await;
+        finish(last_words, ledger).await?;
         if config.send(Message::Stop).await.is_ok() {
             publishing.await?;
         }
@@ -353,11 +351,16 @@ impl Bound {
     }
 }
 
-/// Lets tasks that have noticed the shutdown say what they still have to, for a while.
-async fn finish(mut last_words: JoinSet<()>) {
+/// Lets tasks that have noticed the shutdown say what they still have to, for a while, and writes
+/// down what the authority has refused in the last moment.
+async fn finish(mut last_words: JoinSet<()>, ledger: Option<Arc<Ledger>>) -> Result<(), JoinError> {
     let all = async { while last_words.join_next().await.is_some() {} };
     if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
         tracing::warn!("the API server did not take everything in time");
+    }
+    match ledger {
+        Some(ledger) => tokio::task::spawn_blocking(move || ledger.sync()).await,
+        None => Ok(()),
     }
 }
 

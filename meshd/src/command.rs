@@ -11,14 +11,14 @@ use clap::{Args, Subcommand, ValueEnum};
 use mesh_api::v1::OutboundPolicy;
 use mesh_api::{TrustDomain, WorkloadName};
 use mesh_ca::listen::{ListenAddress, forbid_core_files, raise_descriptor_limit};
-use mesh_ca::{KeyType, OutputFormat, parse_duration};
+use mesh_ca::{KeyType, OutputFormat, parse_duration, parse_label};
 use meshd_core::{IngressSettings, MeshSettings};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, BuildError, RunError};
 use crate::authority::ExternalAuthority;
 use crate::logging::LogControl;
-use crate::settings::{AuthoritySettings, Settings};
+use crate::settings::{AuthoritySettings, SelfRegistration, Settings};
 use crate::tokens::{TokensArgs, TokensError};
 
 pub use federation::BundleArgs;
@@ -34,12 +34,12 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Makes a join token for one workload
     #[command(
-        after_help = "Examples:\n  meshd token --state-dir ./state --workload default/reviews-v1 --service-account reviews\n  meshd token --state-dir ./state --workload default/web -o json"
+        after_help = "Examples:\n  meshd token --state-dir ./state --workload default/reviews-v1 --service-account reviews\n  meshd token --state-dir ./state --workload default/web --label app=web --label version=v1 -o json"
     )]
     Token(TokenArgs),
     /// Makes join tokens for several workloads, a file each, and the roots to trust
     #[command(
-        after_help = "Examples:\n  meshd tokens --state-dir ./state --into ./join default/reviews-v1=bookinfo-reviews default/web\n\nIt can run before the control plane has ever started."
+        after_help = "Examples:\n  meshd tokens --state-dir ./state --into ./join default/reviews-v1=bookinfo-reviews:app=reviews,version=v1 default/web\n\nIt can run before the control plane has ever started."
     )]
     Tokens(TokensArgs),
     /// Prints the definitions of Istio's kinds that the mesh reads, for clusters without Istio
@@ -164,6 +164,16 @@ pub struct RunArgs {
     /// whose files declare all of them
     #[arg(long, env = "MESHD_NO_REGISTRATION")]
     pub no_registration: bool,
+    /// Let workloads register themselves by certificates that do not say which workload they are
+    /// of, with whatever labels they give: each can then become an endpoint of every service in its
+    /// namespace. For an authority of your own that cannot say it; ours does, of who joins by a
+    /// token
+    #[arg(
+        long,
+        env = "MESHD_TRUST_REGISTRATIONS",
+        conflicts_with = "no_registration"
+    )]
+    pub trust_registrations: bool,
     /// Let a crash leave a core file, which holds the authority's keys
     #[arg(long, env = "MESHD_CORE_FILES")]
     pub core_files: bool,
@@ -195,6 +205,10 @@ pub struct TokenArgs {
     /// Its service account, in the namespace of the workload
     #[arg(long, default_value = "default", value_name = "NAME")]
     pub service_account: String,
+    /// A label that the workload may register itself with, where workloads do; may be given more
+    /// than once
+    #[arg(long = "label", value_parser = parse_label, value_name = "KEY=VALUE")]
+    pub labels: Vec<(String, String)>,
     /// How long the token is good
     #[arg(long, default_value = "1h", value_parser = parse_duration, value_name = "TIME")]
     pub ttl: Duration,
@@ -324,7 +338,12 @@ impl From<RunArgs> for Settings {
             state_dir: defaults.state_dir,
             mesh_config: args.mesh_config,
             bundle: args.bundle.into(),
-            registration: !args.no_registration && !args.kubernetes.enabled,
+            registration: match (args.no_registration, args.trust_registrations) {
+                _ if args.kubernetes.enabled => SelfRegistration::Never,
+                (true, _) => SelfRegistration::Never,
+                (false, true) => SelfRegistration::Trusted,
+                (false, false) => SelfRegistration::Granted,
+            },
             mesh: MeshSettings {
                 cluster_name: args.kubernetes.cluster_name.clone(),
                 trust_domain: args.trust_domain,
@@ -379,6 +398,7 @@ impl TokenArgs {
             dir: self.ca_dir.unwrap_or_else(|| self.state_dir.join("ca")),
             workload: self.workload,
             service_account: self.service_account,
+            labels: self.labels,
             ttl: self.ttl,
             reusable: self.reusable,
             output: self.output,

@@ -35,8 +35,7 @@ pub(crate) struct DiscoveryService(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) published: watch::Receiver<Arc<Published>>,
     pub(crate) registry: Registry,
-    /// None where workloads may not register themselves.
-    pub(crate) registrations: Option<Registrations>,
+    pub(crate) registrations: Registrations,
     pub(crate) metrics: Arc<DiscoveryMetrics>,
     pub(crate) keys: KeyHints,
     pub(crate) shutdown: CancellationToken,

@@ -1,6 +1,7 @@
 //! Workloads that say themselves where they are, where nobody else does.
 //!
-//! A proxy that asks for it makes its workload an endpoint while it is connected. The control
+//! A proxy that asks for it, and whose certificate grants it (`discovery/admission.rs`), makes its
+//! workload an endpoint while it is connected. The control
 //! plane writes a `WorkloadEntry` for it, as if a file held one; a file that declares a workload
 //! of the same name wins. What is registered is remembered in the state directory, so that a
 //! restart of the control plane takes no endpoint away from anybody.
@@ -22,6 +23,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::publish::{Change, ConfigHandle, Edit, Message};
+use crate::settings::SelfRegistration;
+
+#[cfg(test)]
+mod tests;
 
 /// How long an endpoint stays whose proxy lost its connection without a word.
 const GRACE: Duration = Duration::from_secs(10);
@@ -32,7 +37,10 @@ const PREFIX: &str = "~registered/";
 
 /// Tells the registrar who comes and goes. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Registrations(mpsc::UnboundedSender<Event>);
+pub(crate) struct Registrations {
+    events: mpsc::UnboundedSender<Event>,
+    allowed: SelfRegistration,
+}
 
 /// A registered workload's stream. The endpoint goes some time after it is dropped.
 #[derive(Debug)]
@@ -97,11 +105,23 @@ enum Event {
 // === impl Registrations ===
 
 impl Registrations {
-    /// Enters a workload if its proxy asks for it. `number` tells its streams apart and rises.
-    pub(crate) fn enter(&self, node: &Node, identity: &SpiffeId, number: u64) -> Option<Stay> {
+    /// Who may register itself.
+    pub(crate) fn allowed(&self) -> SelfRegistration {
+        self.allowed
+    }
+
+    /// Enters a workload with these labels if its proxy asks for it. `number` tells its streams
+    /// apart and rises.
+    pub(crate) fn enter(
+        &self,
+        node: &Node,
+        labels: BTreeMap<String, String>,
+        identity: &SpiffeId,
+        number: u64,
+    ) -> Option<Stay> {
         let registration = node.registration.as_ref()?;
         let workload: WorkloadName = node.workload.parse().ok()?;
-        let Some(endpoint) = Endpoint::new(node, registration, identity) else {
+        let Some(endpoint) = Endpoint::new(node, registration, labels, identity) else {
             tracing::warn!(%workload, "a workload registers itself without an address; give its proxy --addresses");
             return None;
         };
@@ -110,9 +130,9 @@ impl Registrations {
             number,
             endpoint: Box::new(endpoint),
         };
-        self.0.send(came).ok()?;
+        self.events.send(came).ok()?;
         Some(Stay {
-            events: self.0.clone(),
+            events: self.events.clone(),
             workload,
             number,
         })
@@ -146,9 +166,11 @@ impl Drop for Stay {
 // === impl Registrar ===
 
 impl Registrar {
-    /// Reads what an earlier process registered; the changes put it into the first world.
+    /// Reads what an earlier process registered; the changes put it into the first world, unless
+    /// nobody may register any more.
     pub(crate) fn open(
         state_dir: &Path,
+        allowed: SelfRegistration,
     ) -> Result<(Self, Registrations, Vec<Change>), RegistrationError> {
         let path = state_dir.join("registered.json");
         let saved: BTreeMap<String, Endpoint> = match fs::read(&path) {
@@ -174,6 +196,7 @@ impl Registrar {
             .collect();
         let changes = entries
             .iter()
+            .filter(|_| allowed != SelfRegistration::Never)
             .map(|(workload, entry)| Change::Set {
                 path: file(workload),
                 text: entry.endpoint.object(workload),
@@ -185,7 +208,11 @@ impl Registrar {
             entries,
             events,
         };
-        Ok((registrar, Registrations(sender), changes))
+        let registrations = Registrations {
+            events: sender,
+            allowed,
+        };
+        Ok((registrar, registrations, changes))
     }
 
     /// Keeps the endpoints in the configuration until `shutdown`. At the end they stay, for the
@@ -298,11 +325,16 @@ impl Registrar {
 // === impl Endpoint ===
 
 impl Endpoint {
-    fn new(node: &Node, registration: &Registration, identity: &SpiffeId) -> Option<Self> {
+    fn new(
+        node: &Node,
+        registration: &Registration,
+        labels: BTreeMap<String, String>,
+        identity: &SpiffeId,
+    ) -> Option<Self> {
         Some(Self {
             address: node.addresses.first()?.clone(),
             service_account: identity.service_account().to_owned(),
-            labels: node.labels.clone().into_iter().collect(),
+            labels,
             ports: registration.ports.clone().into_iter().collect(),
             locality: node.locality.clone(),
             weight: registration.weight.max(1),
@@ -346,126 +378,5 @@ async fn until(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn node(address: &str) -> Node {
-        Node {
-            workload: "default/reviews-v1".into(),
-            addresses: vec![address.to_owned()],
-            labels: [("app".to_owned(), "reviews".to_owned())].into(),
-            registration: Some(Registration::default()),
-            ..Node::default()
-        }
-    }
-
-    fn identity() -> SpiffeId {
-        "spiffe://cluster.local/ns/default/sa/bookinfo-reviews"
-            .parse()
-            .unwrap()
-    }
-
-    fn next(registrar: &mut Registrar) -> Option<Edit> {
-        let event = registrar.events.try_recv().unwrap();
-        registrar.take(event)
-    }
-
-    #[test]
-    fn comes_changes_and_goes_after_a_while() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut registrar, registrations, first) = Registrar::open(dir.path()).unwrap();
-        assert!(first.is_empty());
-        let stay = registrations
-            .enter(&node("10.0.0.1"), &identity(), 1)
-            .unwrap();
-        let text = registrar
-            .events
-            .try_recv()
-            .map(|event| registrar.take(event))
-            .unwrap()
-            .unwrap();
-        let mut store = meshd_core::Store::new();
-        let endpoint = registrar.entries.values().next().unwrap().endpoint.clone();
-        let workload: WorkloadName = "default/reviews-v1".parse().unwrap();
-        assert_eq!(
-            text,
-            Edit::new().set(file(&workload), endpoint.object(&workload))
-        );
-        store.set_file(&file(&workload), &endpoint.object(&workload));
-        let world = store.world(&meshd_core::MeshSettings::default());
-        assert!(world.problems().is_empty(), "{:?}", world.problems());
-        let known = world.workload(&workload).unwrap();
-        assert_eq!(known.address, "10.0.0.1");
-        assert_eq!(known.service_account, "bookinfo-reviews");
-
-        // The same again, after a reconnect: the old stream's end means nothing.
-        let again = registrations
-            .enter(&node("10.0.0.1"), &identity(), 2)
-            .unwrap();
-        drop(stay);
-        assert_eq!(next(&mut registrar), None);
-        assert_eq!(next(&mut registrar), None);
-        assert!(registrar.expire(clock::instant() + GRACE * 2).is_none());
-
-        drop(again);
-        assert_eq!(next(&mut registrar), None);
-        assert!(registrar.expire(clock::instant()).is_none());
-        let gone = registrar.expire(clock::instant() + GRACE * 2);
-        assert_eq!(gone, Some(Edit::new().remove(file(&workload))));
-    }
-
-    #[test]
-    fn who_drains_goes_at_once_and_only_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut registrar, registrations, _) = Registrar::open(dir.path()).unwrap();
-        let stay = registrations
-            .enter(&node("10.0.0.1"), &identity(), 1)
-            .unwrap();
-        assert!(next(&mut registrar).is_some());
-        stay.leave();
-        assert!(next(&mut registrar).is_some());
-        drop(stay);
-        assert!(next(&mut registrar).is_none());
-    }
-
-    #[test]
-    fn a_restart_forgets_nobody_who_comes_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut registrar, registrations, _) = Registrar::open(dir.path()).unwrap();
-        let _stay = registrations.enter(&node("10.0.0.1"), &identity(), 1);
-        assert!(next(&mut registrar).is_some());
-        registrar.save().unwrap();
-
-        let (mut registrar, registrations, first) = Registrar::open(dir.path()).unwrap();
-        assert_eq!(first.len(), 1);
-        let _stay = registrations.enter(&node("10.0.0.1"), &identity(), 1);
-        assert!(next(&mut registrar).is_none(), "nothing changed");
-        assert!(registrar.expire(clock::instant() + RETURN * 2).is_none());
-
-        let (mut registrar, ..) = Registrar::open(dir.path()).unwrap();
-        assert!(
-            registrar.expire(clock::instant() + RETURN * 2).is_some(),
-            "it did not come back"
-        );
-    }
-
-    #[test]
-    fn without_an_address_nobody_registers() {
-        let dir = tempfile::tempdir().unwrap();
-        let (_registrar, registrations, _) = Registrar::open(dir.path()).unwrap();
-        let silent = Node {
-            addresses: Vec::new(),
-            ..node("10.0.0.1")
-        };
-        assert!(registrations.enter(&silent, &identity(), 1).is_none());
-        let plain = Node {
-            registration: None,
-            ..node("10.0.0.1")
-        };
-        assert!(registrations.enter(&plain, &identity(), 1).is_none());
     }
 }

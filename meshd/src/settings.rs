@@ -36,12 +36,24 @@ pub struct Settings {
     pub mesh_config: Option<PathBuf>,
     /// How the bundle of this trust domain is served to others, if it is.
     pub bundle: Option<BundleServing>,
-    /// Whether workloads may say themselves where they are. Whoever has the identity of one can
-    /// then make itself an endpoint of services in its namespace; so not where the workloads are
-    /// declared, as in a cluster.
-    pub registration: bool,
+    /// Whether workloads may say themselves where they are.
+    pub registration: SelfRegistration,
     /// The cluster that configuration is read from too, if there is one.
     pub kubernetes: Option<KubernetesSettings>,
+}
+
+/// Whether workloads may say themselves where they are, and so become endpoints of services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SelfRegistration {
+    /// None may: all of them are declared, as in a cluster.
+    Never,
+    /// Whose certificate says which workload it is, with the labels that it grants.
+    #[default]
+    Granted,
+    /// Those too whose certificate does not say that, with whatever labels they give: each can
+    /// then become an endpoint of every service in its namespace. For an authority that cannot
+    /// write it into its certificates.
+    Trusted,
 }
 
 /// Who certifies.
@@ -78,7 +90,7 @@ impl Settings {
             dns_names: Vec::new(),
             mesh_config: None,
             bundle: None,
-            registration: true,
+            registration: SelfRegistration::default(),
             kubernetes: None,
         }
     }

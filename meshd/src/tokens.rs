@@ -1,5 +1,6 @@
 //! Join tokens for a whole deployment at once, as files.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
@@ -9,7 +10,10 @@ use std::time::Duration;
 
 use clap::Args;
 use mesh_api::{TrustDomain, WorkloadName};
-use mesh_ca::{Authority, AuthorityOptions, JoinClaims, JoinTokens, parse_duration};
+use mesh_ca::{
+    Authority, AuthorityOptions, JoinClaims, JoinTokens, collect_labels, parse_duration,
+    parse_label,
+};
 
 use crate::clock;
 
@@ -41,16 +45,21 @@ pub struct TokensArgs {
     /// User number that the tokens are to belong to, if not the one that runs this
     #[arg(long, value_name = "UID")]
     pub owner: Option<u32>,
-    /// The workloads that may join, each with its service account [default: default]
-    #[arg(required = true, value_name = "NAMESPACE/NAME[=SERVICE-ACCOUNT]")]
+    /// The workloads that may join, each with its service account [default: default] and the labels
+    /// that it may register itself with, where workloads do
+    #[arg(
+        required = true,
+        value_name = "NAMESPACE/NAME[=SERVICE-ACCOUNT][:KEY=VALUE,…]"
+    )]
     pub workloads: Vec<Joining>,
 }
 
-/// A workload and its service account.
+/// A workload, its service account and its labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joining {
     workload: WorkloadName,
     service_account: String,
+    labels: BTreeMap<String, String>,
 }
 
 /// Why the tokens are not there.
@@ -78,7 +87,15 @@ impl FromStr for Joining {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (workload, service_account) = text.split_once('=').unwrap_or((text, "default"));
+        // Neither name has a colon.
+        let (names, labels) = match text.split_once(':') {
+            Some((names, labels)) => (names, labels.split(',').map(parse_label).collect()),
+            None => (text, Ok(Vec::new())),
+        };
+        let labels = labels
+            .and_then(collect_labels)
+            .map_err(|error| error.to_string())?;
+        let (workload, service_account) = names.split_once('=').unwrap_or((names, "default"));
         let workload: WorkloadName = workload
             .parse()
             .map_err(|error: mesh_api::InvalidWorkloadName| error.to_string())?;
@@ -88,6 +105,7 @@ impl FromStr for Joining {
         Ok(Self {
             workload,
             service_account: service_account.to_owned(),
+            labels,
         })
     }
 }
@@ -121,6 +139,7 @@ impl TokensArgs {
                 service_account: joining.service_account.clone(),
                 expires: clock::now() + self.ttl,
                 single_use: false,
+                labels: joining.labels.clone(),
             })?;
             let name = joining.workload.to_string().replace('/', ".");
             let dir = self.into.join(name);
@@ -196,8 +215,11 @@ mod tests {
             ttl: Duration::from_secs(60),
             owner: None,
             workloads: vec![
-                "default/reviews-v1=bookinfo-reviews".parse().unwrap(),
+                "default/reviews-v1=bookinfo-reviews:app=reviews,version=v1"
+                    .parse()
+                    .unwrap(),
                 "default/web".parse().unwrap(),
+                "default/api:app=api".parse().unwrap(),
             ],
         };
         let mut out = Vec::new();
@@ -206,9 +228,14 @@ mod tests {
         let read = |name: &str| fs::read_to_string(into.join(name)).unwrap();
         assert!(read("root-cert.pem").starts_with("-----BEGIN CERTIFICATE-----"));
         let tokens = JoinTokens::open(&state.join("ca")).unwrap();
-        for (name, account) in [
-            ("default.reviews-v1", "bookinfo-reviews"),
-            ("default.web", "default"),
+        for (name, account, labels) in [
+            (
+                "default.reviews-v1",
+                "bookinfo-reviews",
+                &["app=reviews", "version=v1"][..],
+            ),
+            ("default.web", "default", &[]),
+            ("default.api", "default", &["app=api"]),
         ] {
             let token = into.join(name).join("token");
             let mode = fs::metadata(&token).unwrap().permissions().mode();
@@ -218,12 +245,23 @@ mod tests {
                 .unwrap();
             assert_eq!(claims.service_account, account);
             assert!(!claims.single_use);
+            let granted = claims.labels.iter().map(|(k, v)| format!("{k}={v}"));
+            assert_eq!(granted.collect::<Vec<_>>(), labels);
         }
     }
 
     #[test]
     fn what_is_no_workload_is_refused() {
-        for text in ["reviews", "default/reviews=", "default/reviews=A B", ""] {
+        for text in [
+            "reviews",
+            "default/reviews=",
+            "default/reviews=A B",
+            "",
+            "default/reviews:",
+            "default/reviews:app",
+            "default/reviews:app=a,app=b",
+            "default/reviews:app=a:b=reviews,",
+        ] {
             assert!(text.parse::<Joining>().is_err(), "{text}");
         }
     }

@@ -76,6 +76,21 @@ fn every_proxy_of_compose_has_a_token() {
             .any(|line| line.trim().starts_with(&format!("- {workload}=")));
         assert!(joins, "no token is made for {workload}");
     }
+    // A sidecar registers with labels that the token grants.
+    let mut workload = "";
+    for line in compose.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("MESH_WORKLOAD: ") {
+            workload = name;
+        }
+        if let Some(labels) = line.strip_prefix("MESH_LABELS: ")
+            && !workload.ends_with("gateway")
+        {
+            let granted = compose.lines().map(str::trim).any(|line| {
+                line.starts_with(&format!("- {workload}=")) && line.ends_with(&format!(":{labels}"))
+            });
+            assert!(granted, "{workload} is not granted {labels}");
+        }
+    }
     let scraped = read("observability/prometheus.yml");
     for service in names(&compose.replace('-', "_"), "")
         .into_iter()

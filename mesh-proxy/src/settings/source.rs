@@ -26,7 +26,8 @@ pub struct SettingsSource {
     )]
     pub addresses: Vec<String>,
     /// Make the workload an endpoint of the services that select its labels, at its first address,
-    /// where neither Kubernetes nor a WorkloadEntry says that it is there
+    /// where neither Kubernetes nor a WorkloadEntry says that it is there. Its token must grant the
+    /// labels (meshd token --label)
     #[arg(long, env = "MESH_REGISTER")]
     pub register: bool,
     /// With --register: ports by name, for services whose target port is a name: name=port

@@ -98,12 +98,17 @@ async fn begin(opening: Opening) -> Result<Option<Box<Conversation>>, Status> {
         shared.refused(&refusal);
         Status::from(refusal)
     };
-    let node = first.node.clone().ok_or_else(|| refuse(Refusal::NoNode))?;
+    let mut node = first.node.clone().ok_or_else(|| refuse(Refusal::NoNode))?;
     let world = published.borrow_and_update().world.clone();
-    let scope = peer.admit(&world, &node).map_err(refuse)?;
+    let mut scope = peer.admit(&world, &node).map_err(refuse)?;
     let workload = scope.workload().clone();
-    if node.registration.is_some() && shared.registrations.is_none() {
-        return Err(refuse(Refusal::Registration(workload)));
+    let labels = peer
+        .may_register(&workload, &node, shared.registrations.allowed())
+        .map_err(refuse)?;
+    if let Some(labels) = &labels {
+        // Policies for its labels hold from its first configuration on.
+        node.labels.extend(labels.clone());
+        scope = peer.admit(&world, &node).map_err(refuse)?;
     }
     let mut session = Session::new(scope);
     session
@@ -118,8 +123,10 @@ async fn begin(opening: Opening) -> Result<Option<Box<Conversation>>, Status> {
     );
     let presence = shared.registry.enter(workload, live);
     let number = presence.number();
-    let registrations = shared.registrations.as_ref();
-    let stay = registrations.and_then(|all| all.enter(&node, &peer.identity, number));
+    let stay = labels.and_then(|labels| {
+        let registrations = &shared.registrations;
+        registrations.enter(&node, labels, &peer.identity, number)
+    });
     Ok(Some(Box::new(Conversation {
         shared,
         peer,

@@ -14,7 +14,7 @@ use tonic::{Status, Streaming};
 use crate::place::{CLIENT, Credentials, Place, certificate, reason};
 
 /// A stream of its own.
-struct Stream {
+pub(crate) struct Stream {
     requests: mpsc::Sender<DiscoveryRequest>,
     responses: Streaming<DiscoveryResponse>,
 }
@@ -22,7 +22,7 @@ struct Stream {
 // === impl Stream ===
 
 impl Stream {
-    async fn open(place: &Place, own: &Credentials, first: DiscoveryRequest) -> Self {
+    pub(crate) async fn open(place: &Place, own: &Credentials, first: DiscoveryRequest) -> Self {
         let (requests, sent) = mpsc::channel(8);
         requests.send(first).await.unwrap();
         let sent =
@@ -35,13 +35,13 @@ impl Stream {
         }
     }
 
-    async fn response(&mut self) -> Result<DiscoveryResponse, Status> {
+    pub(crate) async fn response(&mut self) -> Result<DiscoveryResponse, Status> {
         let message = tokio::time::timeout(LIMIT, self.responses.message());
         Ok(message.await.unwrap()?.unwrap())
     }
 
     /// Why it ends.
-    async fn end(mut self) -> Status {
+    pub(crate) async fn end(mut self) -> Status {
         loop {
             if let Err(status) = self.response().await {
                 return status;
@@ -58,7 +58,7 @@ fn node() -> Node {
     }
 }
 
-fn first(node: Option<Node>) -> DiscoveryRequest {
+pub(crate) fn first(node: Option<Node>) -> DiscoveryRequest {
     DiscoveryRequest {
         node,
         subscribe: vec!["inbound/self".to_owned()],

@@ -16,5 +16,6 @@ mod identity;
 mod place;
 mod policy;
 mod raw_http2;
+mod registration;
 mod secrets;
 mod told;

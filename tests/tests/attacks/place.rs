@@ -47,28 +47,19 @@ pub(crate) type Credentials = Option<Arc<CertifiedKey>>;
 // === impl Place ===
 
 impl Place {
+    /// One whose file declares all workloads.
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[("MESHD_NO_REGISTRATION", "true")], "").await
+    }
+
+    /// One with these settings of the control plane, and more configuration.
+    pub(crate) async fn start_with(settings: &[(&str, &str)], config: &str) -> Self {
         let echo = Echo::start("echo").await.unwrap();
-        let port = echo.address().port();
-        let text = format!(
-            "\
-apiVersion: mesh.dev/v1alpha1
-kind: Mesh
-metadata: {{name: attacked}}
-spec:
-  workloads:
-  - {{name: client, serviceAccount: client, labels: {{app: client}}}}
-  - {{name: thief, namespace: other, serviceAccount: thief, labels: {{app: thief}}}}
-  - name: echo
-    serviceAccount: echo
-    labels: {{app: echo}}
-    ports: [{{name: http, port: 9000, appPort: {port}}}]
-"
-        );
-        // The file declares all workloads.
+        let text = mesh_file(&echo, "", "");
         let mut command = Command::new(mesh_tests::meshctl());
-        command.env("MESHD_NO_REGISTRATION", "true");
-        let mesh = LaptopMesh::launch(command, &text, &[("strict.yaml", STRICT)]).unwrap();
+        command.envs(settings.iter().copied());
+        let files = [("strict.yaml", STRICT), ("more.yaml", config)];
+        let mesh = LaptopMesh::launch(command, &text, &files).unwrap();
         let explicit = mesh.explicit("client").unwrap();
         let traffic = Traffic::start(explicit, to_echo, mesh_tests::traffic::is_ok);
         Self {
@@ -96,6 +87,46 @@ spec:
     /// A token as the operator makes them.
     pub(crate) fn token(&self, workload: &str, account: &str, expires: SystemTime) -> String {
         mint(&self.ca(), workload, account, expires)
+    }
+
+    /// What a workload gets that joins by a token with these labels, by its own request.
+    pub(crate) async fn join(
+        &self,
+        workload: &str,
+        account: &str,
+        labels: &[(&str, &str)],
+        csr: Option<(SecretKey, Vec<u8>)>,
+    ) -> Credentials {
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let claims = JoinClaims {
+            workload: workload.parse().unwrap(),
+            service_account: account.to_owned(),
+            expires: SystemTime::now() + HOUR,
+            single_use: true,
+            labels: labels.iter().map(own).collect(),
+        };
+        let token = JoinTokens::open(&self.ca()).unwrap().mint(&claims).unwrap();
+        self.certified(Some(&token), None, csr).await
+    }
+
+    /// What a workload gets that shows its certificate.
+    pub(crate) async fn renewed(&self, credentials: Credentials) -> Credentials {
+        self.certified(None, credentials, None).await
+    }
+
+    async fn certified(
+        &self,
+        token: Option<&str>,
+        credentials: Credentials,
+        csr: Option<(SecretKey, Vec<u8>)>,
+    ) -> Credentials {
+        let (key, csr) = csr.unwrap_or_else(|| {
+            let key = SecretKey::generate().unwrap();
+            let csr = key.certificate_request().unwrap();
+            (key, csr)
+        });
+        let answer = self.sign(&csr, token, credentials).await.unwrap();
+        Some(certified(answer.chain_der, &key))
     }
 
     /// Asks the authority for a certificate.
@@ -174,6 +205,24 @@ spec:
     }
 }
 
+/// A mesh file with a client, a thief of another namespace and a server of HTTP; more of `spec`
+/// and more workloads are lines of YAML.
+pub(crate) fn mesh_file(echo: &Echo, spec: &str, workloads: &str) -> String {
+    let port = echo.address().port();
+    format!(
+        "\
+apiVersion: mesh.dev/v1alpha1
+kind: Mesh
+metadata: {{name: attacked}}
+spec:
+{spec}  workloads:
+  - {{name: client, serviceAccount: client, labels: {{app: client}}}}
+  - {{name: thief, namespace: other, serviceAccount: thief, labels: {{app: thief}}}}
+  - {{name: echo, serviceAccount: echo, labels: {{app: echo}}, ports: [{{name: http, port: 9000, appPort: {port}}}]}}
+{workloads}"
+    )
+}
+
 fn to_echo() -> http::Request<bytes::Bytes> {
     http::Request::builder()
         .uri("http://echo:9000/x")
@@ -189,6 +238,7 @@ pub(crate) fn mint(ca: &Path, workload: &str, account: &str, expires: SystemTime
         service_account: account.to_owned(),
         expires,
         single_use: true,
+        labels: [].into(),
     };
     JoinTokens::open(ca).unwrap().mint(&claims).unwrap()
 }
@@ -202,6 +252,7 @@ pub(crate) fn certificate(ca: &Path, identity: &str, options: &AuthorityOptions)
         csr_der: key.certificate_request().unwrap(),
         ttl: Some(HOUR),
         dns_names: Vec::new(),
+        binding: None,
     };
     let issued = authority.issue(&request, SystemTime::now()).unwrap();
     Some(certified(issued.chain_der, &key))
@@ -253,6 +304,16 @@ fn tls(credentials: Credentials, alpn: &[u8]) -> TlsConnector {
     };
     config.alpn_protocols = vec![alpn.to_vec()];
     TlsConnector::from(Arc::new(config))
+}
+
+/// How a client of TLS begins that asks for this server.
+pub(crate) fn client_hello(name: &str) -> Vec<u8> {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let config = Arc::clone(tls(None, b"bytes").config());
+    let mut client = rustls::ClientConnection::new(config, name).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
 }
 
 /// An attacker does not care who the server is.

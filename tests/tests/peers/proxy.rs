@@ -32,6 +32,7 @@ impl Proxy {
             service_account: app.to_owned(),
             expires: mesh_ca::now() + Duration::from_secs(600),
             single_use: true,
+            labels: [("app".to_owned(), app.to_owned())].into(),
         };
         let minted = JoinTokens::open(&keys).unwrap().mint(&claims).unwrap();
         std::fs::write(&token, minted).unwrap();
