@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use mesh_api::{ResourceName, SpiffeId};
-use mesh_ca::{Authority, AuthorityOptions, Issue, JoinTokens};
+use mesh_ca::{Authority, AuthorityOptions, Issue, JoinTokens, WorkloadBinding};
 use mesh_proxy::tls::Leaf;
 
 use super::client;
@@ -26,6 +26,7 @@ pub fn csr(data: &[u8]) {
         csr_der: data.to_vec(),
         ttl: None,
         dns_names: Vec::new(),
+        binding: None,
     };
     if let Ok(issued) = authority.issue(&request, mesh_ca::now()) {
         let leaf = issued
@@ -35,6 +36,7 @@ pub fn csr(data: &[u8]) {
             .unwrap_or_default();
         let certified = mesh_ca::certificate_identity(leaf).map(|(identity, _)| identity);
         assert_eq!(certified.ok(), Some(identity));
+        assert_eq!(mesh_ca::certificate_binding(leaf), Ok(None));
     }
 }
 
@@ -69,8 +71,18 @@ pub fn resource_name(data: &[u8]) {
     }
 }
 
-/// A peer's certificate: the authority and the proxy read the same identity in it.
+/// A peer's certificate: the authority and the proxy read the same identity in it. What it says
+/// of its workload, or what the whole input says as the value of that extension, is refused or
+/// written back as it came.
 pub fn certificate(data: &[u8]) {
+    if let Ok(binding) = WorkloadBinding::decode(data) {
+        assert_eq!(binding.encode().as_deref(), Ok(data));
+    }
+    if let Ok(Some(binding)) = mesh_ca::certificate_binding(data) {
+        let value = binding.encode().unwrap_or_default();
+        let holds = data.windows(value.len().max(1)).any(|part| part == value);
+        assert!(holds, "the certificate does not say {binding:?}");
+    }
     let leaf = Leaf::parse(data).and_then(|leaf| leaf.identity());
     if let Ok((identity, _)) = mesh_ca::certificate_identity(data) {
         assert_eq!(leaf, Ok(identity));

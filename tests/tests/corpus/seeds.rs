@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use mesh_api::{ResourceName, SpiffeId, WorkloadName, v1};
-use mesh_ca::{Authority, AuthorityOptions, Issue, JoinClaims, JoinTokens, SecretKey};
+use mesh_ca::{
+    Authority, AuthorityOptions, Issue, JoinClaims, JoinTokens, SecretKey, WorkloadBinding,
+};
 use mesh_proxy::http::peer;
 use mesh_proxy_core::labels::PeerLabels;
 use meshd_core::{MeshSettings, Store, translate};
@@ -315,15 +317,33 @@ fn certificates() -> (Seeds, Seeds) {
         csr_der: csr_der.clone(),
         ttl: None,
         dns_names: Vec::new(),
+        binding: None,
     };
     let issued = authority.issue(&request, mesh_ca::now()).unwrap();
+    let binding = WorkloadBinding {
+        workload: "default/client".parse().unwrap(),
+        labels: labels(),
+    };
+    let bound = Issue {
+        binding: Some(binding.clone()),
+        ..request
+    };
+    let bound = authority.issue(&bound, mesh_ca::now()).unwrap();
     (
         named([("mesh", &csr_der)]),
         named([
             ("leaf", &issued.chain_der[0]),
+            ("bound", &bound.chain_der[0]),
+            ("binding", &binding.encode().unwrap()),
             ("intermediate", &issued.chain_der[1]),
         ]),
     )
+}
+
+fn labels() -> BTreeMap<String, String> {
+    [("app", "client"), ("version", "v1")]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
 }
 
 fn join_tokens() -> Seeds {
@@ -334,6 +354,7 @@ fn join_tokens() -> Seeds {
         service_account: "bookinfo-reviews".into(),
         expires: mesh_ca::now() + Duration::from_secs(600),
         single_use: true,
+        labels: labels(),
     };
     let token = tokens.mint(&claims).unwrap();
     let cut = &token[..token.len() - 9];
