@@ -61,23 +61,9 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
 impl Place {
     pub(super) async fn start() -> Self {
         let echo = Echo::start("echo").await.unwrap();
-        let port = echo.address().port();
-        let text = format!(
-            "\
-apiVersion: mesh.dev/v1alpha1
-kind: Mesh
-metadata: {{name: attacked}}
-spec:
-  meshConfig: {{pathNormalization: {{normalization: DECODE_AND_MERGE_SLASHES}}}}
-  workloads:
-  - {{name: client, serviceAccount: client, labels: {{app: client}}}}
-  - {{name: thief, namespace: other, serviceAccount: thief, labels: {{app: thief}}}}
-  - name: echo
-    serviceAccount: echo
-    labels: {{app: echo}}
-    ports: [{{name: http, port: 9000, appPort: {port}}}]
-"
-        );
+        let normal =
+            "  meshConfig: {pathNormalization: {normalization: DECODE_AND_MERGE_SLASHES}}\n";
+        let text = crate::place::mesh_file(&echo, normal, "");
         let key = Ed25519KeyPair::generate().unwrap();
         let jwk =
             json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": encode(key.public_key())});
