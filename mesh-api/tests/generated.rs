@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     "mesh/v1/origin.proto",
     "mesh/v1/route.proto",
     "mesh/v1/resilience.proto",
     "mesh/v1/policy.proto",
     "mesh/v1/security.proto",
+    "mesh/v1/telemetry.proto",
     "mesh/v1/resource.proto",
     "mesh/v1/discovery.proto",
     "mesh/v1/certificate.proto",

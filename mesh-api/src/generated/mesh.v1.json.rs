@@ -1,3 +1,111 @@
+impl serde::Serialize for AccessLogRule {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.disabled {
+            len += 1;
+        }
+        if self.filter.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.AccessLogRule", len)?;
+        if self.disabled {
+            struct_ser.serialize_field("disabled", &self.disabled)?;
+        }
+        if let Some(v) = self.filter.as_ref() {
+            struct_ser.serialize_field("filter", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for AccessLogRule {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "disabled",
+            "filter",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Disabled,
+            Filter,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "disabled" => Ok(GeneratedField::Disabled),
+                            "filter" => Ok(GeneratedField::Filter),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = AccessLogRule;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.AccessLogRule")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<AccessLogRule, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut disabled__ = None;
+                let mut filter__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Disabled => {
+                            if disabled__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("disabled"));
+                            }
+                            disabled__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Filter => {
+                            if filter__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("filter"));
+                            }
+                            filter__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(AccessLogRule {
+                    disabled: disabled__.unwrap_or_default(),
+                    filter: filter__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.AccessLogRule", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for Ack {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -4028,6 +4136,319 @@ impl<'de> serde::Deserialize<'de> for EgressListener {
         deserializer.deserialize_struct("mesh.v1.EgressListener", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for Expression {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.kind.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Expression", len)?;
+        if let Some(v) = self.kind.as_ref() {
+            match v {
+                expression::Kind::Text(v) => {
+                    struct_ser.serialize_field("text", v)?;
+                }
+                expression::Kind::Number(v) => {
+                    #[allow(clippy::needless_borrow)]
+                    #[allow(clippy::needless_borrows_for_generic_args)]
+                    struct_ser.serialize_field("number", ToString::to_string(&v).as_str())?;
+                }
+                expression::Kind::Truth(v) => {
+                    struct_ser.serialize_field("truth", v)?;
+                }
+                expression::Kind::Attribute(v) => {
+                    let v = ExpressionAttribute::try_from(*v)
+                        .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", *v)))?;
+                    struct_ser.serialize_field("attribute", &v)?;
+                }
+                expression::Kind::RequestHeader(v) => {
+                    struct_ser.serialize_field("request_header", v)?;
+                }
+                expression::Kind::Label(v) => {
+                    struct_ser.serialize_field("label", v)?;
+                }
+                expression::Kind::Operation(v) => {
+                    struct_ser.serialize_field("operation", v)?;
+                }
+            }
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Expression {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "text",
+            "number",
+            "truth",
+            "attribute",
+            "request_header",
+            "requestHeader",
+            "label",
+            "operation",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Text,
+            Number,
+            Truth,
+            Attribute,
+            RequestHeader,
+            Label,
+            Operation,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "text" => Ok(GeneratedField::Text),
+                            "number" => Ok(GeneratedField::Number),
+                            "truth" => Ok(GeneratedField::Truth),
+                            "attribute" => Ok(GeneratedField::Attribute),
+                            "requestHeader" | "request_header" => Ok(GeneratedField::RequestHeader),
+                            "label" => Ok(GeneratedField::Label),
+                            "operation" => Ok(GeneratedField::Operation),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Expression;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Expression")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Expression, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut kind__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Text => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("text"));
+                            }
+                            kind__ = map_.next_value::<::std::option::Option<_>>()?.map(expression::Kind::Text);
+                        }
+                        GeneratedField::Number => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("number"));
+                            }
+                            kind__ = map_.next_value::<::std::option::Option<::pbjson::private::NumberDeserialize<_>>>()?.map(|x| expression::Kind::Number(x.0));
+                        }
+                        GeneratedField::Truth => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("truth"));
+                            }
+                            kind__ = map_.next_value::<::std::option::Option<_>>()?.map(expression::Kind::Truth);
+                        }
+                        GeneratedField::Attribute => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("attribute"));
+                            }
+                            kind__ = map_.next_value::<::std::option::Option<ExpressionAttribute>>()?.map(|x| expression::Kind::Attribute(x as i32));
+                        }
+                        GeneratedField::RequestHeader => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("requestHeader"));
+                            }
+                            kind__ = map_.next_value::<::std::option::Option<_>>()?.map(expression::Kind::RequestHeader);
+                        }
+                        GeneratedField::Label => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("label"));
+                            }
+                            kind__ = map_.next_value::<::std::option::Option<_>>()?.map(expression::Kind::Label);
+                        }
+                        GeneratedField::Operation => {
+                            if kind__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("operation"));
+                            }
+                            kind__ = map_.next_value::<::std::option::Option<_>>()?.map(expression::Kind::Operation)
+;
+                        }
+                    }
+                }
+                Ok(Expression {
+                    kind: kind__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Expression", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for ExpressionAttribute {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "EXPRESSION_ATTRIBUTE_UNSPECIFIED",
+            Self::RequestHost => "EXPRESSION_ATTRIBUTE_REQUEST_HOST",
+            Self::RequestMethod => "EXPRESSION_ATTRIBUTE_REQUEST_METHOD",
+            Self::RequestPath => "EXPRESSION_ATTRIBUTE_REQUEST_PATH",
+            Self::RequestUrlPath => "EXPRESSION_ATTRIBUTE_REQUEST_URL_PATH",
+            Self::RequestQuery => "EXPRESSION_ATTRIBUTE_REQUEST_QUERY",
+            Self::RequestProtocol => "EXPRESSION_ATTRIBUTE_REQUEST_PROTOCOL",
+            Self::RequestId => "EXPRESSION_ATTRIBUTE_REQUEST_ID",
+            Self::RequestUserAgent => "EXPRESSION_ATTRIBUTE_REQUEST_USER_AGENT",
+            Self::RequestSize => "EXPRESSION_ATTRIBUTE_REQUEST_SIZE",
+            Self::ResponseCode => "EXPRESSION_ATTRIBUTE_RESPONSE_CODE",
+            Self::ResponseCodeDetails => "EXPRESSION_ATTRIBUTE_RESPONSE_CODE_DETAILS",
+            Self::ResponseFlags => "EXPRESSION_ATTRIBUTE_RESPONSE_FLAGS",
+            Self::ResponseGrpcStatus => "EXPRESSION_ATTRIBUTE_RESPONSE_GRPC_STATUS",
+            Self::ResponseSize => "EXPRESSION_ATTRIBUTE_RESPONSE_SIZE",
+            Self::ConnectionMtls => "EXPRESSION_ATTRIBUTE_CONNECTION_MTLS",
+            Self::ConnectionRequestedServerName => "EXPRESSION_ATTRIBUTE_CONNECTION_REQUESTED_SERVER_NAME",
+            Self::SourceAddress => "EXPRESSION_ATTRIBUTE_SOURCE_ADDRESS",
+            Self::SourcePort => "EXPRESSION_ATTRIBUTE_SOURCE_PORT",
+            Self::DestinationAddress => "EXPRESSION_ATTRIBUTE_DESTINATION_ADDRESS",
+            Self::DestinationPort => "EXPRESSION_ATTRIBUTE_DESTINATION_PORT",
+            Self::UpstreamAddress => "EXPRESSION_ATTRIBUTE_UPSTREAM_ADDRESS",
+            Self::UpstreamTransportFailureReason => "EXPRESSION_ATTRIBUTE_UPSTREAM_TRANSPORT_FAILURE_REASON",
+            Self::ClusterName => "EXPRESSION_ATTRIBUTE_CLUSTER_NAME",
+            Self::RouteName => "EXPRESSION_ATTRIBUTE_ROUTE_NAME",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for ExpressionAttribute {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "EXPRESSION_ATTRIBUTE_UNSPECIFIED",
+            "EXPRESSION_ATTRIBUTE_REQUEST_HOST",
+            "EXPRESSION_ATTRIBUTE_REQUEST_METHOD",
+            "EXPRESSION_ATTRIBUTE_REQUEST_PATH",
+            "EXPRESSION_ATTRIBUTE_REQUEST_URL_PATH",
+            "EXPRESSION_ATTRIBUTE_REQUEST_QUERY",
+            "EXPRESSION_ATTRIBUTE_REQUEST_PROTOCOL",
+            "EXPRESSION_ATTRIBUTE_REQUEST_ID",
+            "EXPRESSION_ATTRIBUTE_REQUEST_USER_AGENT",
+            "EXPRESSION_ATTRIBUTE_REQUEST_SIZE",
+            "EXPRESSION_ATTRIBUTE_RESPONSE_CODE",
+            "EXPRESSION_ATTRIBUTE_RESPONSE_CODE_DETAILS",
+            "EXPRESSION_ATTRIBUTE_RESPONSE_FLAGS",
+            "EXPRESSION_ATTRIBUTE_RESPONSE_GRPC_STATUS",
+            "EXPRESSION_ATTRIBUTE_RESPONSE_SIZE",
+            "EXPRESSION_ATTRIBUTE_CONNECTION_MTLS",
+            "EXPRESSION_ATTRIBUTE_CONNECTION_REQUESTED_SERVER_NAME",
+            "EXPRESSION_ATTRIBUTE_SOURCE_ADDRESS",
+            "EXPRESSION_ATTRIBUTE_SOURCE_PORT",
+            "EXPRESSION_ATTRIBUTE_DESTINATION_ADDRESS",
+            "EXPRESSION_ATTRIBUTE_DESTINATION_PORT",
+            "EXPRESSION_ATTRIBUTE_UPSTREAM_ADDRESS",
+            "EXPRESSION_ATTRIBUTE_UPSTREAM_TRANSPORT_FAILURE_REASON",
+            "EXPRESSION_ATTRIBUTE_CLUSTER_NAME",
+            "EXPRESSION_ATTRIBUTE_ROUTE_NAME",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = ExpressionAttribute;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "EXPRESSION_ATTRIBUTE_UNSPECIFIED" => Ok(ExpressionAttribute::Unspecified),
+                    "EXPRESSION_ATTRIBUTE_REQUEST_HOST" => Ok(ExpressionAttribute::RequestHost),
+                    "EXPRESSION_ATTRIBUTE_REQUEST_METHOD" => Ok(ExpressionAttribute::RequestMethod),
+                    "EXPRESSION_ATTRIBUTE_REQUEST_PATH" => Ok(ExpressionAttribute::RequestPath),
+                    "EXPRESSION_ATTRIBUTE_REQUEST_URL_PATH" => Ok(ExpressionAttribute::RequestUrlPath),
+                    "EXPRESSION_ATTRIBUTE_REQUEST_QUERY" => Ok(ExpressionAttribute::RequestQuery),
+                    "EXPRESSION_ATTRIBUTE_REQUEST_PROTOCOL" => Ok(ExpressionAttribute::RequestProtocol),
+                    "EXPRESSION_ATTRIBUTE_REQUEST_ID" => Ok(ExpressionAttribute::RequestId),
+                    "EXPRESSION_ATTRIBUTE_REQUEST_USER_AGENT" => Ok(ExpressionAttribute::RequestUserAgent),
+                    "EXPRESSION_ATTRIBUTE_REQUEST_SIZE" => Ok(ExpressionAttribute::RequestSize),
+                    "EXPRESSION_ATTRIBUTE_RESPONSE_CODE" => Ok(ExpressionAttribute::ResponseCode),
+                    "EXPRESSION_ATTRIBUTE_RESPONSE_CODE_DETAILS" => Ok(ExpressionAttribute::ResponseCodeDetails),
+                    "EXPRESSION_ATTRIBUTE_RESPONSE_FLAGS" => Ok(ExpressionAttribute::ResponseFlags),
+                    "EXPRESSION_ATTRIBUTE_RESPONSE_GRPC_STATUS" => Ok(ExpressionAttribute::ResponseGrpcStatus),
+                    "EXPRESSION_ATTRIBUTE_RESPONSE_SIZE" => Ok(ExpressionAttribute::ResponseSize),
+                    "EXPRESSION_ATTRIBUTE_CONNECTION_MTLS" => Ok(ExpressionAttribute::ConnectionMtls),
+                    "EXPRESSION_ATTRIBUTE_CONNECTION_REQUESTED_SERVER_NAME" => Ok(ExpressionAttribute::ConnectionRequestedServerName),
+                    "EXPRESSION_ATTRIBUTE_SOURCE_ADDRESS" => Ok(ExpressionAttribute::SourceAddress),
+                    "EXPRESSION_ATTRIBUTE_SOURCE_PORT" => Ok(ExpressionAttribute::SourcePort),
+                    "EXPRESSION_ATTRIBUTE_DESTINATION_ADDRESS" => Ok(ExpressionAttribute::DestinationAddress),
+                    "EXPRESSION_ATTRIBUTE_DESTINATION_PORT" => Ok(ExpressionAttribute::DestinationPort),
+                    "EXPRESSION_ATTRIBUTE_UPSTREAM_ADDRESS" => Ok(ExpressionAttribute::UpstreamAddress),
+                    "EXPRESSION_ATTRIBUTE_UPSTREAM_TRANSPORT_FAILURE_REASON" => Ok(ExpressionAttribute::UpstreamTransportFailureReason),
+                    "EXPRESSION_ATTRIBUTE_CLUSTER_NAME" => Ok(ExpressionAttribute::ClusterName),
+                    "EXPRESSION_ATTRIBUTE_ROUTE_NAME" => Ok(ExpressionAttribute::RouteName),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
 impl serde::Serialize for ExternalAuthorizer {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -5187,6 +5608,9 @@ impl serde::Serialize for Gateway {
         if !self.external_authorizers.is_empty() {
             len += 1;
         }
+        if self.telemetry.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.Gateway", len)?;
         if !self.workload.is_empty() {
             struct_ser.serialize_field("workload", &self.workload)?;
@@ -5212,6 +5636,9 @@ impl serde::Serialize for Gateway {
         if !self.external_authorizers.is_empty() {
             struct_ser.serialize_field("external_authorizers", &self.external_authorizers)?;
         }
+        if let Some(v) = self.telemetry.as_ref() {
+            struct_ser.serialize_field("telemetry", v)?;
+        }
         struct_ser.end()
     }
 }
@@ -5232,6 +5659,7 @@ impl<'de> serde::Deserialize<'de> for Gateway {
             "requestAuthentications",
             "external_authorizers",
             "externalAuthorizers",
+            "telemetry",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -5244,6 +5672,7 @@ impl<'de> serde::Deserialize<'de> for Gateway {
             Admission,
             RequestAuthentications,
             ExternalAuthorizers,
+            Telemetry,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -5273,6 +5702,7 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                             "admission" => Ok(GeneratedField::Admission),
                             "requestAuthentications" | "request_authentications" => Ok(GeneratedField::RequestAuthentications),
                             "externalAuthorizers" | "external_authorizers" => Ok(GeneratedField::ExternalAuthorizers),
+                            "telemetry" => Ok(GeneratedField::Telemetry),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -5300,6 +5730,7 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                 let mut admission__ = None;
                 let mut request_authentications__ = None;
                 let mut external_authorizers__ = None;
+                let mut telemetry__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Workload => {
@@ -5350,6 +5781,12 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                             }
                             external_authorizers__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Telemetry => {
+                            if telemetry__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("telemetry"));
+                            }
+                            telemetry__ = map_.next_value()?;
+                        }
                     }
                 }
                 Ok(Gateway {
@@ -5361,6 +5798,7 @@ impl<'de> serde::Deserialize<'de> for Gateway {
                     admission: admission__,
                     request_authentications: request_authentications__.unwrap_or_default(),
                     external_authorizers: external_authorizers__.unwrap_or_default(),
+                    telemetry: telemetry__,
                 })
             }
         }
@@ -7609,6 +8047,9 @@ impl serde::Serialize for Inbound {
         if !self.egress.is_empty() {
             len += 1;
         }
+        if self.telemetry.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.Inbound", len)?;
         if !self.workload.is_empty() {
             struct_ser.serialize_field("workload", &self.workload)?;
@@ -7648,6 +8089,9 @@ impl serde::Serialize for Inbound {
         if !self.egress.is_empty() {
             struct_ser.serialize_field("egress", &self.egress)?;
         }
+        if let Some(v) = self.telemetry.as_ref() {
+            struct_ser.serialize_field("telemetry", v)?;
+        }
         struct_ser.end()
     }
 }
@@ -7674,6 +8118,7 @@ impl<'de> serde::Deserialize<'de> for Inbound {
             "external_authorizers",
             "externalAuthorizers",
             "egress",
+            "telemetry",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -7690,6 +8135,7 @@ impl<'de> serde::Deserialize<'de> for Inbound {
             RequestAuthentications,
             ExternalAuthorizers,
             Egress,
+            Telemetry,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -7723,6 +8169,7 @@ impl<'de> serde::Deserialize<'de> for Inbound {
                             "requestAuthentications" | "request_authentications" => Ok(GeneratedField::RequestAuthentications),
                             "externalAuthorizers" | "external_authorizers" => Ok(GeneratedField::ExternalAuthorizers),
                             "egress" => Ok(GeneratedField::Egress),
+                            "telemetry" => Ok(GeneratedField::Telemetry),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -7754,6 +8201,7 @@ impl<'de> serde::Deserialize<'de> for Inbound {
                 let mut request_authentications__ = None;
                 let mut external_authorizers__ = None;
                 let mut egress__ = None;
+                let mut telemetry__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Workload => {
@@ -7830,6 +8278,12 @@ impl<'de> serde::Deserialize<'de> for Inbound {
                             }
                             egress__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Telemetry => {
+                            if telemetry__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("telemetry"));
+                            }
+                            telemetry__ = map_.next_value()?;
+                        }
                     }
                 }
                 Ok(Inbound {
@@ -7845,6 +8299,7 @@ impl<'de> serde::Deserialize<'de> for Inbound {
                     request_authentications: request_authentications__.unwrap_or_default(),
                     external_authorizers: external_authorizers__.unwrap_or_default(),
                     egress: egress__.unwrap_or_default(),
+                    telemetry: telemetry__,
                 })
             }
         }
@@ -9533,6 +9988,133 @@ impl<'de> serde::Deserialize<'de> for Mesh {
         deserializer.deserialize_struct("mesh.v1.Mesh", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for MetricOverride {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.metric != 0 {
+            len += 1;
+        }
+        if self.disabled {
+            len += 1;
+        }
+        if !self.tags.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.MetricOverride", len)?;
+        if self.metric != 0 {
+            let v = TelemetryMetric::try_from(self.metric)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.metric)))?;
+            struct_ser.serialize_field("metric", &v)?;
+        }
+        if self.disabled {
+            struct_ser.serialize_field("disabled", &self.disabled)?;
+        }
+        if !self.tags.is_empty() {
+            struct_ser.serialize_field("tags", &self.tags)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for MetricOverride {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "metric",
+            "disabled",
+            "tags",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Metric,
+            Disabled,
+            Tags,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "metric" => Ok(GeneratedField::Metric),
+                            "disabled" => Ok(GeneratedField::Disabled),
+                            "tags" => Ok(GeneratedField::Tags),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = MetricOverride;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.MetricOverride")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<MetricOverride, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut metric__ = None;
+                let mut disabled__ = None;
+                let mut tags__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Metric => {
+                            if metric__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("metric"));
+                            }
+                            metric__ = Some(map_.next_value::<TelemetryMetric>()? as i32);
+                        }
+                        GeneratedField::Disabled => {
+                            if disabled__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("disabled"));
+                            }
+                            disabled__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Tags => {
+                            if tags__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tags"));
+                            }
+                            tags__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(MetricOverride {
+                    metric: metric__.unwrap_or_default(),
+                    disabled: disabled__.unwrap_or_default(),
+                    tags: tags__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.MetricOverride", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for Mirror {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -10077,6 +10659,235 @@ impl<'de> serde::Deserialize<'de> for Node {
             }
         }
         deserializer.deserialize_struct("mesh.v1.Node", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Operation {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.operator != 0 {
+            len += 1;
+        }
+        if !self.operands.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Operation", len)?;
+        if self.operator != 0 {
+            let v = Operator::try_from(self.operator)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.operator)))?;
+            struct_ser.serialize_field("operator", &v)?;
+        }
+        if !self.operands.is_empty() {
+            struct_ser.serialize_field("operands", &self.operands)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Operation {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "operator",
+            "operands",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Operator,
+            Operands,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "operator" => Ok(GeneratedField::Operator),
+                            "operands" => Ok(GeneratedField::Operands),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Operation;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Operation")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Operation, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut operator__ = None;
+                let mut operands__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Operator => {
+                            if operator__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("operator"));
+                            }
+                            operator__ = Some(map_.next_value::<Operator>()? as i32);
+                        }
+                        GeneratedField::Operands => {
+                            if operands__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("operands"));
+                            }
+                            operands__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(Operation {
+                    operator: operator__.unwrap_or_default(),
+                    operands: operands__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Operation", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Operator {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "OPERATOR_UNSPECIFIED",
+            Self::And => "OPERATOR_AND",
+            Self::Or => "OPERATOR_OR",
+            Self::Not => "OPERATOR_NOT",
+            Self::Equal => "OPERATOR_EQUAL",
+            Self::NotEqual => "OPERATOR_NOT_EQUAL",
+            Self::Less => "OPERATOR_LESS",
+            Self::LessOrEqual => "OPERATOR_LESS_OR_EQUAL",
+            Self::Greater => "OPERATOR_GREATER",
+            Self::GreaterOrEqual => "OPERATOR_GREATER_OR_EQUAL",
+            Self::Add => "OPERATOR_ADD",
+            Self::StartsWith => "OPERATOR_STARTS_WITH",
+            Self::EndsWith => "OPERATOR_ENDS_WITH",
+            Self::Contains => "OPERATOR_CONTAINS",
+            Self::Matches => "OPERATOR_MATCHES",
+            Self::Conditional => "OPERATOR_CONDITIONAL",
+            Self::IsPresent => "OPERATOR_IS_PRESENT",
+            Self::Text => "OPERATOR_TEXT",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for Operator {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "OPERATOR_UNSPECIFIED",
+            "OPERATOR_AND",
+            "OPERATOR_OR",
+            "OPERATOR_NOT",
+            "OPERATOR_EQUAL",
+            "OPERATOR_NOT_EQUAL",
+            "OPERATOR_LESS",
+            "OPERATOR_LESS_OR_EQUAL",
+            "OPERATOR_GREATER",
+            "OPERATOR_GREATER_OR_EQUAL",
+            "OPERATOR_ADD",
+            "OPERATOR_STARTS_WITH",
+            "OPERATOR_ENDS_WITH",
+            "OPERATOR_CONTAINS",
+            "OPERATOR_MATCHES",
+            "OPERATOR_CONDITIONAL",
+            "OPERATOR_IS_PRESENT",
+            "OPERATOR_TEXT",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = Operator;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "OPERATOR_UNSPECIFIED" => Ok(Operator::Unspecified),
+                    "OPERATOR_AND" => Ok(Operator::And),
+                    "OPERATOR_OR" => Ok(Operator::Or),
+                    "OPERATOR_NOT" => Ok(Operator::Not),
+                    "OPERATOR_EQUAL" => Ok(Operator::Equal),
+                    "OPERATOR_NOT_EQUAL" => Ok(Operator::NotEqual),
+                    "OPERATOR_LESS" => Ok(Operator::Less),
+                    "OPERATOR_LESS_OR_EQUAL" => Ok(Operator::LessOrEqual),
+                    "OPERATOR_GREATER" => Ok(Operator::Greater),
+                    "OPERATOR_GREATER_OR_EQUAL" => Ok(Operator::GreaterOrEqual),
+                    "OPERATOR_ADD" => Ok(Operator::Add),
+                    "OPERATOR_STARTS_WITH" => Ok(Operator::StartsWith),
+                    "OPERATOR_ENDS_WITH" => Ok(Operator::EndsWith),
+                    "OPERATOR_CONTAINS" => Ok(Operator::Contains),
+                    "OPERATOR_MATCHES" => Ok(Operator::Matches),
+                    "OPERATOR_CONDITIONAL" => Ok(Operator::Conditional),
+                    "OPERATOR_IS_PRESENT" => Ok(Operator::IsPresent),
+                    "OPERATOR_TEXT" => Ok(Operator::Text),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
     }
 }
 impl serde::Serialize for Origin {
@@ -14533,6 +15344,160 @@ impl<'de> serde::Deserialize<'de> for SignResponse {
         deserializer.deserialize_struct("mesh.v1.SignResponse", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for SpanTag {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.default_value.is_empty() {
+            len += 1;
+        }
+        if self.from.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.SpanTag", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.default_value.is_empty() {
+            struct_ser.serialize_field("default_value", &self.default_value)?;
+        }
+        if let Some(v) = self.from.as_ref() {
+            match v {
+                span_tag::From::Literal(v) => {
+                    struct_ser.serialize_field("literal", v)?;
+                }
+                span_tag::From::Environment(v) => {
+                    struct_ser.serialize_field("environment", v)?;
+                }
+                span_tag::From::Header(v) => {
+                    struct_ser.serialize_field("header", v)?;
+                }
+            }
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for SpanTag {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "default_value",
+            "defaultValue",
+            "literal",
+            "environment",
+            "header",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            DefaultValue,
+            Literal,
+            Environment,
+            Header,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "defaultValue" | "default_value" => Ok(GeneratedField::DefaultValue),
+                            "literal" => Ok(GeneratedField::Literal),
+                            "environment" => Ok(GeneratedField::Environment),
+                            "header" => Ok(GeneratedField::Header),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = SpanTag;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.SpanTag")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<SpanTag, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut default_value__ = None;
+                let mut from__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::DefaultValue => {
+                            if default_value__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("defaultValue"));
+                            }
+                            default_value__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Literal => {
+                            if from__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("literal"));
+                            }
+                            from__ = map_.next_value::<::std::option::Option<_>>()?.map(span_tag::From::Literal);
+                        }
+                        GeneratedField::Environment => {
+                            if from__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("environment"));
+                            }
+                            from__ = map_.next_value::<::std::option::Option<_>>()?.map(span_tag::From::Environment);
+                        }
+                        GeneratedField::Header => {
+                            if from__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("header"));
+                            }
+                            from__ = map_.next_value::<::std::option::Option<_>>()?.map(span_tag::From::Header);
+                        }
+                    }
+                }
+                Ok(SpanTag {
+                    name: name__.unwrap_or_default(),
+                    default_value: default_value__.unwrap_or_default(),
+                    from: from__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.SpanTag", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for StatusRange {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -14920,6 +15885,222 @@ impl<'de> serde::Deserialize<'de> for Subset {
         deserializer.deserialize_struct("mesh.v1.Subset", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for TagOverride {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if self.value.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.TagOverride", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if let Some(v) = self.value.as_ref() {
+            struct_ser.serialize_field("value", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for TagOverride {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "name",
+            "value",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Name,
+            Value,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "name" => Ok(GeneratedField::Name),
+                            "value" => Ok(GeneratedField::Value),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = TagOverride;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.TagOverride")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<TagOverride, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut name__ = None;
+                let mut value__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Name => {
+                            if name__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("name"));
+                            }
+                            name__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Value => {
+                            if value__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("value"));
+                            }
+                            value__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(TagOverride {
+                    name: name__.unwrap_or_default(),
+                    value: value__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.TagOverride", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for TagValue {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.source.is_empty() {
+            len += 1;
+        }
+        if self.expression.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.TagValue", len)?;
+        if !self.source.is_empty() {
+            struct_ser.serialize_field("source", &self.source)?;
+        }
+        if let Some(v) = self.expression.as_ref() {
+            struct_ser.serialize_field("expression", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for TagValue {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "source",
+            "expression",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Source,
+            Expression,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "source" => Ok(GeneratedField::Source),
+                            "expression" => Ok(GeneratedField::Expression),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = TagValue;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.TagValue")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<TagValue, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut source__ = None;
+                let mut expression__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Source => {
+                            if source__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("source"));
+                            }
+                            source__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Expression => {
+                            if expression__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("expression"));
+                            }
+                            expression__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(TagValue {
+                    source: source__.unwrap_or_default(),
+                    expression: expression__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.TagValue", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for TcpKeepalive {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -15248,6 +16429,332 @@ impl<'de> serde::Deserialize<'de> for TcpRoute {
             }
         }
         deserializer.deserialize_struct("mesh.v1.TcpRoute", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Telemetry {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.client.is_some() {
+            len += 1;
+        }
+        if self.server.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.Telemetry", len)?;
+        if let Some(v) = self.client.as_ref() {
+            struct_ser.serialize_field("client", v)?;
+        }
+        if let Some(v) = self.server.as_ref() {
+            struct_ser.serialize_field("server", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Telemetry {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "client",
+            "server",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Client,
+            Server,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "client" => Ok(GeneratedField::Client),
+                            "server" => Ok(GeneratedField::Server),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Telemetry;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.Telemetry")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Telemetry, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut client__ = None;
+                let mut server__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Client => {
+                            if client__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("client"));
+                            }
+                            client__ = map_.next_value()?;
+                        }
+                        GeneratedField::Server => {
+                            if server__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("server"));
+                            }
+                            server__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(Telemetry {
+                    client: client__,
+                    server: server__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.Telemetry", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for TelemetryMetric {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "TELEMETRY_METRIC_UNSPECIFIED",
+            Self::RequestCount => "TELEMETRY_METRIC_REQUEST_COUNT",
+            Self::RequestDuration => "TELEMETRY_METRIC_REQUEST_DURATION",
+            Self::RequestSize => "TELEMETRY_METRIC_REQUEST_SIZE",
+            Self::ResponseSize => "TELEMETRY_METRIC_RESPONSE_SIZE",
+            Self::TcpOpenedConnections => "TELEMETRY_METRIC_TCP_OPENED_CONNECTIONS",
+            Self::TcpClosedConnections => "TELEMETRY_METRIC_TCP_CLOSED_CONNECTIONS",
+            Self::TcpSentBytes => "TELEMETRY_METRIC_TCP_SENT_BYTES",
+            Self::TcpReceivedBytes => "TELEMETRY_METRIC_TCP_RECEIVED_BYTES",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for TelemetryMetric {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "TELEMETRY_METRIC_UNSPECIFIED",
+            "TELEMETRY_METRIC_REQUEST_COUNT",
+            "TELEMETRY_METRIC_REQUEST_DURATION",
+            "TELEMETRY_METRIC_REQUEST_SIZE",
+            "TELEMETRY_METRIC_RESPONSE_SIZE",
+            "TELEMETRY_METRIC_TCP_OPENED_CONNECTIONS",
+            "TELEMETRY_METRIC_TCP_CLOSED_CONNECTIONS",
+            "TELEMETRY_METRIC_TCP_SENT_BYTES",
+            "TELEMETRY_METRIC_TCP_RECEIVED_BYTES",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = TelemetryMetric;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "TELEMETRY_METRIC_UNSPECIFIED" => Ok(TelemetryMetric::Unspecified),
+                    "TELEMETRY_METRIC_REQUEST_COUNT" => Ok(TelemetryMetric::RequestCount),
+                    "TELEMETRY_METRIC_REQUEST_DURATION" => Ok(TelemetryMetric::RequestDuration),
+                    "TELEMETRY_METRIC_REQUEST_SIZE" => Ok(TelemetryMetric::RequestSize),
+                    "TELEMETRY_METRIC_RESPONSE_SIZE" => Ok(TelemetryMetric::ResponseSize),
+                    "TELEMETRY_METRIC_TCP_OPENED_CONNECTIONS" => Ok(TelemetryMetric::TcpOpenedConnections),
+                    "TELEMETRY_METRIC_TCP_CLOSED_CONNECTIONS" => Ok(TelemetryMetric::TcpClosedConnections),
+                    "TELEMETRY_METRIC_TCP_SENT_BYTES" => Ok(TelemetryMetric::TcpSentBytes),
+                    "TELEMETRY_METRIC_TCP_RECEIVED_BYTES" => Ok(TelemetryMetric::TcpReceivedBytes),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for TelemetrySide {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.metrics.is_empty() {
+            len += 1;
+        }
+        if self.access_log.is_some() {
+            len += 1;
+        }
+        if self.tracing.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.TelemetrySide", len)?;
+        if !self.metrics.is_empty() {
+            struct_ser.serialize_field("metrics", &self.metrics)?;
+        }
+        if let Some(v) = self.access_log.as_ref() {
+            struct_ser.serialize_field("access_log", v)?;
+        }
+        if let Some(v) = self.tracing.as_ref() {
+            struct_ser.serialize_field("tracing", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for TelemetrySide {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "metrics",
+            "access_log",
+            "accessLog",
+            "tracing",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Metrics,
+            AccessLog,
+            Tracing,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "metrics" => Ok(GeneratedField::Metrics),
+                            "accessLog" | "access_log" => Ok(GeneratedField::AccessLog),
+                            "tracing" => Ok(GeneratedField::Tracing),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = TelemetrySide;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.TelemetrySide")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<TelemetrySide, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut metrics__ = None;
+                let mut access_log__ = None;
+                let mut tracing__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Metrics => {
+                            if metrics__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("metrics"));
+                            }
+                            metrics__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::AccessLog => {
+                            if access_log__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("accessLog"));
+                            }
+                            access_log__ = map_.next_value()?;
+                        }
+                        GeneratedField::Tracing => {
+                            if tracing__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tracing"));
+                            }
+                            tracing__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(TelemetrySide {
+                    metrics: metrics__.unwrap_or_default(),
+                    access_log: access_log__,
+                    tracing: tracing__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.TelemetrySide", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for TlsRoute {
@@ -15917,6 +17424,313 @@ impl<'de> serde::Deserialize<'de> for TlsVersion {
             }
         }
         deserializer.deserialize_any(GeneratedVisitor)
+    }
+}
+impl serde::Serialize for TraceCollector {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.host.is_empty() {
+            len += 1;
+        }
+        if self.port != 0 {
+            len += 1;
+        }
+        if !self.path.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.TraceCollector", len)?;
+        if !self.host.is_empty() {
+            struct_ser.serialize_field("host", &self.host)?;
+        }
+        if self.port != 0 {
+            struct_ser.serialize_field("port", &self.port)?;
+        }
+        if !self.path.is_empty() {
+            struct_ser.serialize_field("path", &self.path)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for TraceCollector {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "host",
+            "port",
+            "path",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Host,
+            Port,
+            Path,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "host" => Ok(GeneratedField::Host),
+                            "port" => Ok(GeneratedField::Port),
+                            "path" => Ok(GeneratedField::Path),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = TraceCollector;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.TraceCollector")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<TraceCollector, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut host__ = None;
+                let mut port__ = None;
+                let mut path__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Host => {
+                            if host__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("host"));
+                            }
+                            host__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Port => {
+                            if port__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("port"));
+                            }
+                            port__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Path => {
+                            if path__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("path"));
+                            }
+                            path__ = Some(map_.next_value()?);
+                        }
+                    }
+                }
+                Ok(TraceCollector {
+                    host: host__.unwrap_or_default(),
+                    port: port__.unwrap_or_default(),
+                    path: path__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.TraceCollector", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for TracingRule {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.disabled {
+            len += 1;
+        }
+        if self.sampling.is_some() {
+            len += 1;
+        }
+        if !self.tags.is_empty() {
+            len += 1;
+        }
+        if self.without_istio_tags {
+            len += 1;
+        }
+        if self.without_propagation {
+            len += 1;
+        }
+        if self.collector.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.TracingRule", len)?;
+        if self.disabled {
+            struct_ser.serialize_field("disabled", &self.disabled)?;
+        }
+        if let Some(v) = self.sampling.as_ref() {
+            struct_ser.serialize_field("sampling", v)?;
+        }
+        if !self.tags.is_empty() {
+            struct_ser.serialize_field("tags", &self.tags)?;
+        }
+        if self.without_istio_tags {
+            struct_ser.serialize_field("without_istio_tags", &self.without_istio_tags)?;
+        }
+        if self.without_propagation {
+            struct_ser.serialize_field("without_propagation", &self.without_propagation)?;
+        }
+        if let Some(v) = self.collector.as_ref() {
+            struct_ser.serialize_field("collector", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for TracingRule {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "disabled",
+            "sampling",
+            "tags",
+            "without_istio_tags",
+            "withoutIstioTags",
+            "without_propagation",
+            "withoutPropagation",
+            "collector",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Disabled,
+            Sampling,
+            Tags,
+            WithoutIstioTags,
+            WithoutPropagation,
+            Collector,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "disabled" => Ok(GeneratedField::Disabled),
+                            "sampling" => Ok(GeneratedField::Sampling),
+                            "tags" => Ok(GeneratedField::Tags),
+                            "withoutIstioTags" | "without_istio_tags" => Ok(GeneratedField::WithoutIstioTags),
+                            "withoutPropagation" | "without_propagation" => Ok(GeneratedField::WithoutPropagation),
+                            "collector" => Ok(GeneratedField::Collector),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = TracingRule;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.TracingRule")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<TracingRule, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut disabled__ = None;
+                let mut sampling__ = None;
+                let mut tags__ = None;
+                let mut without_istio_tags__ = None;
+                let mut without_propagation__ = None;
+                let mut collector__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Disabled => {
+                            if disabled__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("disabled"));
+                            }
+                            disabled__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Sampling => {
+                            if sampling__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("sampling"));
+                            }
+                            sampling__ = 
+                                map_.next_value::<::std::option::Option<::pbjson::private::NumberDeserialize<_>>>()?.map(|x| x.0)
+                            ;
+                        }
+                        GeneratedField::Tags => {
+                            if tags__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("tags"));
+                            }
+                            tags__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::WithoutIstioTags => {
+                            if without_istio_tags__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("withoutIstioTags"));
+                            }
+                            without_istio_tags__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::WithoutPropagation => {
+                            if without_propagation__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("withoutPropagation"));
+                            }
+                            without_propagation__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Collector => {
+                            if collector__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("collector"));
+                            }
+                            collector__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(TracingRule {
+                    disabled: disabled__.unwrap_or_default(),
+                    sampling: sampling__,
+                    tags: tags__.unwrap_or_default(),
+                    without_istio_tags: without_istio_tags__.unwrap_or_default(),
+                    without_propagation: without_propagation__.unwrap_or_default(),
+                    collector: collector__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.TracingRule", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for TrafficPolicy {

@@ -1524,6 +1524,464 @@ impl PathNormalization {
         }
     }
 }
+/// What Telemetry objects say of one proxy. What is absent is as the proxy was started.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Telemetry {
+    /// Of calls that the workload makes, and of all that goes through a gateway.
+    #[prost(message, optional, tag = "1")]
+    pub client: ::core::option::Option<TelemetrySide>,
+    /// Of calls to the workload.
+    #[prost(message, optional, tag = "2")]
+    pub server: ::core::option::Option<TelemetrySide>,
+}
+/// What is reported of one side.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TelemetrySide {
+    /// What differs from Istio's standard metrics, one for each metric.
+    #[prost(message, repeated, tag = "1")]
+    pub metrics: ::prost::alloc::vec::Vec<MetricOverride>,
+    /// Absent: as the proxy was started.
+    #[prost(message, optional, tag = "2")]
+    pub access_log: ::core::option::Option<AccessLogRule>,
+    /// Absent: as the proxy was started.
+    #[prost(message, optional, tag = "3")]
+    pub tracing: ::core::option::Option<TracingRule>,
+}
+/// What differs from one of Istio's standard metrics.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MetricOverride {
+    /// Which metric.
+    #[prost(enumeration = "TelemetryMetric", tag = "1")]
+    pub metric: i32,
+    /// It is not shown.
+    #[prost(bool, tag = "2")]
+    pub disabled: bool,
+    /// Labels that are left out, changed or added, by name.
+    #[prost(message, repeated, tag = "3")]
+    pub tags: ::prost::alloc::vec::Vec<TagOverride>,
+}
+/// What becomes of a label.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TagOverride {
+    /// Name of the label.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Its value; absent leaves the label out.
+    #[prost(message, optional, tag = "2")]
+    pub value: ::core::option::Option<TagValue>,
+}
+/// A value that is found for each request or connection.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TagValue {
+    /// As it was written: equal texts are equal values.
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    /// The same, parsed.
+    #[prost(message, optional, tag = "2")]
+    pub expression: ::core::option::Option<Expression>,
+}
+/// Whether there is a log, and of what.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AccessLogRule {
+    /// Nothing is logged.
+    #[prost(bool, tag = "1")]
+    pub disabled: bool,
+    /// Only that for which this is true; absent for everything.
+    #[prost(message, optional, tag = "2")]
+    pub filter: ::core::option::Option<Expression>,
+}
+/// How requests are traced.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TracingRule {
+    /// No spans, and trace headers pass untouched.
+    #[prost(bool, tag = "1")]
+    pub disabled: bool,
+    /// Percentage of the traces that begin here which are recorded, 0 to 100; absent: as the proxy
+    /// was started.
+    #[prost(double, optional, tag = "2")]
+    pub sampling: ::core::option::Option<f64>,
+    /// Further attributes of spans, by name.
+    #[prost(message, repeated, tag = "3")]
+    pub tags: ::prost::alloc::vec::Vec<SpanTag>,
+    /// Spans are without the attributes `istio.*`.
+    #[prost(bool, tag = "4")]
+    pub without_istio_tags: bool,
+    /// Trace headers are read and not written.
+    #[prost(bool, tag = "5")]
+    pub without_propagation: bool,
+    /// Where spans go; absent: as the proxy was started.
+    #[prost(message, optional, tag = "6")]
+    pub collector: ::core::option::Option<TraceCollector>,
+}
+/// An attribute of spans.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SpanTag {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The value where there is none; empty leaves the attribute out.
+    #[prost(string, tag = "5")]
+    pub default_value: ::prost::alloc::string::String,
+    /// Where its value comes from.
+    #[prost(oneof = "span_tag::From", tags = "2, 3, 4")]
+    pub from: ::core::option::Option<span_tag::From>,
+}
+/// Nested message and enum types in `SpanTag`.
+pub mod span_tag {
+    /// Where its value comes from.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum From {
+        /// This text.
+        #[prost(string, tag = "2")]
+        Literal(::prost::alloc::string::String),
+        /// A variable of the proxy's environment.
+        #[prost(string, tag = "3")]
+        Environment(::prost::alloc::string::String),
+        /// A header field of the request, lower case.
+        #[prost(string, tag = "4")]
+        Header(::prost::alloc::string::String),
+    }
+}
+/// A collector of OTLP over HTTP.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TraceCollector {
+    /// Name or address.
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    /// Port.
+    #[prost(uint32, tag = "2")]
+    pub port: u32,
+    /// Path; empty is `/v1/traces`.
+    #[prost(string, tag = "3")]
+    pub path: ::prost::alloc::string::String,
+}
+/// A part of an expression (Istio: the Common Expression Language over Envoy's attributes).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Expression {
+    /// What it is.
+    #[prost(oneof = "expression::Kind", tags = "1, 2, 3, 4, 5, 6, 7")]
+    pub kind: ::core::option::Option<expression::Kind>,
+}
+/// Nested message and enum types in `Expression`.
+pub mod expression {
+    /// What it is.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        /// This text.
+        #[prost(string, tag = "1")]
+        Text(::prost::alloc::string::String),
+        /// This number.
+        #[prost(int64, tag = "2")]
+        Number(i64),
+        /// This truth.
+        #[prost(bool, tag = "3")]
+        Truth(bool),
+        /// An attribute of the request or connection.
+        #[prost(enumeration = "super::ExpressionAttribute", tag = "4")]
+        Attribute(i32),
+        /// A header field of the request, lower case.
+        #[prost(string, tag = "5")]
+        RequestHeader(::prost::alloc::string::String),
+        /// A label of Istio's standard metrics, by its name.
+        #[prost(string, tag = "6")]
+        Label(::prost::alloc::string::String),
+        /// Something made of parts.
+        #[prost(message, tag = "7")]
+        Operation(super::Operation),
+    }
+}
+/// Something made of parts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Operation {
+    /// What is done.
+    #[prost(enumeration = "Operator", tag = "1")]
+    pub operator: i32,
+    /// The parts, as many as the operator takes.
+    #[prost(message, repeated, tag = "2")]
+    pub operands: ::prost::alloc::vec::Vec<Expression>,
+}
+/// Istio's standard metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TelemetryMetric {
+    /// Refused by decoders.
+    Unspecified = 0,
+    /// istio_requests_total
+    RequestCount = 1,
+    /// istio_request_duration_milliseconds
+    RequestDuration = 2,
+    /// istio_request_bytes
+    RequestSize = 3,
+    /// istio_response_bytes
+    ResponseSize = 4,
+    /// istio_tcp_connections_opened_total
+    TcpOpenedConnections = 5,
+    /// istio_tcp_connections_closed_total
+    TcpClosedConnections = 6,
+    /// istio_tcp_sent_bytes_total
+    TcpSentBytes = 7,
+    /// istio_tcp_received_bytes_total
+    TcpReceivedBytes = 8,
+}
+impl TelemetryMetric {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TELEMETRY_METRIC_UNSPECIFIED",
+            Self::RequestCount => "TELEMETRY_METRIC_REQUEST_COUNT",
+            Self::RequestDuration => "TELEMETRY_METRIC_REQUEST_DURATION",
+            Self::RequestSize => "TELEMETRY_METRIC_REQUEST_SIZE",
+            Self::ResponseSize => "TELEMETRY_METRIC_RESPONSE_SIZE",
+            Self::TcpOpenedConnections => "TELEMETRY_METRIC_TCP_OPENED_CONNECTIONS",
+            Self::TcpClosedConnections => "TELEMETRY_METRIC_TCP_CLOSED_CONNECTIONS",
+            Self::TcpSentBytes => "TELEMETRY_METRIC_TCP_SENT_BYTES",
+            Self::TcpReceivedBytes => "TELEMETRY_METRIC_TCP_RECEIVED_BYTES",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TELEMETRY_METRIC_UNSPECIFIED" => Some(Self::Unspecified),
+            "TELEMETRY_METRIC_REQUEST_COUNT" => Some(Self::RequestCount),
+            "TELEMETRY_METRIC_REQUEST_DURATION" => Some(Self::RequestDuration),
+            "TELEMETRY_METRIC_REQUEST_SIZE" => Some(Self::RequestSize),
+            "TELEMETRY_METRIC_RESPONSE_SIZE" => Some(Self::ResponseSize),
+            "TELEMETRY_METRIC_TCP_OPENED_CONNECTIONS" => Some(Self::TcpOpenedConnections),
+            "TELEMETRY_METRIC_TCP_CLOSED_CONNECTIONS" => Some(Self::TcpClosedConnections),
+            "TELEMETRY_METRIC_TCP_SENT_BYTES" => Some(Self::TcpSentBytes),
+            "TELEMETRY_METRIC_TCP_RECEIVED_BYTES" => Some(Self::TcpReceivedBytes),
+            _ => None,
+        }
+    }
+}
+/// What is done with parts. What has no value, or one of another type, makes a whole that has none;
+/// AND and OR may be decided by the other part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Operator {
+    /// Refused by decoders.
+    Unspecified = 0,
+    /// All of two or more truths.
+    And = 1,
+    /// Any of two or more truths.
+    Or = 2,
+    /// The opposite of a truth.
+    Not = 3,
+    /// Of two of one type.
+    Equal = 4,
+    /// Of two of one type.
+    NotEqual = 5,
+    /// Of two numbers or texts.
+    Less = 6,
+    /// Of two numbers or texts.
+    LessOrEqual = 7,
+    /// Of two numbers or texts.
+    Greater = 8,
+    /// Of two numbers or texts.
+    GreaterOrEqual = 9,
+    /// The sum of two numbers, or two texts in a row.
+    Add = 10,
+    /// A text, and its beginning.
+    StartsWith = 11,
+    /// A text, and its end.
+    EndsWith = 12,
+    /// A text, and a part of it.
+    Contains = 13,
+    /// A text, and a regular expression (RE2) that is found in it: a text that is given.
+    Matches = 14,
+    /// A truth, the value if it holds, the value if not.
+    Conditional = 15,
+    /// Whether a part has a value.
+    IsPresent = 16,
+    /// Anything as text.
+    Text = 17,
+}
+impl Operator {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "OPERATOR_UNSPECIFIED",
+            Self::And => "OPERATOR_AND",
+            Self::Or => "OPERATOR_OR",
+            Self::Not => "OPERATOR_NOT",
+            Self::Equal => "OPERATOR_EQUAL",
+            Self::NotEqual => "OPERATOR_NOT_EQUAL",
+            Self::Less => "OPERATOR_LESS",
+            Self::LessOrEqual => "OPERATOR_LESS_OR_EQUAL",
+            Self::Greater => "OPERATOR_GREATER",
+            Self::GreaterOrEqual => "OPERATOR_GREATER_OR_EQUAL",
+            Self::Add => "OPERATOR_ADD",
+            Self::StartsWith => "OPERATOR_STARTS_WITH",
+            Self::EndsWith => "OPERATOR_ENDS_WITH",
+            Self::Contains => "OPERATOR_CONTAINS",
+            Self::Matches => "OPERATOR_MATCHES",
+            Self::Conditional => "OPERATOR_CONDITIONAL",
+            Self::IsPresent => "OPERATOR_IS_PRESENT",
+            Self::Text => "OPERATOR_TEXT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "OPERATOR_UNSPECIFIED" => Some(Self::Unspecified),
+            "OPERATOR_AND" => Some(Self::And),
+            "OPERATOR_OR" => Some(Self::Or),
+            "OPERATOR_NOT" => Some(Self::Not),
+            "OPERATOR_EQUAL" => Some(Self::Equal),
+            "OPERATOR_NOT_EQUAL" => Some(Self::NotEqual),
+            "OPERATOR_LESS" => Some(Self::Less),
+            "OPERATOR_LESS_OR_EQUAL" => Some(Self::LessOrEqual),
+            "OPERATOR_GREATER" => Some(Self::Greater),
+            "OPERATOR_GREATER_OR_EQUAL" => Some(Self::GreaterOrEqual),
+            "OPERATOR_ADD" => Some(Self::Add),
+            "OPERATOR_STARTS_WITH" => Some(Self::StartsWith),
+            "OPERATOR_ENDS_WITH" => Some(Self::EndsWith),
+            "OPERATOR_CONTAINS" => Some(Self::Contains),
+            "OPERATOR_MATCHES" => Some(Self::Matches),
+            "OPERATOR_CONDITIONAL" => Some(Self::Conditional),
+            "OPERATOR_IS_PRESENT" => Some(Self::IsPresent),
+            "OPERATOR_TEXT" => Some(Self::Text),
+            _ => None,
+        }
+    }
+}
+/// Envoy's attributes (docs: arch_overview/advanced/attributes), as far as they are known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExpressionAttribute {
+    /// Refused by decoders.
+    Unspecified = 0,
+    /// request.host
+    RequestHost = 1,
+    /// request.method
+    RequestMethod = 2,
+    /// request.path, with the query
+    RequestPath = 3,
+    /// request.url_path
+    RequestUrlPath = 4,
+    /// request.query
+    RequestQuery = 5,
+    /// request.protocol
+    RequestProtocol = 6,
+    /// request.id
+    RequestId = 7,
+    /// request.useragent
+    RequestUserAgent = 8,
+    /// request.size
+    RequestSize = 9,
+    /// response.code
+    ResponseCode = 10,
+    /// response.code_details
+    ResponseCodeDetails = 11,
+    /// response.flags, Envoy's bits
+    ResponseFlags = 12,
+    /// response.grpc_status
+    ResponseGrpcStatus = 13,
+    /// response.size
+    ResponseSize = 14,
+    /// connection.mtls
+    ConnectionMtls = 15,
+    /// connection.requested_server_name
+    ConnectionRequestedServerName = 16,
+    /// source.address
+    SourceAddress = 17,
+    /// source.port
+    SourcePort = 18,
+    /// destination.address
+    DestinationAddress = 19,
+    /// destination.port
+    DestinationPort = 20,
+    /// upstream.address
+    UpstreamAddress = 21,
+    /// upstream.transport_failure_reason
+    UpstreamTransportFailureReason = 22,
+    /// xds.cluster_name
+    ClusterName = 23,
+    /// xds.route_name
+    RouteName = 24,
+}
+impl ExpressionAttribute {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPRESSION_ATTRIBUTE_UNSPECIFIED",
+            Self::RequestHost => "EXPRESSION_ATTRIBUTE_REQUEST_HOST",
+            Self::RequestMethod => "EXPRESSION_ATTRIBUTE_REQUEST_METHOD",
+            Self::RequestPath => "EXPRESSION_ATTRIBUTE_REQUEST_PATH",
+            Self::RequestUrlPath => "EXPRESSION_ATTRIBUTE_REQUEST_URL_PATH",
+            Self::RequestQuery => "EXPRESSION_ATTRIBUTE_REQUEST_QUERY",
+            Self::RequestProtocol => "EXPRESSION_ATTRIBUTE_REQUEST_PROTOCOL",
+            Self::RequestId => "EXPRESSION_ATTRIBUTE_REQUEST_ID",
+            Self::RequestUserAgent => "EXPRESSION_ATTRIBUTE_REQUEST_USER_AGENT",
+            Self::RequestSize => "EXPRESSION_ATTRIBUTE_REQUEST_SIZE",
+            Self::ResponseCode => "EXPRESSION_ATTRIBUTE_RESPONSE_CODE",
+            Self::ResponseCodeDetails => "EXPRESSION_ATTRIBUTE_RESPONSE_CODE_DETAILS",
+            Self::ResponseFlags => "EXPRESSION_ATTRIBUTE_RESPONSE_FLAGS",
+            Self::ResponseGrpcStatus => "EXPRESSION_ATTRIBUTE_RESPONSE_GRPC_STATUS",
+            Self::ResponseSize => "EXPRESSION_ATTRIBUTE_RESPONSE_SIZE",
+            Self::ConnectionMtls => "EXPRESSION_ATTRIBUTE_CONNECTION_MTLS",
+            Self::ConnectionRequestedServerName => {
+                "EXPRESSION_ATTRIBUTE_CONNECTION_REQUESTED_SERVER_NAME"
+            }
+            Self::SourceAddress => "EXPRESSION_ATTRIBUTE_SOURCE_ADDRESS",
+            Self::SourcePort => "EXPRESSION_ATTRIBUTE_SOURCE_PORT",
+            Self::DestinationAddress => "EXPRESSION_ATTRIBUTE_DESTINATION_ADDRESS",
+            Self::DestinationPort => "EXPRESSION_ATTRIBUTE_DESTINATION_PORT",
+            Self::UpstreamAddress => "EXPRESSION_ATTRIBUTE_UPSTREAM_ADDRESS",
+            Self::UpstreamTransportFailureReason => {
+                "EXPRESSION_ATTRIBUTE_UPSTREAM_TRANSPORT_FAILURE_REASON"
+            }
+            Self::ClusterName => "EXPRESSION_ATTRIBUTE_CLUSTER_NAME",
+            Self::RouteName => "EXPRESSION_ATTRIBUTE_ROUTE_NAME",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPRESSION_ATTRIBUTE_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPRESSION_ATTRIBUTE_REQUEST_HOST" => Some(Self::RequestHost),
+            "EXPRESSION_ATTRIBUTE_REQUEST_METHOD" => Some(Self::RequestMethod),
+            "EXPRESSION_ATTRIBUTE_REQUEST_PATH" => Some(Self::RequestPath),
+            "EXPRESSION_ATTRIBUTE_REQUEST_URL_PATH" => Some(Self::RequestUrlPath),
+            "EXPRESSION_ATTRIBUTE_REQUEST_QUERY" => Some(Self::RequestQuery),
+            "EXPRESSION_ATTRIBUTE_REQUEST_PROTOCOL" => Some(Self::RequestProtocol),
+            "EXPRESSION_ATTRIBUTE_REQUEST_ID" => Some(Self::RequestId),
+            "EXPRESSION_ATTRIBUTE_REQUEST_USER_AGENT" => Some(Self::RequestUserAgent),
+            "EXPRESSION_ATTRIBUTE_REQUEST_SIZE" => Some(Self::RequestSize),
+            "EXPRESSION_ATTRIBUTE_RESPONSE_CODE" => Some(Self::ResponseCode),
+            "EXPRESSION_ATTRIBUTE_RESPONSE_CODE_DETAILS" => {
+                Some(Self::ResponseCodeDetails)
+            }
+            "EXPRESSION_ATTRIBUTE_RESPONSE_FLAGS" => Some(Self::ResponseFlags),
+            "EXPRESSION_ATTRIBUTE_RESPONSE_GRPC_STATUS" => Some(Self::ResponseGrpcStatus),
+            "EXPRESSION_ATTRIBUTE_RESPONSE_SIZE" => Some(Self::ResponseSize),
+            "EXPRESSION_ATTRIBUTE_CONNECTION_MTLS" => Some(Self::ConnectionMtls),
+            "EXPRESSION_ATTRIBUTE_CONNECTION_REQUESTED_SERVER_NAME" => {
+                Some(Self::ConnectionRequestedServerName)
+            }
+            "EXPRESSION_ATTRIBUTE_SOURCE_ADDRESS" => Some(Self::SourceAddress),
+            "EXPRESSION_ATTRIBUTE_SOURCE_PORT" => Some(Self::SourcePort),
+            "EXPRESSION_ATTRIBUTE_DESTINATION_ADDRESS" => Some(Self::DestinationAddress),
+            "EXPRESSION_ATTRIBUTE_DESTINATION_PORT" => Some(Self::DestinationPort),
+            "EXPRESSION_ATTRIBUTE_UPSTREAM_ADDRESS" => Some(Self::UpstreamAddress),
+            "EXPRESSION_ATTRIBUTE_UPSTREAM_TRANSPORT_FAILURE_REASON" => {
+                Some(Self::UpstreamTransportFailureReason)
+            }
+            "EXPRESSION_ATTRIBUTE_CLUSTER_NAME" => Some(Self::ClusterName),
+            "EXPRESSION_ATTRIBUTE_ROUTE_NAME" => Some(Self::RouteName),
+            _ => None,
+        }
+    }
+}
 /// A named, versioned piece of configuration.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Resource {
@@ -1874,6 +2332,9 @@ pub struct Inbound {
     /// Listeners for calls of the workload itself, beside those that every proxy has.
     #[prost(message, repeated, tag = "40")]
     pub egress: ::prost::alloc::vec::Vec<EgressListener>,
+    /// What it reports; absent: as it was started.
+    #[prost(message, optional, tag = "50")]
+    pub telemetry: ::core::option::Option<Telemetry>,
 }
 /// One port that a workload serves.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1997,6 +2458,9 @@ pub struct Gateway {
     /// Who is asked for its CUSTOM policies, one for each name in them.
     #[prost(message, repeated, tag = "31")]
     pub external_authorizers: ::prost::alloc::vec::Vec<ExternalAuthorizer>,
+    /// What it reports; absent: as it was started.
+    #[prost(message, optional, tag = "50")]
+    pub telemetry: ::core::option::Option<Telemetry>,
 }
 /// What stands between clients and a gateway (Istio: ProxyConfig.gatewayTopology).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -17,6 +17,7 @@
 //!   others. If a resource is missing it says which: the shell fetches it and asks again.
 //! - [`dns`]: which questions of DNS the mesh answers, and how.
 //! - [`trace`]: which trace a request belongs to.
+//! - [`expression`]: what Telemetry objects ask of a request before it is logged or counted.
 //! - [`explain`]: the same decision, told: which routes were tried and why each lost.
 //! - [`reason`] and [`labels`]: the closed lists that answers, logs and metrics share.
 
@@ -26,6 +27,7 @@ mod decode;
 pub mod detect;
 pub mod dns;
 pub mod explain;
+pub mod expression;
 pub mod filter;
 mod host;
 pub mod http1;

@@ -262,11 +262,41 @@ impl ResponseFlags {
         self.0 & other.0 == other.0
     }
 
+    /// The same as Envoy's bits (envoy/stream_info/stream_info.h: CoreResponseFlag).
+    pub fn envoy_bits(self) -> i64 {
+        let set = ENVOY_BITS.iter().filter(|(flag, _)| self.contains(*flag));
+        set.fold(0, |bits, (_, bit)| bits | (1 << bit))
+    }
+
     /// Whether none is set.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 }
+
+const ENVOY_BITS: [(ResponseFlags, u32); 21] = [
+    (ResponseFlags::NO_HEALTHY_UPSTREAM, 1),
+    (ResponseFlags::UPSTREAM_REQUEST_TIMEOUT, 2),
+    (ResponseFlags::LOCAL_RESET, 3),
+    (ResponseFlags::UPSTREAM_REMOTE_RESET, 4),
+    (ResponseFlags::UPSTREAM_CONNECTION_FAILURE, 5),
+    (ResponseFlags::UPSTREAM_CONNECTION_TERMINATION, 6),
+    (ResponseFlags::UPSTREAM_OVERFLOW, 7),
+    (ResponseFlags::NO_ROUTE, 8),
+    (ResponseFlags::DELAY_INJECTED, 9),
+    (ResponseFlags::FAULT_INJECTED, 10),
+    (ResponseFlags::RATE_LIMITED, 11),
+    (ResponseFlags::UNAUTHORIZED, 12),
+    (ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION, 14),
+    (ResponseFlags::RETRY_LIMIT_EXCEEDED, 15),
+    (ResponseFlags::STREAM_IDLE_TIMEOUT, 16),
+    (ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR, 18),
+    (ResponseFlags::DURATION_TIMEOUT, 22),
+    (ResponseFlags::UPSTREAM_PROTOCOL_ERROR, 23),
+    (ResponseFlags::NO_CLUSTER, 24),
+    (ResponseFlags::OVERLOAD_MANAGER, 25),
+    (ResponseFlags::DNS_FAILURE, 26),
+];
 
 impl fmt::Display for ResponseFlags {
     /// Envoy's short codes joined by commas, `-` for none.

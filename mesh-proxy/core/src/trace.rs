@@ -41,6 +41,13 @@ struct Incoming {
 /// Begins a span for a request and tells the next hop of it. Of 1, `fraction` of the traces that
 /// begin here are recorded.
 pub fn begin(headers: &mut HeaderMap, fraction: f64, rng: &mut impl Rng) -> SpanContext {
+    let context = join(headers, fraction, rng);
+    write(headers, &context);
+    context
+}
+
+/// The same, without telling the next hop.
+pub fn join(headers: &HeaderMap, fraction: f64, rng: &mut impl Rng) -> SpanContext {
     let incoming = read(headers);
     let span = fresh(rng);
     let trace = match incoming {
@@ -51,14 +58,12 @@ pub fn begin(headers: &mut HeaderMap, fraction: f64, rng: &mut impl Rng) -> Span
     let decided = incoming
         .and_then(|incoming| incoming.sampled)
         .or_else(|| b3_decision(headers));
-    let context = SpanContext {
+    SpanContext {
         trace,
         span,
         parent: incoming.map(|incoming| incoming.span),
         sampled: decided.unwrap_or_else(|| chance(fraction, rng)),
-    };
-    write(headers, &context);
-    context
+    }
 }
 
 /// Begins a trace for a connection whose bytes cannot name one. Of 1, `fraction` are recorded; of

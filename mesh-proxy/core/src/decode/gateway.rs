@@ -29,6 +29,7 @@ pub(super) fn gateway(proto: &v1::Gateway) -> Result<Gateway> {
             &proto.request_authentications,
             &proto.external_authorizers,
         )?,
+        telemetry: super::telemetry::rules(proto.telemetry.as_ref()).at("telemetry")?,
     })
 }
 

@@ -9,6 +9,7 @@ mod route;
 mod security;
 mod sidecar;
 mod target;
+mod telemetry;
 mod traffic;
 
 use std::fmt;
@@ -129,6 +130,9 @@ pub(crate) fn each<P, T>(
     }
     Ok(decoded)
 }
+
+#[cfg(test)]
+pub(crate) use telemetry::expression;
 
 /// Routes that must be good, for tests.
 #[cfg(test)]

@@ -232,6 +232,7 @@ pub(super) fn inbound(proto: &v1::Inbound) -> Result<Inbound> {
             &proto.request_authentications,
             &proto.external_authorizers,
         )?,
+        telemetry: super::telemetry::rules(proto.telemetry.as_ref()).at("telemetry")?,
     })
 }
 

@@ -9,6 +9,7 @@ use mesh_api::{Hostname, ResourceName, WorkloadName};
 
 use super::{
     Admission, GatewayTopology, HttpRoute, Origin, Place, Protocol, RequestChecks, TcpRoute,
+    TelemetryRules,
 };
 use crate::authz::PolicySet;
 
@@ -29,6 +30,8 @@ pub struct Gateway {
     pub admission: Arc<Admission>,
     /// What is asked of requests besides authorization policies.
     pub checks: Arc<RequestChecks>,
+    /// What it reports; absent: as it was started.
+    pub telemetry: Option<Arc<TelemetryRules>>,
 }
 
 /// Where a gateway listens.
@@ -467,6 +470,7 @@ mod tests {
             topology: GatewayTopology::default(),
             admission: Arc::default(),
             checks: Arc::default(),
+            telemetry: None,
         };
         for (port, want) in [(80, 8080), (81, 8080), (8080, 80), (443, 443)] {
             assert_eq!(gateway.on_port(port).unwrap().id.port, want, "{port}");

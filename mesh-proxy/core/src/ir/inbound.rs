@@ -8,7 +8,7 @@ use mesh_api::{Hostname, SpiffeId, TrustDomain, WorkloadName};
 
 use super::{
     Admission, AppEndpoint, EgressListener, InboundListener, Origin, Place, Protocol,
-    RequestChecks, TlsServer, TrafficSettings,
+    RequestChecks, TelemetryRules, TlsServer, TrafficSettings,
 };
 use crate::authz::PolicySet;
 use crate::authz::path::PathForm;
@@ -82,6 +82,8 @@ pub struct Inbound {
     pub admission: Arc<Admission>,
     /// What is asked of requests besides authorization policies.
     pub checks: Arc<RequestChecks>,
+    /// What it reports; absent: as it was started.
+    pub telemetry: Option<Arc<TelemetryRules>>,
 }
 
 /// One port that a workload serves.

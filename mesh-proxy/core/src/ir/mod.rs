@@ -14,6 +14,7 @@ mod policy;
 mod route;
 mod security;
 mod sidecar;
+mod telemetry;
 mod topology;
 mod traffic;
 mod xxh64;
@@ -47,6 +48,10 @@ pub use route::{
 };
 pub use security::RequestChecks;
 pub use sidecar::{AppEndpoint, AppPort, EgressBind, EgressListener, InboundListener};
+pub use telemetry::{
+    LogRule, Metric, MetricRule, MetricRules, SpanTag, SpanTagSource, TagValue, TelemetryRules,
+    TelemetrySide, TraceCollector, TraceRule,
+};
 pub use topology::{CertificateField, ForwardClientCert, GatewayTopology};
 pub use traffic::{
     HashCookie, HashKey, HashPolicy, HashTableKind, Http2Keepalive, HttpUpgrade, LocalityPolicy,

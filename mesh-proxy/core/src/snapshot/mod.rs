@@ -12,7 +12,8 @@ use std::sync::Arc;
 use mesh_api::{Hostname, ResourceName, v1};
 
 use crate::ir::{
-    Cluster, ClusterId, Credential, Gateway, Inbound, Mesh, Place, RouteTable, Service, Workload,
+    Cluster, ClusterId, Credential, Gateway, Inbound, Mesh, Place, RouteTable, Service,
+    TelemetryRules, Workload,
 };
 use crate::persistent::{Keyed, Shards, SortedList};
 use index::ServiceEntry;
@@ -139,6 +140,14 @@ impl Snapshot {
     /// What this gateway serves.
     pub fn gateway(&self) -> Option<&Arc<Gateway>> {
         self.inner.gateway.as_ref()
+    }
+
+    /// What the proxy reports; absent: as it was started.
+    pub fn telemetry(&self) -> Option<&Arc<TelemetryRules>> {
+        let inbound = self
+            .inbound()
+            .and_then(|inbound| inbound.telemetry.as_ref());
+        inbound.or_else(|| self.gateway()?.telemetry.as_ref())
     }
 
     /// A certificate with its key, for a server of this gateway: a name `credential/…`.
