@@ -48,7 +48,7 @@ pub struct Bound {
     metrics_address: Option<SocketAddr>,
     pod: Pod,
     telemetry: Telemetry,
-    spans: Option<SpanExporter>,
+    spans: SpanExporter,
     drain: DrainSignal,
     readiness: Readiness,
     kept: Kept,
@@ -116,7 +116,7 @@ struct Control {
     admin: Admin,
     replace: Replace,
     pod: Pod,
-    spans: Option<SpanExporter>,
+    spans: SpanExporter,
     ready_line: Option<String>,
 }
 
@@ -139,6 +139,8 @@ impl App {
         let mut telemetry = Telemetry::new(&settings.access_log)?;
         let spans = telemetry.tracing(&settings);
         let (keeper, kept) = keeper::open(&settings, &telemetry).await?;
+        let store = kept.store.clone();
+        telemetry.follow(move || store.load().telemetry().cloned());
         let (drain, listener) = drain::channel();
         Ok(Bound {
             admin_address: admin.address(),
@@ -390,8 +392,8 @@ impl Control {
         self.pod.spawn(&self.admin, &end, &mut tasks);
         self.replace.await_successor(&self.admin, &end, &mut tasks);
         let spans_end = CancellationToken::new();
-        let spans = self.spans.map(|mut spans| {
-            let end = spans_end.clone();
+        let spans = {
+            let (mut spans, end) = (self.spans, spans_end.clone());
             tokio::spawn(async move {
                 tokio::select! {
                     () = spans.run() => {}
@@ -399,7 +401,7 @@ impl Control {
                 }
                 spans.finish().await;
             })
-        });
+        };
         if let Some(line) = self.ready_line {
             let readiness = self.admin.readiness.clone();
             tasks.spawn(async move {
@@ -427,9 +429,7 @@ impl Control {
         }
         tasks.shutdown().await;
         spans_end.cancel();
-        if let Some(spans) = spans
-            && spans.await.is_err()
-        {
+        if spans.await.is_err() {
             error!("the export of spans panicked");
         }
         telemetry.close();

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use mesh_api::ResourceName;
+use mesh_proxy_core::ir::TelemetryRules;
 use mesh_proxy_core::labels::PeerLabels;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -25,7 +26,7 @@ use crate::net::{Acceptor, StdTcpListener, Stream, give_back, reset};
 use crate::runtime::Listeners;
 use crate::settings::ProxyKind;
 use crate::shared::Shared;
-use crate::telemetry::{Listener, Recorder};
+use crate::telemetry::{Listener, LiveRules, Recorder};
 use crate::upstream::{Upstreams, look_after};
 use crate::{gateway, outbound, sidecar};
 
@@ -62,6 +63,7 @@ pub struct Worker {
     pub own_labels: Arc<PeerLabels>,
     /// The same, for the sidecars of called workloads.
     pub own_header: Option<HeaderValue>,
+    rules: RefCell<LiveRules>,
     connections: Cell<usize>,
     /// Tokens and counters of authorization.
     pub authz: crate::authz::Memory,
@@ -167,6 +169,7 @@ impl Worker {
             inbound_habits: Habits::default(),
             own_header: peer::encode(&own_labels),
             own_labels,
+            rules: RefCell::new(LiveRules::new(shared.epoch())),
             connections: Cell::new(0),
             refused: Cell::new(0),
             tasks,
@@ -175,6 +178,12 @@ impl Worker {
             mirrors: Cell::new(0),
             shared,
         })
+    }
+
+    /// What Telemetry objects say of what begins now.
+    pub fn telemetry_rules(&self) -> Option<Arc<TelemetryRules>> {
+        let load = || self.shared.snapshot().telemetry().cloned();
+        self.rules.borrow_mut().current(load)
     }
 
     /// Accepts on a listener until the drain is about to end, each connection a task.

@@ -20,7 +20,7 @@ use super::BodySource;
 use super::headers::{X_FORWARDED_FOR, X_REQUEST_ID, ensure_request_id};
 use crate::authz::Decision;
 use crate::clock;
-use crate::telemetry::{FlowRecord, RequestRecord};
+use crate::telemetry::{FlowRecord, RequestRecord, RequestRules, trace_fraction};
 use crate::worker::Worker;
 
 /// What all requests of one connection have in common.
@@ -60,6 +60,8 @@ pub struct Exchange {
     user_agent: Option<HeaderValue>,
     request_id: Option<HeaderValue>,
     span: Option<SpanContext>,
+    // Of Telemetry objects; absent without any.
+    rules: Option<Box<RequestRules>>,
     grpc: bool,
     flags: ResponseFlags,
     reason: Option<Reason>,
@@ -98,8 +100,11 @@ impl Exchange {
     /// Begins with a request's head.
     pub fn begin(worker: &Rc<Worker>, downstream: Downstream, parts: &Parts) -> Box<Self> {
         let headers = &parts.headers;
+        let rules = worker.telemetry_rules();
+        let rules = rules.map(|rules| RequestRules::new(rules, downstream.reporter, headers));
         Box::new(Self {
             worker: Rc::clone(worker),
+            rules: rules.map(Box::new),
             downstream,
             start: clock::wall(),
             began: clock::monotonic(),
@@ -146,9 +151,14 @@ impl Exchange {
         let mut rng = self.worker.rng.borrow_mut();
         ensure_request_id(headers, &mut *rng);
         self.request_id = headers.get(X_REQUEST_ID).cloned();
-        if let Some(tracing) = &self.worker.shared.settings.tracing {
-            self.span = Some(trace::begin(headers, tracing.fraction, &mut *rng));
-        }
+        let rule = self.rules.as_ref();
+        let rule = rule.and_then(|rules| rules.side().tracing.as_ref());
+        let fraction = trace_fraction(rule, self.worker.shared.settings.tracing.as_ref());
+        let tells = rule.is_none_or(|rule| !rule.without_propagation);
+        self.span = fraction.map(|fraction| match tells {
+            true => trace::begin(headers, fraction, &mut *rng),
+            false => trace::join(headers, fraction, &mut *rng),
+        });
     }
 
     /// The body whose bytes count as received.
@@ -244,6 +254,7 @@ impl Exchange {
             server_name: &self.downstream.server_name,
             route: self.upstream.route.as_deref().unwrap_or_default(),
             decision: self.decision.as_deref(),
+            telemetry: self.rules.as_deref().map(RequestRules::side),
             ..FlowRecord::new(self.start, duration)
         };
         if let Some(reason) = self.reason {
@@ -263,6 +274,7 @@ impl Exchange {
             user_agent: as_text(self.user_agent.as_ref()),
             request_id: as_text(self.request_id.as_ref()),
             span: self.span,
+            rules: self.rules.as_deref(),
             authority: self
                 .uri
                 .authority()

@@ -25,7 +25,7 @@ pub use pod::{AppMetrics, Check, HttpGet, PodSettings, Probe};
 pub use provider::{ControlPlane, IdentityFiles, Provider, StaticFiles};
 pub use source::SettingsSource;
 pub use topology::OwnTopology;
-pub use tracing::{TraceEndpoint, Tracing};
+pub use tracing::{DEFAULT_FRACTION, TraceEndpoint, Tracing};
 pub use workload_api::{InvalidUsers, Users, WorkloadApiSettings};
 
 /// Everything a proxy is told at its start. Made from a [`SettingsSource`] (command line and

@@ -1,7 +1,7 @@
 //! Where records of requests go.
 
 use super::parse::Reader;
-use super::tracing::{Sampling, Tracing};
+use super::tracing::{DEFAULT_FRACTION, Sampling, Tracing};
 use super::{AccessLog, LogFormat, LogSink, SettingsSource};
 
 // === impl Reader ===
@@ -22,7 +22,7 @@ impl Reader {
         let sampling = self.or(
             "tracing-sampling",
             given(source.tracing_sampling.as_deref()),
-            Sampling(1.0),
+            Sampling(DEFAULT_FRACTION * 100.0),
         );
         self.optional("tracing", given(source.tracing.as_deref()))
             .map(|endpoint| Tracing {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use mesh_proxy_core::ir::TraceCollector;
+
 use super::InvalidValue;
 
 /// Tracing of requests, and of connections that policies decide about.
@@ -15,7 +17,7 @@ pub struct Tracing {
 }
 
 /// A collector that takes OTLP over HTTP in JSON, written `http://host:port[/path]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TraceEndpoint {
     /// Name or address.
     pub host: String,
@@ -24,6 +26,9 @@ pub struct TraceEndpoint {
     /// Path of the request; `/v1/traces` if none is given.
     pub path: String,
 }
+
+/// Of 1, how many of the traces that begin here are recorded if nobody says it (Istio: 1 %).
+pub const DEFAULT_FRACTION: f64 = 0.01;
 
 /// Per cent of the traces that begin here, from 0 to 100.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,6 +59,13 @@ impl FromStr for TraceEndpoint {
             port: uri.port_u16().unwrap_or(4318),
             path: path.to_owned(),
         })
+    }
+}
+
+impl From<&TraceCollector> for TraceEndpoint {
+    fn from(collector: &TraceCollector) -> Self {
+        let TraceCollector { host, port, path } = collector.clone();
+        Self { host, port, path }
     }
 }
 

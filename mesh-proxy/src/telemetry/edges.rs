@@ -101,14 +101,14 @@ struct Sum {
 /// Sorted by caller, service, workload and result.
 pub(super) fn summarise(merged: &Merged) -> Vec<Edge> {
     let mut sums: BTreeMap<Key, Sum> = BTreeMap::new();
-    for (labels, totals) in &merged.requests {
+    for ((labels, _), totals) in &merged.requests {
         let sum = sums
             .entry(key(&labels.connection, class(labels.response_code)))
             .or_default();
         sum.count += totals.total;
         sum.latency.add(&totals.latency);
     }
-    for (labels, totals) in &merged.tcp {
+    for ((labels, _), totals) in &merged.tcp {
         let class = if labels.flags.is_empty() {
             ResponseClass::Tcp
         } else {

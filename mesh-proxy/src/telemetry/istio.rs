@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::{Arc, Weak};
 
+use mesh_proxy_core::ir::{Metric, TelemetryRules};
 use mesh_proxy_core::labels::{ConnectionLabels, Reporter, RequestLabels, SecurityPolicy};
 use prometheus_client::collector;
 use prometheus_client::encoding::{
@@ -14,7 +16,9 @@ use prometheus_client::metrics::MetricType;
 
 use super::Hub;
 use super::histogram::BucketTotals;
-use super::series::{RequestTotals, TcpTotals, group};
+use super::rules::Tags;
+use super::series::{RequestTotals, TcpTotals, Totals, group};
+use super::shown::{self, LabelList, Labelled};
 
 /// Writes the shards of one [`Hub`].
 pub(super) struct Collector {
@@ -22,8 +26,10 @@ pub(super) struct Collector {
     hub: Weak<Hub>,
 }
 
-struct RequestSet<'a>(&'a RequestLabels);
-struct ConnectionSet<'a>(&'a ConnectionLabels);
+enum Labels<'a> {
+    Standard(&'a dyn Labelled),
+    Listed(&'a LabelList),
+}
 
 // A label set being written, and the first failure.
 struct Writer<'e, 'a> {
@@ -31,12 +37,17 @@ struct Writer<'e, 'a> {
     result: fmt::Result,
 }
 
-// Name, help, and where the numbers are.
-type Part<F> = (&'static str, &'static str, F);
+// Which metric, its name and help, and where the numbers are.
+type Part<F> = (Metric, &'static str, &'static str, F);
 type Histogram = fn(&RequestTotals) -> &BucketTotals;
 type Count = fn(&TcpTotals) -> u64;
-type Requests = HashMap<RequestLabels, RequestTotals>;
-type Connections = HashMap<ConnectionLabels, TcpTotals>;
+
+// The series of one kind of records: as they are, and, where there are rules, with the values that
+// these ask for.
+struct Series<L, T> {
+    plain: HashMap<L, T>,
+    tagged: HashMap<(L, Tags), T>,
+}
 
 // === impl Collector ===
 
@@ -60,17 +71,45 @@ impl collector::Collector for Collector {
             return Ok(());
         };
         let merged = hub.merged();
+        let rules = hub.rules();
         // The source's proxy does not report the security, so its series differ no more.
-        let requests: Requests = group(merged.requests.into_iter().map(|(mut labels, totals)| {
-            hide_security(&mut labels.connection);
-            (labels, totals)
-        }));
-        let connections: Connections = group(merged.tcp.into_iter().map(|(mut labels, totals)| {
+        let with_tags = rules.is_some();
+        let requests = merged
+            .requests
+            .into_iter()
+            .map(|((mut labels, tags), totals)| {
+                hide_security(&mut labels.connection);
+                ((labels, tags), totals)
+            });
+        let connections = merged.tcp.into_iter().map(|((mut labels, tags), totals)| {
             hide_security(&mut labels);
-            (labels, totals)
-        }));
-        encode_requests(&mut encoder, &requests)?;
-        encode_connections(&mut encoder, &connections)
+            ((labels, tags), totals)
+        });
+        let requests = Series::new(requests, with_tags);
+        let connections = Series::new(connections, with_tags);
+        encode_requests(&mut encoder, &requests, rules.as_deref())?;
+        encode_connections(&mut encoder, &connections, rules.as_deref())
+    }
+}
+
+// === impl Series ===
+
+impl<L: Clone + Eq + Hash, T: Totals + Clone> Series<L, T> {
+    fn new(all: impl Iterator<Item = ((L, Tags), T)>, with_tags: bool) -> Self {
+        if !with_tags {
+            return Self {
+                plain: group(all.map(|((labels, _), totals)| (labels, totals))),
+                tagged: HashMap::new(),
+            };
+        }
+        let tagged = group(all);
+        let plain = tagged
+            .iter()
+            .map(|((labels, _), totals)| (labels.clone(), totals.clone()));
+        Self {
+            plain: group(plain),
+            tagged,
+        }
     }
 }
 
@@ -80,84 +119,112 @@ fn hide_security(labels: &mut ConnectionLabels) {
     }
 }
 
-fn encode_requests(encoder: &mut DescriptorEncoder<'_>, requests: &Requests) -> fmt::Result {
-    if requests.is_empty() {
+fn encode_requests(
+    encoder: &mut DescriptorEncoder<'_>,
+    requests: &Series<RequestLabels, RequestTotals>,
+    rules: Option<&TelemetryRules>,
+) -> fmt::Result {
+    if requests.plain.is_empty() {
         return Ok(());
     }
     let mut total =
         encoder.encode_descriptor("istio_requests", "Requests", None, MetricType::Counter)?;
-    for (labels, totals) in requests {
+    let mut count = |labels: &Labels<'_>, totals: &RequestTotals| {
         total
-            .encode_family(&RequestSet(labels))?
-            .encode_counter::<NoLabelSet, u64, f64>(&totals.total, None)?;
-    }
+            .encode_family(labels)?
+            .encode_counter::<NoLabelSet, u64, f64>(&totals.total, None)
+    };
+    each(requests, rules, Metric::RequestCount, &mut count)?;
     let histograms: [Part<Histogram>; 3] = [
         (
+            Metric::RequestDuration,
             "istio_request_duration_milliseconds",
             "Duration of requests in milliseconds",
             |t| &t.duration,
         ),
         (
+            Metric::RequestSize,
             "istio_request_bytes",
             "Size of request bodies in bytes",
             |t| &t.request_bytes,
         ),
         (
+            Metric::ResponseSize,
             "istio_response_bytes",
             "Size of response bodies in bytes",
             |t| &t.response_bytes,
         ),
     ];
-    for (name, help, part) in histograms {
+    for (metric, name, help, part) in histograms {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        for (labels, totals) in requests {
+        each(requests, rules, metric, &mut |labels, totals| {
             let part = part(totals);
             family
-                .encode_family(&RequestSet(labels))?
-                .encode_histogram::<NoLabelSet>(part.sum, part.count(), &part.buckets(), None)?;
-        }
+                .encode_family(labels)?
+                .encode_histogram::<NoLabelSet>(part.sum, part.count(), &part.buckets(), None)
+        })?;
     }
     Ok(())
 }
 
 fn encode_connections(
     encoder: &mut DescriptorEncoder<'_>,
-    connections: &Connections,
+    connections: &Series<ConnectionLabels, TcpTotals>,
+    rules: Option<&TelemetryRules>,
 ) -> fmt::Result {
-    if connections.is_empty() {
+    if connections.plain.is_empty() {
         return Ok(());
     }
     let counters: [Part<Count>; 4] = [
         (
+            Metric::TcpOpened,
             "istio_tcp_connections_opened",
             "TCP connections opened",
             |t| t.opened,
         ),
         (
+            Metric::TcpClosed,
             "istio_tcp_connections_closed",
             "TCP connections closed",
             |t| t.closed,
         ),
         (
+            Metric::TcpReceived,
             "istio_tcp_received_bytes",
             "Bytes received over TCP connections",
             |t| t.received,
         ),
         (
+            Metric::TcpSent,
             "istio_tcp_sent_bytes",
             "Bytes sent over TCP connections",
             |t| t.sent,
         ),
     ];
-    for (name, help, part) in counters {
+    for (metric, name, help, part) in counters {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (labels, totals) in connections {
+        each(connections, rules, metric, &mut |labels, totals| {
             family
-                .encode_family(&ConnectionSet(labels))?
-                .encode_counter::<NoLabelSet, u64, f64>(&part(totals), None)?;
-        }
+                .encode_family(labels)?
+                .encode_counter::<NoLabelSet, u64, f64>(&part(totals), None)
+        })?;
     }
     Ok(())
+}
+
+/// All series of a metric, as rules want them shown.
+fn each<L: Labelled, T: Totals>(
+    series: &Series<L, T>,
+    rules: Option<&TelemetryRules>,
+    metric: Metric,
+    write: &mut dyn FnMut(&Labels<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
+    if let Some(changed) = shown::changed(rules, metric, &series.tagged) {
+        let mut all = changed.iter();
+        return all.try_for_each(|(labels, totals)| write(&Labels::Listed(labels), totals));
+    }
+    let mut all = series.plain.iter();
+    all.try_for_each(|(labels, totals)| write(&Labels::Standard(labels), totals))
 }
 
 // === impl label sets ===
@@ -179,24 +246,18 @@ impl Writer<'_, '_> {
     }
 }
 
-impl EncodeLabelSet for RequestSet<'_> {
+impl EncodeLabelSet for Labels<'_> {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
         let mut writer = Writer {
             encoder,
             result: Ok(()),
         };
-        self.0.each(|name, value| writer.write(name, value));
-        writer.result
-    }
-}
-
-impl EncodeLabelSet for ConnectionSet<'_> {
-    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        let mut writer = Writer {
-            encoder,
-            result: Ok(()),
-        };
-        self.0.each(|name, value| writer.write(name, value));
+        match self {
+            Self::Standard(labels) => {
+                labels.each_label(&mut |name, value| writer.write(name, value));
+            }
+            Self::Listed(labels) => labels.each(|name, value| writer.write(name, value)),
+        }
         writer.result
     }
 }

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -32,7 +32,8 @@ pub enum LogError {
 
 /// The log, its buffers and its thread.
 pub(super) struct LogHub {
-    shared: Option<Arc<Queue>>,
+    // Empty while there is no log.
+    shared: OnceLock<Arc<Queue>>,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
     format: LogFormat,
     dropped: Counter,
@@ -74,19 +75,26 @@ const BATCH: Duration = Duration::from_millis(50);
 
 impl LogHub {
     pub(super) fn start(settings: &AccessLog, dropped: Counter) -> Result<Self, LogError> {
-        let format = settings.format;
-        let output = match &settings.sink {
-            LogSink::Off => {
-                return Ok(Self {
-                    shared: None,
-                    thread: Mutex::default(),
-                    format,
-                    dropped,
-                });
-            }
-            LogSink::Stdout => Output::Stdout,
-            LogSink::File(path) => Output::open(path)?,
+        let hub = Self {
+            shared: OnceLock::new(),
+            thread: Mutex::default(),
+            format: settings.format,
+            dropped,
         };
+        match &settings.sink {
+            LogSink::Off => {}
+            LogSink::Stdout => hub.open(Output::Stdout)?,
+            LogSink::File(path) => hub.open(Output::open(path)?)?,
+        }
+        Ok(hub)
+    }
+
+    /// Starts the thread, if it does not run.
+    fn open(&self, output: Output) -> Result<(), LogError> {
+        let mut running = lock(&self.thread);
+        if self.shared.get().is_some() {
+            return Ok(());
+        }
         let queue = Arc::new(Queue::default());
         let thread = thread::Builder::new()
             .name("access-log".to_owned())
@@ -95,16 +103,23 @@ impl LogHub {
                 move || queue.run(output)
             })
             .map_err(LogError::Thread)?;
-        Ok(Self {
-            shared: Some(queue),
-            thread: Mutex::new(Some(thread)),
-            format,
-            dropped,
-        })
+        *running = Some(thread);
+        // Nobody else sets it while the lock is held.
+        let _ = self.shared.set(queue);
+        Ok(())
+    }
+
+    /// The same where there was no log until now: it goes to the standard output, as Istio's
+    /// provider `envoy` does.
+    pub(super) fn on_demand(&self) -> Option<LogProducer> {
+        if let Err(error) = self.open(Output::Stdout) {
+            tracing::warn!(%error, "cannot write the access log that a Telemetry asks for");
+        }
+        self.producer()
     }
 
     pub(super) fn producer(&self) -> Option<LogProducer> {
-        let queue = Arc::clone(self.shared.as_ref()?);
+        let queue = Arc::clone(self.shared.get()?);
         let buffer = Arc::new(Mutex::new(String::new()));
         lock(&queue.buffers).push(Arc::clone(&buffer));
         Some(LogProducer {
@@ -129,7 +144,7 @@ impl LogHub {
     }
 
     fn signal(&self, set: impl FnOnce(&mut Signals)) {
-        if let Some(queue) = &self.shared {
+        if let Some(queue) = self.shared.get() {
             set(&mut lock(&queue.state));
             queue.wake.notify_one();
         }
@@ -296,6 +311,19 @@ mod tests {
         producer.write(|line, _| line.push_str("lost\n"));
         drop(guard);
         assert_eq!(hub.dropped.get(), 1);
+    }
+
+    #[test]
+    fn a_log_that_is_off_can_be_wanted_later() {
+        let settings = AccessLog {
+            sink: LogSink::Off,
+            format: LogFormat::Text,
+        };
+        let hub = LogHub::start(&settings, Counter::default()).unwrap();
+        assert!(hub.producer().is_none());
+        let (one, two) = (hub.on_demand().unwrap(), hub.on_demand().unwrap());
+        assert!(Arc::ptr_eq(&one.queue, &two.queue), "one thread writes");
+        hub.close();
     }
 
     #[test]

@@ -11,14 +11,17 @@ mod log_writer;
 mod record;
 mod recorder;
 mod resilience;
+mod rules;
 mod series;
+mod shown;
 mod spans;
 mod stages;
 mod tracing_log;
 mod troubles;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use mesh_proxy_core::ir::TelemetryRules;
 use prometheus_client::registry::Registry;
 
 use crate::settings::{AccessLog, Settings};
@@ -28,6 +31,7 @@ pub use log_writer::LogError;
 pub use record::{FlowRecord, RequestRecord, TcpRecord};
 pub use recorder::{Recorder, TcpCounters};
 pub use resilience::{RateResult, Resilience};
+pub use rules::{LiveRules, RequestRules, trace_fraction};
 pub use spans::SpanExporter;
 pub use stages::{
     Listener, ListenerLabel, OpenConnection, ReasonLabel, Stages, TlsLabel, TlsResult, TlsSide,
@@ -54,7 +58,11 @@ struct Hub {
     registry: Mutex<Registry>,
     shards: Mutex<Vec<Arc<Shard>>>,
     log: LogHub,
+    rules: OnceLock<RulesInForce>,
 }
+
+/// What Telemetry objects say now.
+type RulesInForce = Box<dyn Fn() -> Option<Arc<TelemetryRules>> + Send + Sync>;
 
 // === impl Telemetry ===
 
@@ -71,6 +79,7 @@ impl Telemetry {
             registry: Mutex::new(registry),
             shards: Mutex::default(),
             log,
+            rules: OnceLock::new(),
         });
         let collector = istio::Collector::new(&shared);
         lock(&shared.registry).register_collector(Box::new(collector));
@@ -84,19 +93,24 @@ impl Telemetry {
 
     /// Records requests and connections in traces from now on. What is returned sends the spans; run it.
     #[must_use]
-    pub fn tracing(&mut self, settings: &Settings) -> Option<SpanExporter> {
-        let endpoint = settings.tracing.as_ref()?.endpoint.clone();
+    pub fn tracing(&mut self, settings: &Settings) -> SpanExporter {
         let queue = SpanQueue::new(self.stages.spans_dropped.clone());
         self.spans = Some(queue.clone());
-        let exported = self.stages.spans_exported.clone();
-        Some(SpanExporter::new(queue, endpoint, settings, exported))
+        SpanExporter::new(queue, settings, self.stages.spans_exported.clone())
+    }
+
+    /// Shows metrics as Telemetry objects want them, from now on. `rules` tells what they say at
+    /// the moment; the data path brings what it needs itself.
+    pub fn follow(&self, rules: impl Fn() -> Option<Arc<TelemetryRules>> + Send + Sync + 'static) {
+        // Of two the first one counts; there is only one store in a proxy.
+        let _ = self.shared.rules.set(Box::new(rules));
     }
 
     /// A worker's own way to record. Call it once on each worker.
     pub fn recorder(&self) -> Recorder {
         let shard = Arc::new(Shard::new(self.stages.series_overflow.clone()));
         lock(&self.shared.shards).push(Arc::clone(&shard));
-        Recorder::new(shard, self.shared.log.producer(), self.spans.clone())
+        Recorder::new(shard, Arc::clone(&self.shared), self.spans.clone())
     }
 
     /// Adds metrics of a part that not every proxy has.
@@ -131,6 +145,11 @@ impl Telemetry {
 // === impl Hub ===
 
 impl Hub {
+    /// What Telemetry objects say.
+    fn rules(&self) -> Option<Arc<TelemetryRules>> {
+        self.rules.get().and_then(|rules| rules())
+    }
+
     fn merged(&self) -> series::Merged {
         series::merge(&lock(&self.shards))
     }

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use mesh_proxy_core::Reason;
+use mesh_proxy_core::ir::TelemetrySide;
 use mesh_proxy_core::labels::{ConnectionLabels, RequestLabels};
 use mesh_proxy_core::trace::SpanContext;
 
+use super::rules::RequestRules;
 use crate::authz::Decision;
 
 /// One HTTP request, whole. Recorded when the response has ended or was cut.
@@ -37,6 +39,8 @@ pub struct RequestRecord<'a> {
     pub authority: &'a str,
     /// Its place in a trace, if requests are traced.
     pub span: Option<SpanContext>,
+    /// What Telemetry objects say of it, with what they need of its head.
+    pub rules: Option<&'a RequestRules>,
 }
 
 /// One connection of opaque bytes, whole. Recorded when it has ended.
@@ -83,6 +87,8 @@ pub struct FlowRecord<'a> {
     pub route: &'a str,
     /// What policies decided; absent if none had a say.
     pub decision: Option<&'a Decision>,
+    /// What Telemetry objects say of it.
+    pub telemetry: Option<&'a TelemetrySide>,
 }
 
 impl FlowRecord<'_> {
@@ -104,6 +110,7 @@ impl FlowRecord<'_> {
             server_name: "",
             route: "",
             decision: None,
+            telemetry: None,
         }
     }
 }

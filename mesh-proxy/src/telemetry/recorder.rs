@@ -1,23 +1,30 @@
 //! A worker's way to record.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use mesh_proxy_core::expression::Expression;
+use mesh_proxy_core::ir::{TelemetrySide, TraceCollector};
 use mesh_proxy_core::labels::{ConnectionLabels, PeerLabels, RequestLabels, ServiceLabels};
 
+use super::Hub;
 use super::access_log;
 use super::histogram::bump;
 use super::log_writer::LogProducer;
 use super::record::{RequestRecord, TcpRecord};
+use super::rules::{Known, TagSet, Tags};
 use super::series::{Index, RequestSeries, Shard, TcpSeries};
 use super::spans::{Span, SpanQueue};
 
 /// Records for one worker: not shared between threads, never blocks on another.
 pub struct Recorder {
     shard: Arc<Shard>,
+    hub: Arc<Hub>,
     log: Option<LogProducer>,
+    // That of a proxy which was started without one, once a Telemetry object wants it.
+    wanted_log: OnceCell<Option<LogProducer>>,
     spans: Option<SpanQueue>,
     state: RefCell<State>,
 }
@@ -49,14 +56,12 @@ const MOST_DIGESTS: usize = 4_096;
 // === impl Recorder ===
 
 impl Recorder {
-    pub(super) fn new(
-        shard: Arc<Shard>,
-        log: Option<LogProducer>,
-        spans: Option<SpanQueue>,
-    ) -> Self {
+    pub(super) fn new(shard: Arc<Shard>, hub: Arc<Hub>, spans: Option<SpanQueue>) -> Self {
         Self {
             shard,
-            log,
+            log: hub.log.producer(),
+            wanted_log: OnceCell::new(),
+            hub,
             spans,
             state: RefCell::default(),
         }
@@ -64,7 +69,10 @@ impl Recorder {
 
     /// Records a request: metrics, edge and access log.
     pub fn record_request(&self, record: &RequestRecord<'_>) {
-        let series = self.request_series(record.labels);
+        let rules = record.flow.telemetry;
+        let known = Known::of_request(record);
+        let tags = rules.and_then(|rules| TagSet::of(&rules.request_tags, &known));
+        let series = self.request_series(record.labels, tags);
         bump(&series.total, 1);
         series
             .duration
@@ -74,19 +82,23 @@ impl Recorder {
             .observe(bytes(record.flow.bytes_received));
         series.response_bytes.observe(bytes(record.flow.bytes_sent));
         series.latency.observe(record.flow.duration);
-        if let Some(log) = &self.log {
+        if let Some(log) = self.log(rules, &known) {
             log.write(|line, format| access_log::request(line, format, record));
         }
         if let (Some(spans), Some(context)) = (&self.spans, &record.span)
             && context.sampled
         {
-            spans.push(Span::of_request(context, record));
+            spans.push(Span::of_request(context, record), collector(rules));
         }
     }
 
     /// Records that a connection was opened.
-    pub fn tcp_opened(&self, labels: &ConnectionLabels) -> TcpCounters {
-        let series = self.tcp_series(labels);
+    pub fn tcp_opened(
+        &self,
+        labels: &ConnectionLabels,
+        rules: Option<&TelemetrySide>,
+    ) -> TcpCounters {
+        let series = self.tcp_series(labels, rules);
         bump(&series.opened, 1);
         TcpCounters {
             series,
@@ -100,29 +112,64 @@ impl Recorder {
     pub fn record_tcp(&self, counters: TcpCounters, record: &TcpRecord<'_>) {
         let mut counters = counters;
         counters.progress(record.flow.bytes_received, record.flow.bytes_sent);
-        bump(&self.tcp_series(record.labels).closed, 1);
-        if let Some(log) = &self.log {
+        let rules = record.flow.telemetry;
+        bump(&self.tcp_series(record.labels, rules).closed, 1);
+        if let Some(log) = self.log(rules, &Known::of_connection(record)) {
             log.write(|line, format| access_log::tcp(line, format, record));
         }
         if let (Some(spans), Some(context)) = (&self.spans, &record.span) {
-            spans.push(Span::of_connection(context, record));
+            let collector = collector(record.flow.telemetry);
+            spans.push(Span::of_connection(context, record), collector);
         }
     }
 
-    fn request_series(&self, labels: &RequestLabels) -> Arc<RequestSeries> {
+    /// The log, if this is to stand in it.
+    fn log(&self, rules: Option<&TelemetrySide>, known: &Known<'_>) -> Option<&LogProducer> {
+        let Some(rule) = rules.and_then(|rules| rules.log.as_ref()) else {
+            return self.log.as_ref();
+        };
+        let passes = |filter: &Expression| filter.holds(known);
+        if rule.disabled || !rule.filter.as_ref().is_none_or(passes) {
+            return None;
+        }
+        let wanted = || self.hub.log.on_demand();
+        self.log
+            .as_ref()
+            .or_else(|| self.wanted_log.get_or_init(wanted).as_ref())
+    }
+
+    fn request_series(&self, labels: &RequestLabels, tags: Tags) -> Arc<RequestSeries> {
         let mut state = self.state.borrow_mut();
         let digest = state.digest(
             &labels.connection,
             (labels.response_code, labels.grpc_status),
         );
-        self.shard.requests(&mut state.requests, digest, labels)
+        let digest = with_tags(digest, &tags);
+        self.shard
+            .requests(&mut state.requests, digest, (labels, tags))
     }
 
-    fn tcp_series(&self, labels: &ConnectionLabels) -> Arc<TcpSeries> {
+    fn tcp_series(
+        &self,
+        labels: &ConnectionLabels,
+        rules: Option<&TelemetrySide>,
+    ) -> Arc<TcpSeries> {
+        let known = Known::of_labels(labels);
+        let tags = rules.and_then(|rules| TagSet::of(&rules.connection_tags, &known));
         let mut state = self.state.borrow_mut();
-        let digest = state.digest(labels, ());
-        self.shard.tcp(&mut state.tcp, digest, labels)
+        let digest = with_tags(state.digest(labels, ()), &tags);
+        self.shard.tcp(&mut state.tcp, digest, (labels, tags))
     }
+}
+
+/// The digest of labels with the values that Telemetry objects ask for, if they do.
+fn with_tags(digest: u64, tags: &Tags) -> u64 {
+    let Some(tags) = tags else {
+        return digest;
+    };
+    let mut hasher = DefaultHasher::new();
+    (digest, tags).hash(&mut hasher);
+    hasher.finish()
 }
 
 #[expect(
@@ -194,4 +241,9 @@ impl<T: Hash> Digests<T> {
         self.known.insert(address, (Arc::clone(labels), digest));
         digest
     }
+}
+
+/// The collector that a Telemetry names for spans.
+fn collector(rules: Option<&TelemetrySide>) -> Option<&Arc<TraceCollector>> {
+    rules?.tracing.as_ref()?.collector.as_ref()
 }

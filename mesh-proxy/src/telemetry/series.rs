@@ -11,6 +11,7 @@ use prometheus_client::metrics::counter::Counter;
 
 use super::histogram::{BucketTotals, Buckets, Latency, LatencyTotals};
 use super::lock;
+use super::rules::Tags;
 
 /// Label sets of one kind in one worker. Beyond it, records are counted under labels that name
 /// nobody: a caller that invents labels must not fill the memory.
@@ -25,7 +26,8 @@ pub(super) struct Shard {
 
 /// Requests of one label set.
 pub(super) struct RequestSeries {
-    pub(super) labels: RequestLabels,
+    labels: RequestLabels,
+    tags: Tags,
     pub(super) total: AtomicU64,
     pub(super) duration: Buckets,
     pub(super) request_bytes: Buckets,
@@ -35,7 +37,8 @@ pub(super) struct RequestSeries {
 
 /// Connections of one label set.
 pub(super) struct TcpSeries {
-    pub(super) labels: ConnectionLabels,
+    labels: ConnectionLabels,
+    tags: Tags,
     pub(super) opened: AtomicU64,
     pub(super) closed: AtomicU64,
     pub(super) received: AtomicU64,
@@ -64,8 +67,8 @@ pub(super) struct TcpTotals {
 /// All shards added up.
 #[derive(Default)]
 pub(super) struct Merged {
-    pub(super) requests: HashMap<RequestLabels, RequestTotals>,
-    pub(super) tcp: HashMap<ConnectionLabels, TcpTotals>,
+    pub(super) requests: HashMap<(RequestLabels, Tags), RequestTotals>,
+    pub(super) tcp: HashMap<(ConnectionLabels, Tags), TcpTotals>,
 }
 
 /// A worker's index of its own series, by a digest of the labels.
@@ -94,14 +97,17 @@ impl Shard {
         &self,
         index: &mut Index<RequestSeries>,
         digest: u64,
-        labels: &RequestLabels,
+        (labels, tags): (&RequestLabels, Tags),
     ) -> Arc<RequestSeries> {
-        if let Some(series) = index.find(digest, |series| series.labels == *labels) {
+        let is_it = |series: &RequestSeries| series.tags == tags && series.labels == *labels;
+        if let Some(series) = index.find(digest, is_it) {
             return series;
         }
+        let mut tags = tags;
         let labels = if index.len < MOST_SERIES {
             labels.clone()
         } else {
+            tags = None;
             self.overflow.inc();
             let labels = RequestLabels {
                 connection: anonymous(&labels.connection),
@@ -113,7 +119,7 @@ impl Shard {
             labels
         };
         let digest = if index.len < MOST_SERIES { digest } else { 0 };
-        let series = Arc::new(RequestSeries::new(labels));
+        let series = Arc::new(RequestSeries::new(labels, tags));
         lock(&self.requests).push(Arc::clone(&series));
         index.insert(digest, &series);
         series
@@ -123,14 +129,17 @@ impl Shard {
         &self,
         index: &mut Index<TcpSeries>,
         digest: u64,
-        labels: &ConnectionLabels,
+        (labels, tags): (&ConnectionLabels, Tags),
     ) -> Arc<TcpSeries> {
-        if let Some(series) = index.find(digest, |series| series.labels == *labels) {
+        let is_it = |series: &TcpSeries| series.tags == tags && series.labels == *labels;
+        if let Some(series) = index.find(digest, is_it) {
             return series;
         }
+        let mut tags = tags;
         let labels = if index.len < MOST_SERIES {
             labels.clone()
         } else {
+            tags = None;
             self.overflow.inc();
             let labels = anonymous(labels);
             if let Some(series) = index.find(0, |series| series.labels == labels) {
@@ -139,7 +148,7 @@ impl Shard {
             labels
         };
         let digest = if index.len < MOST_SERIES { digest } else { 0 };
-        let series = Arc::new(TcpSeries::new(labels));
+        let series = Arc::new(TcpSeries::new(labels, tags));
         lock(&self.tcp).push(Arc::clone(&series));
         index.insert(digest, &series);
         series
@@ -188,9 +197,10 @@ impl<S> Index<S> {
 // === impl RequestSeries, TcpSeries ===
 
 impl RequestSeries {
-    fn new(labels: RequestLabels) -> Self {
+    fn new(labels: RequestLabels, tags: Tags) -> Self {
         Self {
             labels,
+            tags,
             total: AtomicU64::new(0),
             duration: Buckets::default(),
             request_bytes: Buckets::default(),
@@ -213,10 +223,11 @@ impl RequestSeries {
 }
 
 impl TcpSeries {
-    fn new(labels: ConnectionLabels) -> Self {
+    fn new(labels: ConnectionLabels, tags: Tags) -> Self {
         let [opened, closed, received, sent] = [const { AtomicU64::new(0) }; 4];
         Self {
             labels,
+            tags,
             opened,
             closed,
             received,
@@ -278,14 +289,14 @@ pub(super) fn merge(shards: &[Arc<Shard>]) -> Merged {
         for series in lock(&shard.requests).iter() {
             merged
                 .requests
-                .entry(series.labels.clone())
+                .entry((series.labels.clone(), series.tags.clone()))
                 .or_default()
                 .add(&series.totals());
         }
         for series in lock(&shard.tcp).iter() {
             merged
                 .tcp
-                .entry(series.labels.clone())
+                .entry((series.labels.clone(), series.tags.clone()))
                 .or_default()
                 .add(&series.totals());
         }

@@ -7,6 +7,7 @@
 
 mod otlp;
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,8 +16,9 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
+use mesh_proxy_core::ir::TraceCollector;
 use prometheus_client::metrics::counter::Counter;
-use tokio::time::MissedTickBehavior;
+use tokio::sync::Notify;
 
 use super::lock;
 use crate::net::{ConnectError, Dialer, connect, lookup};
@@ -36,18 +38,23 @@ const LAST_CALL: Duration = Duration::from_secs(2);
 /// Where workers leave spans.
 #[derive(Clone)]
 pub(super) struct SpanQueue {
-    spans: Arc<Mutex<Vec<Span>>>,
+    spans: Arc<Mutex<Vec<Queued>>>,
+    filled: Arc<Notify>,
     dropped: Counter,
 }
+
+/// A span, and the collector that a Telemetry names for it.
+type Queued = (Span, Option<Arc<TraceCollector>>);
 
 /// Takes spans to the collector. Runs on the control thread.
 pub struct SpanExporter {
     queue: SpanQueue,
-    endpoint: TraceEndpoint,
+    /// Where spans go for which no Telemetry names a collector.
+    endpoint: Option<TraceEndpoint>,
     resource: otlp::Resource,
     dialer: Dialer,
     exported: Counter,
-    failing: bool,
+    failing: HashSet<TraceEndpoint>,
 }
 
 /// Why spans did not arrive.
@@ -78,22 +85,26 @@ impl SpanQueue {
     pub(super) fn new(dropped: Counter) -> Self {
         Self {
             spans: Arc::default(),
+            filled: Arc::default(),
             dropped,
         }
     }
 
     /// Keeps a span until it is sent.
-    pub(super) fn push(&self, span: Span) {
+    pub(super) fn push(&self, span: Span, collector: Option<&Arc<TraceCollector>>) {
         let mut spans = lock(&self.spans);
+        if spans.is_empty() {
+            self.filled.notify_one();
+        }
         if spans.len() < LONGEST_QUEUE {
-            spans.push(span);
+            spans.push((span, collector.cloned()));
         } else {
             drop(spans);
             self.dropped.inc();
         }
     }
 
-    fn take(&self) -> Vec<Span> {
+    fn take(&self) -> Vec<Queued> {
         std::mem::take(&mut *lock(&self.spans))
     }
 }
@@ -101,31 +112,26 @@ impl SpanQueue {
 // === impl SpanExporter ===
 
 impl SpanExporter {
-    pub(super) fn new(
-        queue: SpanQueue,
-        endpoint: TraceEndpoint,
-        settings: &Settings,
-        exported: Counter,
-    ) -> Self {
+    pub(super) fn new(queue: SpanQueue, settings: &Settings, exported: Counter) -> Self {
+        let tracing = settings.tracing.as_ref();
         Self {
             queue,
-            endpoint,
+            endpoint: tracing.map(|tracing| tracing.endpoint.clone()),
             resource: otlp::Resource::of(settings),
             dialer: Dialer {
                 mark: settings.own_mark,
                 source: None,
             },
             exported,
-            failing: false,
+            failing: HashSet::new(),
         }
     }
 
-    /// Sends what is there, once a second. Drop it to stop.
+    /// Sends what is there, once a second at most. Drop it to stop.
     pub async fn run(&mut self) {
-        let mut ticks = tokio::time::interval(PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            self.queue.filled.notified().await;
+            tokio::time::sleep(PERIOD).await;
             self.send().await;
         }
     }
@@ -138,31 +144,47 @@ impl SpanExporter {
     }
 
     async fn send(&mut self) {
-        let spans = self.queue.take();
-        for batch in spans.chunks(BATCH) {
-            match self.export(batch).await {
-                Ok(()) => {
-                    self.exported.inc_by(batch.len() as u64);
-                    if self.failing {
-                        tracing::info!(collector = %self.endpoint, "spans arrive again");
-                    }
-                    self.failing = false;
-                }
-                Err(error) => {
-                    // They are not kept: newer ones tell more.
-                    self.queue.dropped.inc_by(batch.len() as u64);
-                    if !self.failing {
-                        tracing::warn!(collector = %self.endpoint, %error, "spans do not arrive");
-                    }
-                    self.failing = true;
+        let mut by_collector: HashMap<_, Vec<Span>> = HashMap::new();
+        for (span, collector) in self.queue.take() {
+            by_collector.entry(collector).or_default().push(span);
+        }
+        for (collector, spans) in by_collector {
+            let endpoint = match &collector {
+                Some(named) => Some(TraceEndpoint::from(&**named)),
+                None => self.endpoint.clone(),
+            };
+            match endpoint {
+                Some(endpoint) => self.send_to(&endpoint, &spans).await,
+                None => {
+                    self.queue.dropped.inc_by(spans.len() as u64);
                 }
             }
         }
     }
 
-    async fn export(&self, spans: &[Span]) -> Result<(), ExportError> {
+    async fn send_to(&mut self, endpoint: &TraceEndpoint, spans: &[Span]) {
+        for batch in spans.chunks(BATCH) {
+            match self.export(endpoint, batch).await {
+                Ok(()) => {
+                    self.exported.inc_by(batch.len() as u64);
+                    if self.failing.remove(endpoint) {
+                        tracing::info!(collector = %endpoint, "spans arrive again");
+                    }
+                }
+                Err(error) => {
+                    // They are not kept: newer ones tell more.
+                    self.queue.dropped.inc_by(batch.len() as u64);
+                    if self.failing.insert(endpoint.clone()) {
+                        tracing::warn!(collector = %endpoint, %error, "spans do not arrive");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn export(&self, endpoint: &TraceEndpoint, spans: &[Span]) -> Result<(), ExportError> {
         let body = otlp::message(&self.resource, spans);
-        let exchange = self.exchange(Bytes::from(body));
+        let exchange = self.exchange(endpoint, Bytes::from(body));
         let status = tokio::time::timeout(ANSWER, exchange)
             .await
             .map_err(|_| ExportError::Timeout)??;
@@ -173,8 +195,12 @@ impl SpanExporter {
         }
     }
 
-    async fn exchange(&self, body: Bytes) -> Result<StatusCode, ExportError> {
-        let TraceEndpoint { host, port, path } = &self.endpoint;
+    async fn exchange(
+        &self,
+        endpoint: &TraceEndpoint,
+        body: Bytes,
+    ) -> Result<StatusCode, ExportError> {
+        let TraceEndpoint { host, port, path } = endpoint;
         let addresses = lookup(host, *port)
             .await
             .map_err(|source| ExportError::Lookup {

@@ -1,3 +1,5 @@
+mod rules;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -95,6 +97,7 @@ fn request<'a>(labels: &'a RequestLabels, flow: FlowRecord<'a>) -> RequestRecord
         request_id: "4f3a",
         authority: "reviews:9080",
         span: None,
+        rules: None,
     }
 }
 
@@ -360,7 +363,7 @@ fn connections_show_their_bytes_while_they_run() {
         protocol: RequestProtocol::Tcp,
         ..connection(Reporter::Source)
     };
-    let mut open = recorder.tcp_opened(&labels);
+    let mut open = recorder.tcp_opened(&labels, None);
     open.progress(5, 100);
     let find = |name: &str| {
         let text = telemetry.metrics();

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use mesh_proxy_core::ir::{TelemetryRules, TelemetrySide};
 use mesh_proxy_core::labels::{
     ConnectionLabels, PeerLabels, Reporter, RequestProtocol, SecurityPolicy, ServiceLabels,
 };
@@ -17,7 +18,7 @@ use tokio::io::AsyncWriteExt as _;
 use crate::authz::Decision;
 use crate::clock;
 use crate::net::{Ending, RelayLimits, RelayMeter, Stream, relay, reset};
-use crate::telemetry::{FlowRecord, TcpCounters, TcpRecord};
+use crate::telemetry::{FlowRecord, TcpCounters, TcpRecord, trace_fraction};
 use crate::worker::Worker;
 
 /// Silence after which a connection is given up (Envoy's `idle_timeout` of the TCP proxy).
@@ -37,6 +38,7 @@ pub struct Carriage {
     worker: Rc<Worker>,
     start: SystemTime,
     began: Instant,
+    rules: Option<Arc<TelemetryRules>>,
     /// Which side this proxy is on.
     pub reporter: Reporter,
     /// Who calls.
@@ -86,6 +88,7 @@ impl Carriage {
             worker: Rc::clone(worker),
             start: clock::wall(),
             began: clock::monotonic(),
+            rules: worker.telemetry_rules(),
             reporter,
             source: PeerLabels::unknown(),
             destination: PeerLabels::unknown(),
@@ -190,8 +193,9 @@ impl Carriage {
     // Without a decision there is no span: the trace store is not for what nobody asks about.
     fn span(&self, decision: Option<&Decision>) -> Option<SpanContext> {
         decision?;
-        let tracing = self.worker.shared.settings.tracing.as_ref()?;
-        trace::root(tracing.fraction, &mut *self.worker.rng.borrow_mut())
+        let rule = self.telemetry().and_then(|rules| rules.tracing.as_ref());
+        let fraction = trace_fraction(rule, self.worker.shared.settings.tracing.as_ref())?;
+        trace::root(fraction, &mut *self.worker.rng.borrow_mut())
     }
 
     fn labels(&self, flags: ResponseFlags) -> ConnectionLabels {
@@ -206,6 +210,11 @@ impl Carriage {
         }
     }
 
+    fn telemetry(&self) -> Option<&TelemetrySide> {
+        let rules = self.rules.as_ref()?;
+        Some(rules.side(self.reporter))
+    }
+
     fn flow(&self) -> FlowRecord<'_> {
         let duration = clock::monotonic().duration_since(self.began);
         FlowRecord {
@@ -215,6 +224,7 @@ impl Carriage {
             downstream_remote: self.remote,
             server_name: &self.server_name,
             route: &self.route,
+            telemetry: self.telemetry(),
             ..FlowRecord::new(self.start, duration)
         }
     }
@@ -230,7 +240,12 @@ impl Open {
     ) -> Self {
         let labels = carriage.labels(flags);
         Self {
-            counters: Some(carriage.worker.recorder.tcp_opened(&labels)),
+            counters: Some(
+                carriage
+                    .worker
+                    .recorder
+                    .tcp_opened(&labels, carriage.telemetry()),
+            ),
             labels,
             carriage,
             meter: RelayMeter::default(),

@@ -142,7 +142,7 @@ impl Spec {
             fraction: 1.0,
         });
         let mut telemetry = Telemetry::new(&settings.access_log).unwrap();
-        let spans = telemetry.tracing(&settings);
+        let mut spans = telemetry.tracing(&settings);
         let client = client_of(&settings);
         let shared = Arc::new(Shared {
             store,
@@ -185,12 +185,8 @@ impl Spec {
                 .build()
                 .unwrap();
             runtime.block_on(async move {
-                let work = worker::run(shared, listeners);
-                let Some(mut spans) = spans else {
-                    return work.await;
-                };
                 tokio::select! {
-                    () = work => {}
+                    () = worker::run(shared, listeners) => {}
                     () = spans.run() => {}
                 }
                 spans.finish().await;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::settings::Settings;
 use crate::telemetry::record::{FlowRecord, RequestRecord, TcpRecord};
+use crate::telemetry::rules::span_tags;
 
 /// A span, as it is sent.
 pub(in crate::telemetry) struct Span(Value);
@@ -59,6 +60,11 @@ impl Span {
             attributes.push(number("rpc.grpc.status_code", i64::from(grpc)));
         }
         attributes.extend(common(connection, flow));
+        let rules = flow.telemetry.and_then(|rules| rules.tracing.as_ref());
+        if rules.is_some_and(|rules| rules.without_istio_tags) {
+            attributes.retain(|attribute| !is_istio_tag(attribute.as_ref()));
+        }
+        attributes.extend(span_tags(record).map(|(name, value)| text(name, &value)));
         let kind = match connection.reporter {
             Reporter::Source => Kind::Client,
             Reporter::Destination => Kind::Server,
@@ -200,6 +206,11 @@ pub(super) fn message(resource: &Resource, spans: &[Span]) -> Vec<u8> {
     })
     .to_string()
     .into_bytes()
+}
+
+fn is_istio_tag(attribute: Option<&Value>) -> bool {
+    let name = attribute.and_then(|attribute| attribute.get("key")?.as_str());
+    name.is_some_and(|name| name.starts_with("istio."))
 }
 
 fn text(key: &str, value: &str) -> Option<Value> {
