@@ -6,6 +6,8 @@ use std::time::Duration;
 use mesh_api::v1::{AuthorizerBody, ExternalAuthorizer, HeaderValue, PathNormalization};
 use serde_json::{Map, Value};
 
+use crate::telemetry_providers;
+
 /// Reads `pathNormalization`.
 pub(crate) fn path_normalization(value: &Value) -> Result<PathNormalization, String> {
     let form = value.get("normalization").unwrap_or(&Value::Null);
@@ -21,7 +23,8 @@ pub(crate) fn path_normalization(value: &Value) -> Result<PathNormalization, Str
     }
 }
 
-/// Reads `extensionProviders`. Names of providers of other kinds go to `unused`.
+/// Reads the authorizers of `extensionProviders`. Names of providers of kinds that nothing here
+/// uses go to `unused`.
 pub(crate) fn read(
     value: &Value,
     unused: &mut Vec<String>,
@@ -41,7 +44,9 @@ pub(crate) fn read(
             .into_iter()
             .filter_map(|(kind, grpc)| Some((kind, grpc, provider.get(kind)?)));
         let Some((kind, grpc, settings)) = found.next() else {
-            unused.push(format!("extensionProviders[{name}]"));
+            if !telemetry_providers::is_one(provider) {
+                unused.push(format!("extensionProviders[{name}]"));
+            }
             continue;
         };
         if authorizers.iter().any(|known| known.name == name) {

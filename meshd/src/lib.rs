@@ -41,6 +41,7 @@ mod registry;
 mod revision;
 mod settings;
 mod source;
+mod telemetry_providers;
 mod tokens;
 mod trust;
 mod trust_bundles;

@@ -24,6 +24,7 @@ mod service;
 mod service_account;
 mod service_entry;
 mod sidecar;
+mod telemetry;
 mod virtual_service;
 mod workload_entry;
 
@@ -62,18 +63,13 @@ pub(crate) struct ParsedFile {
     pub(crate) problems: Vec<Problem>,
 }
 
-/// Kinds of `networking.istio.io` and `security.istio.io` that the mesh does not do, whether
-/// leaving them out lets something through, and why.
+/// Kinds of Istio that the mesh does not do, whether leaving them out lets something through, and
+/// why.
 const NOT_YET: &[(&str, Severity, &str)] = &[
     (
         "EnvoyFilter",
         Severity::Error,
         "it patches Envoy, which is not part of this mesh",
-    ),
-    (
-        "Telemetry",
-        Severity::Warning,
-        "metrics and logs keep their defaults",
     ),
     (
         "TrafficExtension",
@@ -313,6 +309,7 @@ fn read_kind(
             Object::ResiliencePolicy(Arc::new(resilience_policy::read(meta, &mut spec, r)))
         }
         Kind::ProxyConfig => Object::ProxyConfig(Arc::new(proxy_config::read(meta, &mut spec, r))),
+        Kind::Telemetry => Object::Telemetry(Arc::new(telemetry::read(meta, &mut spec, r))),
         Kind::Service => Object::Service(Arc::new(service::read(meta, &mut spec, r))),
         Kind::ServiceAccount
         | Kind::Namespace
@@ -339,6 +336,7 @@ fn read_empty(kind: Kind, meta: crate::model::Meta) -> Option<Object> {
             Some(Object::PeerAuthentication(Arc::new(policy)))
         }
         Kind::ProxyConfig => Some(Object::ProxyConfig(Arc::new(proxy_config::empty(meta)))),
+        Kind::Telemetry => Some(Object::Telemetry(Arc::new(telemetry::empty(meta)))),
         _ => None,
     }
 }
@@ -366,6 +364,7 @@ fn recognise(kind: &str, api_version: &str) -> Recognised {
             ("security.istio.io", &["v1", "v1beta1"])
         }
         Kind::ProxyConfig => ("networking.istio.io", &["v1beta1"]),
+        Kind::Telemetry => ("telemetry.istio.io", &["v1", "v1alpha1"]),
         _ => ("networking.istio.io", &["v1", "v1beta1", "v1alpha3"]),
     };
     let (given_group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
@@ -379,6 +378,7 @@ fn recognise(kind: &str, api_version: &str) -> Recognised {
     Recognised::Version(match group {
         "" => "v1",
         "security.istio.io" => "security.istio.io/v1",
+        "telemetry.istio.io" => "telemetry.istio.io/v1",
         "mesh.dev" => "mesh.dev/v1alpha1",
         "discovery.k8s.io" => "discovery.k8s.io/v1",
         "networking.k8s.io" => "networking.k8s.io/v1",

@@ -78,7 +78,7 @@ pub use redact::without_secrets;
 pub use scope::{Scope, ScopeError};
 pub use settings::{
     BundleEndpoint, EndpointProfile, IngressMode, IngressSettings, KeySet, KeySource, MeshSettings,
-    TrustBundle,
+    TelemetryProvider, TelemetrySettings, TrustBundle,
 };
 pub use store::Store;
 pub use topology::gateway_topology;

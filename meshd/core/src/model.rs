@@ -11,6 +11,7 @@ mod route;
 mod security;
 mod service;
 mod sidecar;
+mod telemetry;
 mod workload;
 
 use std::collections::BTreeSet;
@@ -43,6 +44,10 @@ pub(crate) use service::{
     WorkloadEntry,
 };
 pub(crate) use sidecar::{Egress, EgressHost, EgressNamespace, SidecarIngress, SidecarObject};
+pub(crate) use telemetry::{
+    LogRule, MetricRule, Metrics, MetricsRule, Mode, ProviderName, TagRule, TelemetryObject,
+    TraceRule,
+};
 pub(crate) use workload::{
     EndpointSlice, InboundCapture, KubernetesNode, Pod, SliceEndpoint, SlicePort, locality,
 };
@@ -61,6 +66,7 @@ pub(crate) enum Kind {
     ResiliencePolicy,
     RequestAuthentication,
     ProxyConfig,
+    Telemetry,
     Service,
     ServiceAccount,
     Namespace,
@@ -103,6 +109,7 @@ pub(crate) enum Object {
     ResiliencePolicy(Arc<ResiliencePolicy>),
     RequestAuthentication(Arc<RequestAuthentication>),
     ProxyConfig(Arc<ProxyConfigObject>),
+    Telemetry(Arc<TelemetryObject>),
     Service(Arc<KubernetesService>),
     Pod(Arc<Pod>),
     Node(Arc<KubernetesNode>),
@@ -126,7 +133,7 @@ pub(crate) enum ExportTo {
 // === impl Kind ===
 
 impl Kind {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::VirtualService,
         Self::DestinationRule,
         Self::Gateway,
@@ -138,6 +145,7 @@ impl Kind {
         Self::ResiliencePolicy,
         Self::RequestAuthentication,
         Self::ProxyConfig,
+        Self::Telemetry,
         Self::Service,
         Self::ServiceAccount,
         Self::Namespace,
@@ -162,6 +170,7 @@ impl Kind {
             Self::ResiliencePolicy => "ResiliencePolicy",
             Self::RequestAuthentication => "RequestAuthentication",
             Self::ProxyConfig => "ProxyConfig",
+            Self::Telemetry => "Telemetry",
             Self::Service => "Service",
             Self::ServiceAccount => "ServiceAccount",
             Self::Namespace => "Namespace",
@@ -257,6 +266,7 @@ impl Object {
             Self::ResiliencePolicy(object) => &object.meta,
             Self::RequestAuthentication(object) => &object.meta,
             Self::ProxyConfig(object) => &object.meta,
+            Self::Telemetry(object) => &object.meta,
             Self::Service(object) => &object.meta,
             Self::Pod(object) => &object.meta,
             Self::Node(object) => &object.meta,

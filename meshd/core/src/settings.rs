@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use mesh_api::TrustDomain;
-use mesh_api::v1::{ExternalAuthorizer, GatewayTopology, OutboundPolicy, PathNormalization};
+use mesh_api::v1::{
+    ExternalAuthorizer, GatewayTopology, OutboundPolicy, PathNormalization, TraceCollector,
+};
 
 /// What holds for the whole mesh and is not in any object (Istio: `MeshConfig`).
 #[derive(Clone, Debug, PartialEq)]
@@ -53,11 +55,41 @@ pub struct MeshSettings {
     pub path_normalization: PathNormalization,
     /// Whom CUSTOM policies may name (Istio: `extensionProviders`). `host` is as written.
     pub authorizers: Vec<ExternalAuthorizer>,
+    /// Who takes what proxies report.
+    pub telemetry: TelemetrySettings,
     /// What stands before gateways that do not say it themselves (Istio:
     /// `defaultConfig.gatewayTopology`).
     pub gateway_topology: GatewayTopology,
     /// Keys of token issuers, as they were fetched last.
     pub key_sets: BTreeMap<KeySource, KeySet>,
+}
+
+/// Whom Telemetry objects may name, and who is meant where they name nobody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TelemetrySettings {
+    /// By name (Istio: `extensionProviders`).
+    pub providers: BTreeMap<String, TelemetryProvider>,
+    /// For metrics (Istio: `defaultProviders.metrics`).
+    pub metrics: Vec<String>,
+    /// For access logs (Istio: `defaultProviders.accessLogging`); none leaves them as each proxy
+    /// was started.
+    pub access_logging: Vec<String>,
+    /// For spans (Istio: `defaultProviders.tracing`), the first counts; none leaves it as each
+    /// proxy was started.
+    pub tracing: Vec<String>,
+}
+
+/// Who takes what proxies report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TelemetryProvider {
+    /// Whoever scrapes metrics.
+    Prometheus,
+    /// The access log of each proxy.
+    FileLog,
+    /// A collector of spans: OTLP over HTTP.
+    Collector(TraceCollector),
+    /// One that proxies cannot report to, with the reason.
+    Unusable(String),
 }
 
 /// Where the keys of an issuer of tokens are.
@@ -169,6 +201,7 @@ impl Default for MeshSettings {
             ingress: IngressSettings::default(),
             path_normalization: PathNormalization::Base,
             authorizers: Vec::new(),
+            telemetry: TelemetrySettings::default(),
             gateway_topology: GatewayTopology::default(),
             key_sets: BTreeMap::new(),
         }
@@ -211,6 +244,33 @@ impl MeshSettings {
             }
         }
         all.into_values().collect()
+    }
+}
+
+// === impl TelemetrySettings ===
+
+impl Default for TelemetrySettings {
+    /// Istio's: `prometheus` takes metrics, `envoy` is the access log.
+    fn default() -> Self {
+        let known = [
+            ("prometheus", TelemetryProvider::Prometheus),
+            ("envoy", TelemetryProvider::FileLog),
+        ];
+        Self {
+            providers: known.map(|(name, kind)| (name.to_owned(), kind)).into(),
+            metrics: vec!["prometheus".to_owned()],
+            access_logging: Vec::new(),
+            tracing: Vec::new(),
+        }
+    }
+}
+
+impl TelemetrySettings {
+    /// A provider; letters may be large or small (Istio: fetchProvider).
+    pub fn provider(&self, name: &str) -> Option<&TelemetryProvider> {
+        let mut all = self.providers.iter();
+        let found = all.find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, provider)| provider)
     }
 }
 

@@ -14,6 +14,7 @@ mod service;
 mod sidecar;
 mod table;
 mod target;
+mod telemetry;
 mod traffic;
 
 use std::cell::RefCell;

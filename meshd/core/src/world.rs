@@ -17,6 +17,7 @@ mod selection;
 mod services;
 mod sidecars;
 mod slices;
+mod telemetries;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -47,6 +48,7 @@ pub(crate) use objects::Entries;
 pub(crate) use peer_auth::{Mtls, PeerAuthentications};
 pub(crate) use rules::EffectiveRule;
 pub(crate) use sidecars::Sidecars;
+pub(crate) use telemetries::Telemetries;
 
 /// Index of a service in [`Inner::services`].
 pub(crate) type ServiceId = usize;
@@ -96,6 +98,7 @@ pub(crate) struct Inner {
     pub(crate) destination_rules: HashMap<String, HashMap<Hostname, Vec<Arc<DestinationRule>>>>,
     pub(crate) peer_authentications: PeerAuthentications,
     pub(crate) proxy_configs: ProxyConfigs,
+    pub(crate) telemetries: Telemetries,
     pub(crate) sidecars: Sidecars,
     /// Labels of declared namespaces.
     pub(crate) namespaces: BTreeMap<String, Labels>,

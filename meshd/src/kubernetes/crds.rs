@@ -5,6 +5,7 @@ mod places;
 mod resilience;
 mod schema;
 mod security;
+mod telemetry;
 mod traffic;
 
 use std::time::Duration;
@@ -37,6 +38,7 @@ struct Definition {
 
 const NETWORKING: &str = "networking.istio.io";
 const SECURITY: &str = "security.istio.io";
+const TELEMETRY: &str = "telemetry.istio.io";
 const MESH: &str = "mesh.dev";
 /// Of Istio's kinds the one that has one version only.
 const PROXY_CONFIG: &str = "ProxyConfig";
@@ -140,6 +142,15 @@ static DEFINITIONS: &[Definition] = &[
         columns: &[("Action", TEXT, ".spec.action")],
         about: "Who may do what with workloads",
         spec: security::authorization_policy,
+    },
+    Definition {
+        group: TELEMETRY,
+        kind: "Telemetry",
+        plural: "telemetries",
+        short: "telemetry",
+        columns: &[],
+        about: "What proxies report: metrics, access logs and traces",
+        spec: telemetry::telemetry,
     },
     Definition {
         group: MESH,
@@ -259,6 +270,7 @@ impl Definition {
             NETWORKING if self.kind == PROXY_CONFIG => &["v1beta1"],
             NETWORKING => &["v1", "v1beta1", "v1alpha3"],
             MESH => &["v1alpha1"],
+            TELEMETRY => &["v1", "v1alpha1"],
             _ => &["v1", "v1beta1"],
         }
     }

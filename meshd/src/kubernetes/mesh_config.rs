@@ -16,6 +16,7 @@ use super::{ClusterError, KubernetesSettings};
 use crate::clock;
 use crate::extension_providers;
 use crate::publish::Message;
+use crate::telemetry_providers;
 use crate::trust_bundles;
 
 /// The key that holds the settings, YAML (Istio: `mesh`).
@@ -259,6 +260,11 @@ fn parse(text: &str, base: &MeshSettings) -> Result<Parsed, String> {
             }
             "extensionProviders" => {
                 settings.authorizers = extension_providers::read(&value, &mut unused)?;
+                telemetry_providers::read(&value, &mut settings.telemetry, &mut unused)?;
+            }
+            "defaultProviders" => {
+                let telemetry = &mut settings.telemetry;
+                telemetry_providers::read_defaults(&value, telemetry, &mut unused)?;
             }
             "defaultConfig" => {
                 settings.gateway_topology = default_config(&value, &mut unused)?;

@@ -128,17 +128,17 @@ async fn replicas_agree() {
 
 /// A definition of a kind that Istio has and `meshd crds` has not, as another installation may
 /// bring it at any time.
-fn telemetry_definition() -> Value {
+fn plugin_definition() -> Value {
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": { "name": "telemetries.telemetry.istio.io" },
+        "metadata": { "name": "wasmplugins.extensions.istio.io" },
         "spec": {
-            "group": "telemetry.istio.io",
+            "group": "extensions.istio.io",
             "scope": "Namespaced",
-            "names": { "kind": "Telemetry", "plural": "telemetries", "singular": "telemetry", "listKind": "TelemetryList" },
+            "names": { "kind": "WasmPlugin", "plural": "wasmplugins", "singular": "wasmplugin", "listKind": "WasmPluginList" },
             "versions": [{
-                "name": "v1", "served": true, "storage": true,
+                "name": "v1alpha1", "served": true, "storage": true,
                 "schema": { "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } },
             }],
         },
@@ -156,26 +156,26 @@ async fn kinds_come_and_go() {
     let place = Place::new("kinds").await;
     let namespace = place.namespace.clone();
     let definitions: Api<CustomResourceDefinition> = Api::all(place.client.clone());
-    let name = "telemetries.telemetry.istio.io";
+    let name = "wasmplugins.extensions.istio.io";
     let there = definitions.get_opt(name).await.unwrap();
     assert!(
         there.is_none(),
         "run this on a cluster without Istio: the test makes and removes {name}"
     );
     let control = Control::start(&place, "a").await.ready().await;
-    let definition = serde_json::from_value(telemetry_definition()).unwrap();
+    let definition = serde_json::from_value(plugin_definition()).unwrap();
     let params = PostParams::default();
     definitions.create(&params, &definition).await.unwrap();
     await_condition(definitions.clone(), name, is_crd_established())
         .await
         .unwrap();
     let object = json!({
-        "apiVersion": "telemetry.istio.io/v1",
-        "kind": "Telemetry",
+        "apiVersion": "extensions.istio.io/v1alpha1",
+        "kind": "WasmPlugin",
         "metadata": { "name": "t" },
         "spec": {},
     });
-    let api = place.api("telemetry.istio.io/v1", "Telemetry");
+    let api = place.api("extensions.istio.io/v1alpha1", "WasmPlugin");
     eventually("the new kind to be served", || async {
         let object = serde_json::from_value(object.clone()).unwrap();
         api.create(&params, &object).await.ok()

@@ -53,6 +53,11 @@ pub(crate) struct TokenRule {
 // === impl Placement ===
 
 impl Placement {
+    /// Whether it names no workloads: it holds for all of the namespace.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.selector.is_empty() && self.gateways.is_empty()
+    }
+
     /// Whether it holds for a workload. `own` says that policy and workload are in one namespace.
     pub(crate) fn holds(&self, labels: &Labels, own: bool) -> bool {
         if self.gateways.is_empty() {

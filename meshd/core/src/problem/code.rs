@@ -65,6 +65,12 @@ codes! {
     CONFLICTING_GATEWAYS = "IST0145" ConflictingGateways Error;
     /// Claims decide about a route where no token is verified.
     CLAIMS_WITHOUT_AUTHENTICATION = "IST0149" JwtClaimBasedRoutingWithoutRequestAuthN Error;
+    /// A Telemetry names nobody who can take what it is about.
+    INVALID_TELEMETRY_PROVIDER = "IST0157" InvalidTelemetryProvider Warning;
+    /// Two Telemetries select the same workload.
+    CONFLICTING_TELEMETRY_SELECTORS = "IST0159" ConflictingTelemetryWorkloadSelectors Error;
+    /// Two Telemetries of a namespace select nothing in particular.
+    TELEMETRIES_WITHOUT_SELECTORS = "IST0160" MultipleTelemetriesWithoutWorkloadSelectors Error;
     /// A Secret of a Gateway is of no use.
     INVALID_GATEWAY_CREDENTIAL = "IST0161" InvalidGatewayCredential Error;
     /// The policy has no effect.

@@ -87,6 +87,7 @@ impl View<'_> {
             request_authentications: security.request_authentications,
             external_authorizers: security.external_authorizers,
             admission: self.admission(),
+            telemetry: self.telemetry(),
         }
     }
 

@@ -51,6 +51,7 @@ impl View<'_> {
             place: Some(self.place()),
             admission: self.admission(),
             egress: self.egress_listeners(),
+            telemetry: self.telemetry(),
         }
     }
 

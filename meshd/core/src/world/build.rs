@@ -15,8 +15,8 @@ use super::delegates::Delegates;
 use super::objects::{self, Entries, Objects};
 use super::services;
 use super::{
-    History, Inner, Mtls, PeerAuthentications, ProxyConfigs, Sidecars, World, addresses, check,
-    credentials, ingress,
+    History, Inner, Mtls, PeerAuthentications, ProxyConfigs, Sidecars, Telemetries, World,
+    addresses, check, credentials, ingress,
 };
 use crate::ingest::Entry;
 use crate::ingest::MESH;
@@ -118,6 +118,7 @@ fn settings_digest(settings: &MeshSettings) -> Sha256 {
     for authorizer in &settings.authorizers {
         part(&authorizer.encode_to_vec());
     }
+    part(format!("{:?}", settings.telemetry).as_bytes());
     part(&settings.key_sets.len().to_be_bytes());
     for (source, keys) in &settings.key_sets {
         part(source.to_string().as_bytes());
@@ -244,6 +245,7 @@ impl Inner {
             }
         }
         self.proxy_configs = levels;
+        self.telemetries = Telemetries::new(&objects.telemetries);
         for policy in &objects.resilience_policies {
             let namespace = policy.meta.namespace().to_owned();
             let policies = self.resilience_policies.entry(namespace).or_default();

@@ -8,6 +8,7 @@ mod one;
 mod policies;
 mod routes;
 mod sidecars;
+mod telemetries;
 mod trust_domains;
 
 use std::collections::HashMap;
@@ -49,6 +50,7 @@ pub(super) fn run(
     claims::check(&mut found, objects);
     gateways::check(&mut found, objects);
     sidecars::check(&mut found, objects);
+    telemetries::check(&mut found, objects);
     trust_domains::check(&mut found, objects);
     enforced
 }

@@ -10,7 +10,7 @@ use crate::model::{
     AuthorizationPolicy, DestinationRule, EndpointSlice, GatewayObject, Ingress, IngressClass,
     Kind, KubernetesNode, KubernetesService, Meta, Object, ObjectId, PeerAuthentication, Pod,
     ProxyConfigObject, RequestAuthentication, ResiliencePolicy, SecretObject, ServiceEntry,
-    SidecarObject, VirtualService, WorkloadEntry,
+    SidecarObject, TelemetryObject, VirtualService, WorkloadEntry,
 };
 
 /// Objects by kind.
@@ -27,6 +27,7 @@ pub(super) struct Objects {
     pub(super) resilience_policies: Vec<Arc<ResiliencePolicy>>,
     pub(super) request_authentications: Vec<Arc<RequestAuthentication>>,
     pub(super) proxy_configs: Vec<Arc<ProxyConfigObject>>,
+    pub(super) telemetries: Vec<Arc<TelemetryObject>>,
     pub(super) services: Vec<Arc<KubernetesService>>,
     pub(super) pods: Vec<Arc<Pod>>,
     pub(super) nodes: Vec<Arc<KubernetesNode>>,
@@ -101,6 +102,7 @@ pub(super) fn collect(entries: &Entries<'_>, problems: &mut Vec<Problem>) -> Obj
                 objects.request_authentications.push(Arc::clone(object));
             }
             Object::ProxyConfig(object) => objects.proxy_configs.push(Arc::clone(object)),
+            Object::Telemetry(object) => objects.telemetries.push(Arc::clone(object)),
             Object::ResiliencePolicy(object) => {
                 objects.resilience_policies.push(Arc::clone(object));
             }

@@ -35,6 +35,7 @@ mod traps_routing;
 mod traps_scope;
 mod traps_security;
 mod traps_service;
+mod traps_telemetry;
 mod traps_traffic;
 mod traps_validation;
 mod trust_domains;

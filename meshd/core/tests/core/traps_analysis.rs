@@ -197,12 +197,29 @@ fn of_selectors() -> Vec<Example> {
     ]
 }
 
+fn of_telemetries() -> Vec<Example> {
+    let telemetry = |name: &str, spec: &str| object("telemetry", "Telemetry", name, spec);
+    let both = |selector: &str| {
+        let spec = format!("{{ {selector}tracing: [{{ disableSpanReporting: true }}] }}");
+        telemetry("s", &spec) + &telemetry("t", &spec)
+    };
+    let nobody = "{ tracing: [{ providers: [{ name: nobody }] }] }";
+    let without = "{ accessLogging: [{ filter: { expression: response.code >= 400 } }] }";
+    vec![
+        ("IST0157", telemetry("t", nobody)),
+        ("IST0157", telemetry("t", without)),
+        ("IST0159", both("selector: { matchLabels: { app: a } }, ")),
+        ("IST0160", both("")),
+    ]
+}
+
 fn examples() -> impl Iterator<Item = Example> {
     let all = [
         of_routes(),
         of_gateways(),
         of_destinations(),
         of_selectors(),
+        of_telemetries(),
     ];
     all.into_iter().flatten()
 }

@@ -304,23 +304,3 @@ fn trap_73_what_a_proxy_config_cannot_do_is_named() {
         "{found}"
     );
 }
-
-/// The third kind of the trap is not read, so nothing of it is inherited: its author is told so,
-/// and everything else stays in force.
-#[test]
-fn trap_73_the_kind_that_is_not_read_is_named() {
-    let text = "
-apiVersion: telemetry.istio.io/v1
-kind: Telemetry
-metadata: { name: x }
-spec: { accessLogging: [{ providers: [{ name: envoy }] }] }
-";
-    let found = problems(&good(text));
-    let [only] = found.as_slice() else {
-        panic!("{found:?}");
-    };
-    assert!(
-        only.contains(": warning: ") && only.contains("Telemetry"),
-        "{only}"
-    );
-}

@@ -6,6 +6,7 @@ use crate::mesh::{problems, world};
 fn object(kind: &str, spec: &str) -> String {
     let group = match kind {
         "AuthorizationPolicy" | "PeerAuthentication" | "RequestAuthentication" => "security",
+        "Telemetry" => "telemetry",
         _ => "networking",
     };
     let version = match kind {
@@ -47,6 +48,21 @@ fn refused() -> Vec<(&'static str, String, &'static str)> {
         ("ProxyConfig", "{ environmentVariables: { A: 1 } }".to_owned(), "environmentVariables.A: expected a string, found the number 1; put it in quotes"),
         ("ProxyConfig", format!("{{ environmentVariables: {{ A: {} }} }}", "x".repeat(2049)), "environmentVariables.A: it may have 2048 characters at most"),
         ("ProxyConfig", "{ image: { imagetype: debug } }".to_owned(), "unknown field `spec.image.imagetype`; did you mean `imageType`?"),
+        ("Telemetry", "{ metrics: [{ providers: [{ name: '' }] }] }".to_owned(), "providers.name may not be empty"),
+        ("Telemetry", "{ metrics: [{ overrides: [{ tagOverrides: { a: { operation: UPSERT } } }] }] }".to_owned(), "tagOverrides.value must be set when operation is UPSERT"),
+        ("Telemetry", "{ metrics: [{ overrides: [{ tagOverrides: { a: { operation: REMOVE, value: '1' } } }] }] }".to_owned(), "tagOverrides.value may only be set when operation is UPSERT"),
+        ("Telemetry", "{ metrics: [{ overrides: [{ tagOverrides: { a: null } }] }] }".to_owned(), "tagOverrides may not be null"),
+        ("Telemetry", "{ metrics: [{ overrides: [{ match: { customMetric: '' } }] }] }".to_owned(), "customMetric may not be empty"),
+        ("Telemetry", "{ metrics: [{ overrides: [{ match: { metric: REQUEST_COUNT, customMetric: a } }] }] }".to_owned(), "only one of metric or customMetric can be set"),
+        ("Telemetry", "{ metrics: [{ overrides: [{ match: { metric: REQUEST_COUNTS } }] }] }".to_owned(), "did you mean `REQUEST_COUNT`?"),
+        ("Telemetry", "{ tracing: [{ randomSamplingPercentage: 100.5 }] }".to_owned(), "randomSamplingPercentage must be in range [0.0, 100.0]"),
+        ("Telemetry", "{ tracing: [{ customTags: { a: { literal: { value: '' } } } }] }".to_owned(), "literal tag value may not be empty"),
+        ("Telemetry", "{ tracing: [{ customTags: { a: { header: {} } } }] }".to_owned(), "header tag name may not be empty"),
+        ("Telemetry", "{ tracing: [{ customTags: { a: { header: { name: 'a b' } } } }] }".to_owned(), "`a b` is no name of a header field"),
+        ("Telemetry", "{ tracing: [{ customTags: { a: { environment: {} } } }] }".to_owned(), "environment tag name may not be empty"),
+        ("Telemetry", "{ tracing: [{ customTags: { a: null } }] }".to_owned(), "tag 'a' may not have a nil value"),
+        ("Telemetry", "{ accessLogging: [{ match: { mode: OUTBOUND } }] }".to_owned(), "is none of CLIENT_AND_SERVER, CLIENT, SERVER"),
+        ("Telemetry", "{ selector: { matchLabels: { app: 'a*' } } }".to_owned(), "wildcard is not supported in selector"),
         ("ServiceEntry", entry("resolution: NONE, endpoints: [{ address: 192.0.2.1 }]"), "NONE mode cannot set endpoints"),
         ("ServiceEntry", "{ hosts: ['*'], ports: [{ number: 80, name: http, protocol: HTTP }], resolution: NONE }".to_owned(), "invalid host *"),
         ("ServiceEntry", entry("resolution: DNS_ROUND_ROBIN, endpoints: [{ address: a.example.com }, { address: b.example.com }]"), "DNS_ROUND_ROBIN mode cannot have multiple endpoints"),

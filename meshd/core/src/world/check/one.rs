@@ -85,6 +85,11 @@ fn around(inner: &Inner, object: &Object) -> Option<Objects> {
         Object::ResiliencePolicy(new) => objects.resilience_policies.push(Arc::clone(new)),
         Object::AuthorizationPolicy(new) => objects.authorization_policies.push(Arc::clone(new)),
         Object::RequestAuthentication(new) => objects.request_authentications.push(Arc::clone(new)),
+        Object::Telemetry(new) => {
+            let all = inner.telemetries.all().cloned();
+            let near = all.filter(|other| other.meta.namespace() == new.meta.namespace());
+            objects.telemetries = with(near, new, |other| &other.meta);
+        }
         _ => return None,
     }
     Some(objects)

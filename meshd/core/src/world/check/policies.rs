@@ -43,7 +43,8 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
     }
 }
 
-fn selector(found: &mut Findings<'_>, meta: &Meta, labels: &Labels) {
+/// A selector selects something.
+pub(super) fn selector(found: &mut Findings<'_>, meta: &Meta, labels: &Labels) {
     if labels.is_empty() {
         return;
     }
