@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -33,6 +33,8 @@ pub(crate) struct App {
 struct State {
     // By path.
     seen: Mutex<HashMap<String, Vec<Parts>>>,
+    // By path, of requests that have one.
+    bodies: Mutex<HashMap<String, Vec<Bytes>>>,
     ill: Mutex<bool>,
     released: Notify,
     changed: Notify,
@@ -80,6 +82,12 @@ impl App {
         seen.get(path).cloned().unwrap_or_default()
     }
 
+    /// The bodies of the requests for a path so far.
+    pub(crate) fn bodies(&self, path: &str) -> Vec<Bytes> {
+        let bodies = self.state.bodies.lock().unwrap();
+        bodies.get(path).cloned().unwrap_or_default()
+    }
+
     pub(crate) fn count(&self, path: &str) -> usize {
         self.seen(path).len()
     }
@@ -114,8 +122,12 @@ impl App {
 impl State {
     async fn answer(&self, name: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
-        let _ = body.collect().await;
+        let body = body.collect().await.map(Collected::to_bytes);
         let path = parts.uri.path().to_owned();
+        if let Some(body) = body.ok().filter(|body| !body.is_empty()) {
+            let mut bodies = self.bodies.lock().unwrap();
+            bodies.entry(path.clone()).or_default().push(body);
+        }
         let released = self.released.notified();
         let number = {
             let mut seen = self.seen.lock().unwrap();

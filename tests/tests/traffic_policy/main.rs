@@ -13,6 +13,7 @@ mod endpoints;
 mod faults;
 mod localities;
 mod requests;
+mod telemetry;
 mod warmup;
 
 use std::fmt::Write as _;
