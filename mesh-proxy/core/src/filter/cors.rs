@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderName, ORIGIN, VARY,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -54,7 +54,9 @@ pub fn cors(rules: &Cors, request: &Parts) -> CorsOutcome {
         allow_credentials: rules.allow_credentials,
     };
     match (preflight, accepted) {
-        (true, true) => CorsOutcome::Preflight(Box::new(preflight_answer(rules, &grant))),
+        (true, true) => {
+            CorsOutcome::Preflight(Box::new(preflight_answer(rules, &grant, &request.headers)))
+        }
         (true, false) if !rules.forward_unmatched_preflights => {
             CorsOutcome::Preflight(Box::new(empty_answer()))
         }
@@ -67,17 +69,25 @@ fn empty_answer() -> LocalResponse {
     LocalResponse::new(Reason::CorsPreflight, StatusCode::OK, Bytes::new(), false)
 }
 
-fn preflight_answer(rules: &Cors, grant: &CorsGrant) -> LocalResponse {
+fn preflight_answer(rules: &Cors, grant: &CorsGrant, asked: &HeaderMap) -> LocalResponse {
     let mut answer = empty_answer();
     grant.origin_fields(&mut answer.headers);
+    // With credentials a `*` is a name like any other (Fetch standard, section 3.2.5): what is
+    // asked for is named instead.
+    let named = |value: &Option<HeaderValue>, asked_by: HeaderName| match value {
+        Some(any) if any == "*" && rules.allow_credentials => asked.get(asked_by).cloned(),
+        other => other.clone(),
+    };
+    let methods = named(&rules.allow_methods, ACCESS_CONTROL_REQUEST_METHOD);
+    let headers = named(&rules.allow_headers, ACCESS_CONTROL_REQUEST_HEADERS);
     let fields = [
-        (ACCESS_CONTROL_ALLOW_METHODS, &rules.allow_methods),
-        (ACCESS_CONTROL_ALLOW_HEADERS, &rules.allow_headers),
-        (ACCESS_CONTROL_MAX_AGE, &rules.max_age),
+        (ACCESS_CONTROL_ALLOW_METHODS, methods),
+        (ACCESS_CONTROL_ALLOW_HEADERS, headers),
+        (ACCESS_CONTROL_MAX_AGE, rules.max_age.clone()),
     ];
     for (name, value) in fields {
         if let Some(value) = value {
-            answer.headers.insert(name, value.clone());
+            answer.headers.insert(name, value);
         }
     }
     answer

@@ -389,3 +389,34 @@ fn cors_answers_preflights_and_marks_responses() {
         CorsOutcome::Grant(_)
     ));
 }
+
+#[test]
+fn with_credentials_a_wildcard_names_what_is_asked_for() {
+    let any = || Some(http::HeaderValue::from_static("*"));
+    let asked = request(
+        "OPTIONS",
+        "/",
+        &[
+            ("origin", "https://good"),
+            ("access-control-request-method", "PUT"),
+            ("access-control-request-headers", "x-a, x-b"),
+        ],
+    );
+    for (credentials, want) in [(true, ("PUT", "x-a, x-b")), (false, ("*", "*"))] {
+        let rules = Cors {
+            allow_methods: any(),
+            allow_headers: any(),
+            allow_credentials: credentials,
+            ..rules(true)
+        };
+        let CorsOutcome::Preflight(answer) = cors(&rules, &asked) else {
+            panic!("no answer")
+        };
+        let field = |name: &str| answer.headers[name].to_str().unwrap();
+        let found = (
+            field("access-control-allow-methods"),
+            field("access-control-allow-headers"),
+        );
+        assert_eq!(found, want);
+    }
+}
