@@ -5352,6 +5352,9 @@ impl serde::Serialize for Forward {
         if !self.mirrors.is_empty() {
             len += 1;
         }
+        if self.invalid.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("mesh.v1.Forward", len)?;
         if !self.destinations.is_empty() {
             struct_ser.serialize_field("destinations", &self.destinations)?;
@@ -5370,6 +5373,9 @@ impl serde::Serialize for Forward {
         if !self.mirrors.is_empty() {
             struct_ser.serialize_field("mirrors", &self.mirrors)?;
         }
+        if let Some(v) = self.invalid.as_ref() {
+            struct_ser.serialize_field("invalid", v)?;
+        }
         struct_ser.end()
     }
 }
@@ -5386,6 +5392,7 @@ impl<'de> serde::Deserialize<'de> for Forward {
             "timeoutMs",
             "retry",
             "mirrors",
+            "invalid",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -5395,6 +5402,7 @@ impl<'de> serde::Deserialize<'de> for Forward {
             TimeoutMs,
             Retry,
             Mirrors,
+            Invalid,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
             fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
@@ -5421,6 +5429,7 @@ impl<'de> serde::Deserialize<'de> for Forward {
                             "timeoutMs" | "timeout_ms" => Ok(GeneratedField::TimeoutMs),
                             "retry" => Ok(GeneratedField::Retry),
                             "mirrors" => Ok(GeneratedField::Mirrors),
+                            "invalid" => Ok(GeneratedField::Invalid),
                             _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
                         }
                     }
@@ -5445,6 +5454,7 @@ impl<'de> serde::Deserialize<'de> for Forward {
                 let mut timeout_ms__ = None;
                 let mut retry__ = None;
                 let mut mirrors__ = None;
+                let mut invalid__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Destinations => {
@@ -5479,6 +5489,12 @@ impl<'de> serde::Deserialize<'de> for Forward {
                             }
                             mirrors__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Invalid => {
+                            if invalid__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("invalid"));
+                            }
+                            invalid__ = map_.next_value()?;
+                        }
                     }
                 }
                 Ok(Forward {
@@ -5487,6 +5503,7 @@ impl<'de> serde::Deserialize<'de> for Forward {
                     timeout_ms: timeout_ms__.unwrap_or_default(),
                     retry: retry__,
                     mirrors: mirrors__.unwrap_or_default(),
+                    invalid: invalid__,
                 })
             }
         }
@@ -8799,6 +8816,116 @@ impl<'de> serde::Deserialize<'de> for InvalidAction {
             }
         }
         deserializer.deserialize_struct("mesh.v1.InvalidAction", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for InvalidShare {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.weight != 0 {
+            len += 1;
+        }
+        if self.action.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("mesh.v1.InvalidShare", len)?;
+        if self.weight != 0 {
+            struct_ser.serialize_field("weight", &self.weight)?;
+        }
+        if let Some(v) = self.action.as_ref() {
+            struct_ser.serialize_field("action", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for InvalidShare {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "weight",
+            "action",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Weight,
+            Action,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "weight" => Ok(GeneratedField::Weight),
+                            "action" => Ok(GeneratedField::Action),
+                            _ => Err(serde::de::Error::unknown_field(value, FIELDS)),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = InvalidShare;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct mesh.v1.InvalidShare")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<InvalidShare, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut weight__ = None;
+                let mut action__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Weight => {
+                            if weight__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("weight"));
+                            }
+                            weight__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Action => {
+                            if action__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("action"));
+                            }
+                            action__ = map_.next_value()?;
+                        }
+                    }
+                }
+                Ok(InvalidShare {
+                    weight: weight__.unwrap_or_default(),
+                    action: action__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("mesh.v1.InvalidShare", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for JwtClaimHeader {

@@ -232,6 +232,20 @@ pub struct Forward {
     /// Copies of the request to send elsewhere; answers are thrown away.
     #[prost(message, repeated, tag = "5")]
     pub mirrors: ::prost::alloc::vec::Vec<Mirror>,
+    /// Requests that the proxy answers itself, beside those for the destinations.
+    #[prost(message, optional, tag = "6")]
+    pub invalid: ::core::option::Option<InvalidShare>,
+}
+/// The share of a destination that does not exist or may not be used (Gateway API: an invalid
+/// backendRef keeps its weight).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InvalidShare {
+    /// Relative share, beside the weights of the destinations. Not 0.
+    #[prost(uint32, tag = "1")]
+    pub weight: u32,
+    /// What the requests are answered with.
+    #[prost(message, optional, tag = "2")]
+    pub action: ::core::option::Option<InvalidAction>,
 }
 /// Where to.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -236,6 +236,12 @@ fn action(route: &HttpRoute) -> String {
 
 fn forwarding(forward: &Forward) -> String {
     let mut text = targets(&forward.destinations);
+    if let Some(share) = &forward.invalid
+        && let Some(action) = &share.action
+    {
+        let (weight, status) = (share.weight, action.status);
+        text.push_str(&format!(", answer {status} weight {weight}"));
+    }
     if forward.timeout_ms > 0 {
         text.push_str(&format!(", timeout {} ms", forward.timeout_ms));
     }

@@ -1,5 +1,7 @@
 //! Text to objects: strict, with the place of everything.
 
+mod api_gateway;
+mod api_route;
 mod authorization_policy;
 mod connection_pool;
 mod destination_rule;
@@ -17,6 +19,8 @@ mod peer_authentication;
 mod placement;
 mod pod;
 mod proxy_config;
+mod reference;
+mod reference_grant;
 mod request_authentication;
 mod resilience_policy;
 mod secret;
@@ -34,7 +38,7 @@ use std::sync::Arc;
 use mesh_api::v1::{Origin, Problem, Severity};
 use sha2::{Digest, Sha256};
 
-use crate::model::{Kind, Object, ObjectId};
+use crate::model::{GATEWAY_API, Kind, Object, ObjectId};
 use crate::yaml::{self, Fields, Node, Place, Report, Value, nearest};
 
 pub(crate) use http_match::CLAIMS;
@@ -219,7 +223,8 @@ fn read_object(path: &str, node: &Node, r: &mut Report) -> Outcome {
             return Outcome::Nameless;
         }
     };
-    if kind.is_read_leniently() || (kind.is_native() && path == SOURCE) {
+    let known = kind.is_native() || kind.is_of_gateway_api();
+    if kind.is_read_leniently() || (known && path == SOURCE) {
         // The API server knows their fields better.
         r.be_lenient();
     }
@@ -311,6 +316,16 @@ fn read_kind(
         Kind::ProxyConfig => Object::ProxyConfig(Arc::new(proxy_config::read(meta, &mut spec, r))),
         Kind::Telemetry => Object::Telemetry(Arc::new(telemetry::read(meta, &mut spec, r))),
         Kind::Service => Object::Service(Arc::new(service::read(meta, &mut spec, r))),
+        Kind::HttpRoute | Kind::GrpcRoute => {
+            Object::ApiRoute(Arc::new(api_route::read(meta, &mut spec, r)))
+        }
+        Kind::ApiGateway => Object::ApiGateway(Arc::new(api_gateway::read(meta, &mut spec, r))),
+        Kind::GatewayClass => {
+            Object::GatewayClass(Arc::new(api_gateway::read_class(meta, &mut spec, r)))
+        }
+        Kind::ReferenceGrant => {
+            Object::ReferenceGrant(Arc::new(reference_grant::read(meta, &mut spec, r)))
+        }
         Kind::ServiceAccount
         | Kind::Namespace
         | Kind::Pod
@@ -349,13 +364,16 @@ enum Recognised {
 }
 
 fn recognise(kind: &str, api_version: &str) -> Recognised {
-    let Some(found) = Kind::ALL
-        .into_iter()
-        .find(|candidate| candidate.name() == kind)
-    else {
+    let named = || Kind::ALL.into_iter().filter(|known| known.name() == kind);
+    let (given_group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    // `Gateway` is a kind of two groups.
+    let of_api = |known: &Kind| known.is_of_gateway_api() == (given_group == GATEWAY_API);
+    let Some(found) = named().find(of_api).or_else(|| named().next()) else {
         return Recognised::Other;
     };
     let (group, versions): (&str, &[&str]) = match found {
+        Kind::ReferenceGrant => (GATEWAY_API, &["v1", "v1beta1"]),
+        of_api if of_api.is_of_gateway_api() => (GATEWAY_API, &["v1"]),
         Kind::ResiliencePolicy => ("mesh.dev", &["v1alpha1"]),
         Kind::EndpointSlice => ("discovery.k8s.io", &["v1"]),
         Kind::Ingress | Kind::IngressClass => ("networking.k8s.io", &["v1"]),
@@ -367,7 +385,6 @@ fn recognise(kind: &str, api_version: &str) -> Recognised {
         Kind::Telemetry => ("telemetry.istio.io", &["v1", "v1alpha1"]),
         _ => ("networking.istio.io", &["v1", "v1beta1", "v1alpha3"]),
     };
-    let (given_group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
     if given_group == group && versions.contains(&version) {
         return Recognised::Mesh(found);
     }
@@ -382,6 +399,7 @@ fn recognise(kind: &str, api_version: &str) -> Recognised {
         "mesh.dev" => "mesh.dev/v1alpha1",
         "discovery.k8s.io" => "discovery.k8s.io/v1",
         "networking.k8s.io" => "networking.k8s.io/v1",
+        GATEWAY_API => "gateway.networking.k8s.io/v1",
         _ if found == Kind::ProxyConfig => "networking.istio.io/v1beta1",
         _ => "networking.istio.io/v1",
     })
@@ -421,9 +439,10 @@ fn skip(node: &Node, path: &str, (kind, version, place): (&str, &str, Place), r:
             format!("{kind} {name} is not supported yet: {why}"),
             "unsupported",
         );
-    } else if group == "gateway.networking.k8s.io" {
-        let message =
-            format!("{kind} {name} is not supported yet: write Istio's Gateway and VirtualService");
+    } else if group == GATEWAY_API {
+        let message = format!(
+            "{kind} {name} is not read: of the Gateway API the mesh knows HTTPRoute, GRPCRoute, Gateway, GatewayClass and ReferenceGrant"
+        );
         named.push(Severity::Warning, place, message, "unsupported");
     } else if is_kubernetes(kind, group) {
         let message =

@@ -3,6 +3,7 @@
 
 mod content;
 mod gateway;
+mod gateway_api;
 mod ingress;
 mod policy;
 mod proxy_config;
@@ -25,8 +26,13 @@ pub(crate) use gateway::{
     Certificate, CertificateSource, CredentialName, GatewayObject, GatewayServer, SecretObject,
     ServerHost, ServerProtocol, ServerTls,
 };
+pub(crate) use gateway_api::{
+    ApiBackend, ApiCase, ApiFilters, ApiGateway, ApiRoute, ApiRule, Expression, FromNamespaces,
+    GATEWAY_API, GatewayClass, GrantFrom, GrantTo, LabelSelector, Listener, ListenerTls, Operator,
+    ParentRef, PathModifier, Reference, ReferenceGrant,
+};
 pub(crate) use ingress::{
-    Backend, BackendPort, Ingress, IngressClass, IngressPath, IngressRule, IngressTls, PathMatch,
+    Backend, BackendPort, Ingress, IngressClass, IngressPath, IngressRule, IngressTls,
 };
 pub(crate) use policy::{
     Balancing, ClientPolicy, DestinationRule, LocalitySetting, PeerAuthentication, PolicyParts,
@@ -36,7 +42,7 @@ pub(crate) use proxy_config::ProxyConfigObject;
 pub(crate) use resilience::{PolicyTarget, ResiliencePolicy, TargetKind, TargetRef};
 pub(crate) use route::{
     ClientFilter, Delegation, ForwardRule, HttpAction, HttpCase, HttpRule, Inherited, Joined,
-    L4Case, L4Rule, Retries, Target, VirtualService,
+    L4Case, L4Rule, Lost, PathMatch, Retries, Semantics, Target, VirtualService,
 };
 pub(crate) use security::{AuthorizationPolicy, Placement, RequestAuthentication, TokenRule};
 pub(crate) use service::{
@@ -76,6 +82,12 @@ pub(crate) enum Kind {
     Secret,
     Ingress,
     IngressClass,
+    HttpRoute,
+    GrpcRoute,
+    /// Gateway of the Gateway API.
+    ApiGateway,
+    GatewayClass,
+    ReferenceGrant,
 }
 
 /// What names an object.
@@ -117,6 +129,10 @@ pub(crate) enum Object {
     Secret(Arc<SecretObject>),
     Ingress(Arc<Ingress>),
     IngressClass(Arc<IngressClass>),
+    ApiRoute(Arc<ApiRoute>),
+    ApiGateway(Arc<ApiGateway>),
+    GatewayClass(Arc<GatewayClass>),
+    ReferenceGrant(Arc<ReferenceGrant>),
     /// A ServiceAccount or a Namespace: known by name and labels only.
     Named(Arc<Meta>),
 }
@@ -133,7 +149,7 @@ pub(crate) enum ExportTo {
 // === impl Kind ===
 
 impl Kind {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::VirtualService,
         Self::DestinationRule,
         Self::Gateway,
@@ -155,13 +171,18 @@ impl Kind {
         Self::Secret,
         Self::Ingress,
         Self::IngressClass,
+        Self::HttpRoute,
+        Self::GrpcRoute,
+        Self::ApiGateway,
+        Self::GatewayClass,
+        Self::ReferenceGrant,
     ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::VirtualService => "VirtualService",
             Self::DestinationRule => "DestinationRule",
-            Self::Gateway => "Gateway",
+            Self::Gateway | Self::ApiGateway => "Gateway",
             Self::ServiceEntry => "ServiceEntry",
             Self::WorkloadEntry => "WorkloadEntry",
             Self::Sidecar => "Sidecar",
@@ -180,6 +201,10 @@ impl Kind {
             Self::Secret => "Secret",
             Self::Ingress => "Ingress",
             Self::IngressClass => "IngressClass",
+            Self::HttpRoute => "HTTPRoute",
+            Self::GrpcRoute => "GRPCRoute",
+            Self::GatewayClass => "GatewayClass",
+            Self::ReferenceGrant => "ReferenceGrant",
         }
     }
 
@@ -214,7 +239,22 @@ impl Kind {
 
     /// Whether its objects belong to the cluster, not to a namespace.
     pub(crate) fn is_of_cluster(self) -> bool {
-        matches!(self, Self::Namespace | Self::Node | Self::IngressClass)
+        matches!(
+            self,
+            Self::Namespace | Self::Node | Self::IngressClass | Self::GatewayClass
+        )
+    }
+
+    /// Whether the Gateway API defines the kind.
+    pub(crate) fn is_of_gateway_api(self) -> bool {
+        matches!(
+            self,
+            Self::HttpRoute
+                | Self::GrpcRoute
+                | Self::ApiGateway
+                | Self::GatewayClass
+                | Self::ReferenceGrant
+        )
     }
 }
 
@@ -274,6 +314,10 @@ impl Object {
             Self::Secret(object) => &object.meta,
             Self::Ingress(object) => &object.meta,
             Self::IngressClass(object) => &object.meta,
+            Self::ApiRoute(object) => &object.meta,
+            Self::ApiGateway(object) => &object.meta,
+            Self::GatewayClass(object) => &object.meta,
+            Self::ReferenceGrant(object) => &object.meta,
             Self::Named(meta) => meta,
         }
     }

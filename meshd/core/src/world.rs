@@ -6,6 +6,7 @@ mod build;
 mod check;
 mod credentials;
 mod delegates;
+mod gateway_api;
 mod history;
 mod ingress;
 mod objects;
@@ -43,6 +44,7 @@ pub use proxy_configs::ProxyConfigs;
 pub use view::{ServiceView, WorkloadKind, WorkloadView};
 
 use check::Enforced;
+use gateway_api::GatewayApi;
 pub(crate) use history::{Departures, History};
 pub(crate) use objects::Entries;
 pub(crate) use peer_auth::{Mtls, PeerAuthentications};
@@ -94,6 +96,7 @@ pub(crate) struct Inner {
     /// Why a Secret that a Gateway names cannot be used.
     pub(crate) broken_secrets: HashMap<(String, String), String>,
     pub(crate) ingresses: Vec<IngressView>,
+    pub(crate) gateway_api: GatewayApi,
     /// By namespace and full host name or wildcard.
     pub(crate) destination_rules: HashMap<String, HashMap<Hostname, Vec<Arc<DestinationRule>>>>,
     pub(crate) peer_authentications: PeerAuthentications,
@@ -236,6 +239,11 @@ impl World {
     /// Content digest, hexadecimal: the same files and settings have the same digest anywhere.
     pub fn digest(&self) -> &str {
         &self.inner.digest
+    }
+
+    /// Digest of everything but endpoints: pods that come and go leave it as it is.
+    pub fn configuration_digest(&self) -> [u8; 32] {
+        self.inner.history.configuration()
     }
 
     /// Everything that is wrong, sorted by place.

@@ -51,10 +51,7 @@ fn http(route: &v1::HttpRoute) -> Result<HttpRoute> {
             status: status(proto.status).at("direct.status")?,
             body: Bytes::from(proto.body.clone()),
         }),
-        Proto::Invalid(proto) => Action::Invalid(Invalid {
-            status: status(proto.status).at("invalid.status")?,
-            message: proto.message.as_str().into(),
-        }),
+        Proto::Invalid(proto) => Action::Invalid(invalid_action(proto).at("invalid")?),
     };
     Ok(HttpRoute {
         name: route.name.as_str().into(),
@@ -217,8 +214,18 @@ fn is_host(name: &str) -> bool {
 }
 
 fn forward(proto: &v1::Forward) -> Result<Forward> {
+    let lost = proto.invalid.as_ref().map_or(0, |share| share.weight);
+    if proto.invalid.is_some() && lost == 0 {
+        return Err(invalid("is 0")).at("invalid.weight");
+    }
     Ok(Forward {
-        destinations: destinations(&proto.destinations)?,
+        destinations: destinations(&proto.destinations, lost)?,
+        invalid: proto
+            .invalid
+            .as_ref()
+            .map(|share| required(share.action.as_ref()).and_then(invalid_action))
+            .transpose()
+            .at("invalid.action")?,
         rewrite: proto
             .rewrite
             .as_ref()
@@ -242,7 +249,14 @@ fn forward(proto: &v1::Forward) -> Result<Forward> {
     })
 }
 
-fn destinations(list: &[v1::Destination]) -> Result<Destinations> {
+fn invalid_action(proto: &v1::InvalidAction) -> Result<Invalid> {
+    Ok(Invalid {
+        status: status(proto.status).at("status")?,
+        message: proto.message.as_str().into(),
+    })
+}
+
+fn destinations(list: &[v1::Destination], lost: u32) -> Result<Destinations> {
     let list = each("destinations", list, |proto| {
         Ok(Destination {
             cluster: cluster_id(proto)?,
@@ -250,7 +264,9 @@ fn destinations(list: &[v1::Destination]) -> Result<Destinations> {
             headers: header_edits(proto.headers.as_ref()).at("headers")?,
         })
     })?;
-    Destinations::new(list).map_err(invalid).at("destinations")
+    Destinations::with_lost(list, lost)
+        .map_err(invalid)
+        .at("destinations")
 }
 
 fn cluster_id(proto: &v1::Destination) -> Result<ClusterId> {
@@ -343,7 +359,7 @@ fn tls(proto: &v1::TlsRoute) -> Result<TlsRoute> {
             host.parse().map_err(invalid)
         })?,
         destination_subnets: subnets(&proto.destination_subnets)?,
-        destinations: destinations(&proto.destinations)?,
+        destinations: destinations(&proto.destinations, 0)?,
         origin: origin(proto.origin.as_ref()),
     })
 }
@@ -351,7 +367,7 @@ fn tls(proto: &v1::TlsRoute) -> Result<TlsRoute> {
 pub(super) fn tcp(proto: &v1::TcpRoute) -> Result<TcpRoute> {
     Ok(TcpRoute {
         destination_subnets: subnets(&proto.destination_subnets)?,
-        destinations: destinations(&proto.destinations)?,
+        destinations: destinations(&proto.destinations, 0)?,
         origin: origin(proto.origin.as_ref()),
     })
 }

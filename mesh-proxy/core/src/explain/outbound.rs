@@ -230,6 +230,19 @@ fn action(plan: &HttpPlan, parts: &Parts, request: &ExplainRequest, outbound: &m
 
 fn forward_report(snapshot: &Snapshot, forward: &Forward, outbound: &mut OutboundReport) {
     outbound.destinations = all_destinations(snapshot, &forward.destinations);
+    if let Some(invalid) = &forward.invalid {
+        let (lost, total) = (
+            forward.destinations.lost_weight(),
+            forward.destinations.total_weight(),
+        );
+        outbound.destinations.push(DestinationReport {
+            cluster: format!("answer {}", invalid.status.as_u16()),
+            weight: lost,
+            percent: 100.0 * f64::from(lost) / f64::from(total.max(1)),
+            problem: Some(invalid.message.to_string()),
+            ..Default::default()
+        });
+    }
     outbound.timeout_ms = forward.timeout.map(milliseconds);
     outbound.retry = forward.retry.as_deref().map(retry);
     let mirror = |mirror: &crate::ir::Mirror| MirrorReport {

@@ -148,13 +148,17 @@ pub struct Forward {
     pub retry: Option<Arc<RetryPolicy>>,
     /// Copies to send elsewhere.
     pub mirrors: Vec<Mirror>,
+    /// What requests are answered with that no destination gets.
+    pub invalid: Option<Invalid>,
 }
 
 /// At least one destination, with the sum of the weights.
 #[derive(Clone, Debug)]
 pub struct Destinations {
     list: Vec<Arc<Destination>>,
+    /// With the share that no destination gets.
     total: u32,
+    lost: u32,
 }
 
 /// Where to.
@@ -359,7 +363,17 @@ impl Destinations {
     /// # Errors
     /// What is wrong: none at all, several of total weight 0, or a sum beyond 32 bits.
     pub fn new(list: Vec<Destination>) -> Result<Self, &'static str> {
+        Self::with_lost(list, 0)
+    }
+
+    /// The same beside a share that no destination gets (Gateway API: invalid backendRefs keep
+    /// their weight).
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_lost(list: Vec<Destination>, lost: u32) -> Result<Self, &'static str> {
         let sum: u64 = list.iter().map(|d| u64::from(d.weight)).sum();
+        let sum = sum + u64::from(lost);
         let total =
             u32::try_from(sum).map_err(|_| "the weights sum up to more than 32 bits hold")?;
         match list.len() {
@@ -374,12 +388,18 @@ impl Destinations {
         Ok(Self {
             list: shared,
             total,
+            lost,
         })
     }
 
     /// All of them.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Destination>> {
         self.list.iter()
+    }
+
+    /// The part of the total weight that no destination gets.
+    pub fn lost_weight(&self) -> u32 {
+        self.lost
     }
 
     /// Sum of the weights; 0 only for a single destination.

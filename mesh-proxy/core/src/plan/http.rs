@@ -12,7 +12,9 @@ use rand::{Rng, RngExt};
 use super::outbound::{TcpTarget, choose_tcp, pick_tcp};
 use super::{ForwardPlan, HttpAction, HttpPlan, Step, TcpAction};
 use crate::filter::{self, CorsOutcome, FaultDecision, LocalResponse};
-use crate::ir::{Action, FieldEdits, Forward, HttpMatch, HttpRoute, OutboundPolicy, RouteTable};
+use crate::ir::{
+    Action, FieldEdits, Forward, HttpMatch, HttpRoute, Invalid, OutboundPolicy, RouteTable,
+};
 use crate::reason::Reason;
 use crate::route::{self, Observe, RequestView};
 use crate::snapshot::Snapshot;
@@ -172,15 +174,7 @@ fn on_route(
             direct.body.clone(),
             grpc,
         )),
-        Action::Invalid(invalid) => {
-            let text = Bytes::from(format!("{}: {}\n", Reason::RouteInvalid, invalid.message));
-            respond(LocalResponse::new(
-                Reason::RouteInvalid,
-                invalid.status,
-                text,
-                grpc,
-            ))
-        }
+        Action::Invalid(invalid) => respond(cannot_work(invalid, grpc)),
     });
     if let Some(fault) = &route.fault {
         plan.fault = filter::draw_fault(fault, rng);
@@ -213,7 +207,10 @@ fn forward(
     let grpc = filter::is_grpc(&request.parts().headers);
     let fail = |reason: Reason, detail: &str| respond(LocalResponse::failure(reason, detail, grpc));
     let Some(destination) = route::pick(&forward.destinations, rng) else {
-        return fail(Reason::RouteInvalid, "no destination");
+        return match &forward.invalid {
+            Some(invalid) => respond(cannot_work(invalid, grpc)),
+            None => fail(Reason::RouteInvalid, "no destination"),
+        };
     };
     let Some(cluster) = snapshot.cluster(&destination.cluster) else {
         return fail(Reason::ClusterNotFound, &destination.cluster.to_string());
@@ -239,6 +236,11 @@ fn forward(
         destination: Some(Arc::clone(destination)),
         path,
     })
+}
+
+fn cannot_work(invalid: &Invalid, grpc: bool) -> LocalResponse {
+    let text = Bytes::from(format!("{}: {}\n", Reason::RouteInvalid, invalid.message));
+    LocalResponse::new(Reason::RouteInvalid, invalid.status, text, grpc)
 }
 
 fn respond(response: LocalResponse) -> HttpAction {

@@ -129,13 +129,14 @@ pub fn matches(part: &HttpMatch, request: &RequestView<'_>) -> Result<(), Mismat
     }
 }
 
-/// One of the destinations, by weight.
+/// One of the destinations, by weight; none for the share that no destination gets.
 pub fn pick<'a>(
     destinations: &'a Destinations,
     rng: &mut (impl Rng + ?Sized),
 ) -> Option<&'a Arc<Destination>> {
     let total = destinations.total_weight();
-    if total == 0 || destinations.iter().len() == 1 {
+    let shared = destinations.iter().len() > 1 || destinations.lost_weight() > 0;
+    if total == 0 || !shared {
         return destinations.iter().next();
     }
     let mut draw = rng.random_range(0..total);

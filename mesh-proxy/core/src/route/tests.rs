@@ -322,3 +322,41 @@ fn trap_07_weights_are_relative() {
     );
     assert!(!pick_counts(&[("v1", 0), ("v2", 1)], 1000).contains_key("v1"));
 }
+
+#[test]
+fn trap_71_a_lost_share_goes_to_no_destination() {
+    let routes = |weights: &[u32], lost: u32| {
+        let to = weights
+            .iter()
+            .map(|weight| destination(REVIEWS, 9080, "", *weight))
+            .collect();
+        let mut route = forward(vec![], to);
+        if let Some(v1::http_route::Action::Forward(forward)) = &mut route.action {
+            forward.invalid = Some(v1::InvalidShare {
+                weight: lost,
+                action: Some(v1::InvalidAction {
+                    status: 500,
+                    message: "gone".into(),
+                }),
+            });
+        }
+        compile(vec![route])
+    };
+    // A single destination does not take what is lost.
+    for (weights, lost, want) in [(&[1][..], 3, 0.25), (&[1, 1], 2, 0.5)] {
+        let routes = routes(weights, lost);
+        let Action::Forward(forward) = &routes[0].action else {
+            panic!("no forward")
+        };
+        let mut rng = rng();
+        let sent = (0..100_000).filter(|_| pick(&forward.destinations, &mut rng).is_some());
+        let share = sent.count() as f64 / 100_000.0;
+        assert!((share - want).abs() < 0.01, "{share}");
+        let invalid = forward.invalid.as_ref().unwrap();
+        assert_eq!(
+            (invalid.status.as_u16(), &*invalid.message),
+            (500, "gone"),
+            "the answer to the rest"
+        );
+    }
+}

@@ -168,7 +168,8 @@ fn enforcer(inner: &Inner, record: &WorkloadRecord) -> Enforcer {
 fn is_gateway(inner: &Inner, record: &WorkloadRecord) -> bool {
     inner.gateways.iter().any(|gateway| {
         let selector = gateway.selector.as_ref();
-        selector.is_some_and(|labels| !labels.is_empty()) && gateway.selects(&record.labels)
+        selector.is_some_and(|labels| !labels.is_empty())
+            && gateway.selects(&record.namespace, &record.labels)
     })
 }
 
@@ -270,7 +271,7 @@ fn gateway_ports(inner: &Inner, record: &WorkloadRecord) -> BTreeMap<u32, Destin
         return BTreeMap::new();
     };
     let selected = inner.gateways.iter().map(Arc::as_ref);
-    let selected = selected.filter(|gateway| gateway.selects(&record.labels));
+    let selected = selected.filter(|gateway| gateway.selects(&record.namespace, &record.labels));
     let merged = merge(selected, |port| inner.listener_ports(&workload, port));
     let mut ports: BTreeMap<u32, DestinationPort> = BTreeMap::new();
     for ((number, _), listener) in &merged.listeners {

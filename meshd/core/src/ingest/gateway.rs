@@ -33,6 +33,7 @@ pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Gateway
     }
     GatewayObject {
         meta,
+        namespace: None,
         selector,
         servers,
     }

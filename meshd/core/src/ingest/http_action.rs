@@ -93,6 +93,8 @@ pub(super) fn read(
         timeout_ms,
         retries,
         mirrors,
+        per_try_timeout_ms: 0,
+        lost: Vec::new(),
     })))
 }
 

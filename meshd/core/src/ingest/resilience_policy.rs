@@ -123,7 +123,7 @@ fn reference(mut fields: Fields<'_>, r: &mut Report) -> Option<TargetRef> {
     if let Some(kind @ ("HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute")) = fields.peek("kind")
     {
         let text = format!(
-            "targetRefs: {kind}s of the Gateway API are not read yet; name a VirtualService, or the Gateway"
+            "targetRefs: {kind}s are no targets yet; name a VirtualService, or the Gateway"
         );
         r.push(Severity::Error, place, text, "unsupported");
         return None;

@@ -5,7 +5,7 @@ mod overlap;
 use mesh_api::Hostname;
 
 use super::{http_action, http_match, l4_route, metadata};
-use crate::model::{HttpAction, HttpRule, Meta, VirtualService};
+use crate::model::{HttpAction, HttpRule, Meta, Semantics, VirtualService};
 use crate::yaml::{Fields, Report, Word};
 
 /// Istio's reserved name for all sidecars.
@@ -54,6 +54,7 @@ pub(super) fn read(meta: Meta, spec: &mut Fields<'_>, r: &mut Report) -> Virtual
     overlap::check_l4(&tcp, r);
     VirtualService {
         meta,
+        semantics: Semantics::Istio,
         hosts,
         gateways,
         export_to,

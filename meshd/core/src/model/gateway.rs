@@ -13,6 +13,8 @@ use crate::yaml::Labels;
 #[derive(Debug)]
 pub(crate) struct GatewayObject {
     pub(crate) meta: Meta,
+    /// Where gateways are that may serve it; absent is anywhere.
+    pub(crate) namespace: Option<String>,
     /// Absent selects every gateway.
     pub(crate) selector: Option<Labels>,
     pub(crate) servers: Vec<GatewayServer>,
@@ -74,8 +76,10 @@ pub(crate) enum CertificateSource {
 /// `credentialName` of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct CredentialName {
-    /// If the name says one. Only the gateway's own will do.
+    /// If the name says one. Only the gateway's own will do, unless it is granted.
     pub(crate) namespace: Option<String>,
+    /// Whoever owns the Secret lets the gateway have it (Gateway API: ReferenceGrant).
+    pub(crate) granted: bool,
     pub(crate) name: String,
     pub(crate) origin: Origin,
 }
@@ -113,11 +117,15 @@ pub(crate) struct Certificate {
 // === impl GatewayObject ===
 
 impl GatewayObject {
-    /// Whether a gateway with these labels serves it.
-    pub(crate) fn selects(&self, labels: &Labels) -> bool {
-        self.selector
-            .as_ref()
-            .is_none_or(|selector| super::selects(selector, labels))
+    /// Whether a gateway in this namespace with these labels serves it.
+    pub(crate) fn selects(&self, namespace: &str, labels: &Labels) -> bool {
+        self.namespace
+            .as_deref()
+            .is_none_or(|only| only == namespace)
+            && self
+                .selector
+                .as_ref()
+                .is_none_or(|selector| super::selects(selector, labels))
     }
 }
 
@@ -139,6 +147,16 @@ impl GatewayServer {
         };
         let named = named.into_iter();
         named.flat_map(|(first, more)| std::iter::once(first).chain(more))
+    }
+}
+
+// === impl CredentialName ===
+
+impl CredentialName {
+    /// Where the Secret is, for a gateway in `own`.
+    pub(crate) fn namespace<'a>(&'a self, own: &'a str) -> &'a str {
+        let granted = self.namespace.as_deref().filter(|_| self.granted);
+        granted.unwrap_or(own)
     }
 }
 

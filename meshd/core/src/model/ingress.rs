@@ -2,7 +2,7 @@
 
 use mesh_api::v1::Origin;
 
-use super::Meta;
+use super::{Meta, PathMatch};
 
 /// An Ingress.
 #[derive(Debug)]
@@ -29,16 +29,6 @@ pub(crate) struct IngressPath {
     pub(crate) path: PathMatch,
     pub(crate) backend: Backend,
     pub(crate) origin: Origin,
-}
-
-/// `path` and `pathType`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum PathMatch {
-    /// Everything.
-    All,
-    Exact(String),
-    /// Whole segments.
-    Prefix(String),
 }
 
 /// A `backend`.
@@ -71,17 +61,4 @@ pub(crate) struct IngressTls {
 pub(crate) struct IngressClass {
     pub(crate) meta: Meta,
     pub(crate) controller: String,
-}
-
-// === impl PathMatch ===
-
-impl PathMatch {
-    /// How specific it is: long before short, exact before prefix.
-    pub(crate) fn rank(&self) -> (usize, bool) {
-        match self {
-            Self::All => (0, false),
-            Self::Exact(path) => (path.len() + 1, true),
-            Self::Prefix(path) => (path.len() + 1, false),
-        }
-    }
 }

@@ -1,16 +1,19 @@
-//! VirtualService.
+//! VirtualService, and what Ingresses and routes of the Gateway API become.
 
+use mesh_api::v1::string_match::Kind;
 use mesh_api::v1::{
-    Cors, DirectResponse, Fault, HeaderEdits, HttpMatch, Origin, Redirect, Retry, Rewrite,
+    Cors, DirectResponse, Fault, HeaderEdits, HttpMatch, InvalidAction, Origin, Redirect, Retry,
+    Rewrite,
 };
 
 use super::{ExportTo, Meta};
 use crate::yaml::{Labels, Word};
 
-/// A VirtualService.
+/// A VirtualService, or what other kinds of routes mean in its terms.
 #[derive(Debug)]
 pub(crate) struct VirtualService {
     pub(crate) meta: Meta,
+    pub(crate) semantics: Semantics,
     /// As written; short names are not resolved. None: it is there for others to delegate to.
     pub(crate) hosts: Vec<Word>,
     /// `mesh` or `<namespace>/<name>`.
@@ -19,6 +22,15 @@ pub(crate) struct VirtualService {
     pub(crate) http: Vec<HttpRule>,
     pub(crate) tls: Vec<L4Rule>,
     pub(crate) tcp: Vec<L4Rule>,
+}
+
+/// Whose rules hold where Istio's and those of the Gateway API differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Semantics {
+    Istio,
+    /// A destination that does not exist keeps its share of the requests, which are answered
+    /// with 500; the routes of a client's own namespace go before others.
+    GatewayApi,
 }
 
 impl VirtualService {
@@ -81,6 +93,8 @@ pub(crate) enum HttpAction {
     Forward(Box<ForwardRule>),
     Redirect(Redirect),
     Direct(DirectResponse),
+    /// Cannot work.
+    Invalid(InvalidAction),
     /// Left to another VirtualService; gone once the World is built.
     Delegate(Box<Delegation>),
 }
@@ -113,6 +127,17 @@ pub(crate) struct ForwardRule {
     pub(crate) retries: Retries,
     /// With their share in millionths.
     pub(crate) mirrors: Vec<(Target, u32)>,
+    /// Time for each try with the mesh's default retries, in milliseconds; 0 is the time left.
+    pub(crate) per_try_timeout_ms: u64,
+    /// Shares of destinations that cannot be used.
+    pub(crate) lost: Vec<Lost>,
+}
+
+/// The share of a destination that cannot be used (Gateway API).
+#[derive(Clone, Debug)]
+pub(crate) struct Lost {
+    pub(crate) weight: u32,
+    pub(crate) why: String,
 }
 
 /// Retries of a rule.
@@ -160,4 +185,37 @@ pub(crate) struct L4Case {
     pub(crate) sni_hosts: Vec<String>,
     pub(crate) subnets: Vec<String>,
     pub(crate) filter: ClientFilter,
+}
+
+/// What a path must be (Ingress: `path` and `pathType`; Gateway API: HTTPPathMatch).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PathMatch {
+    /// Everything.
+    All,
+    Exact(String),
+    /// Whole segments, without a slash at the end: `/a` takes `/a` and `/a/b`, not `/ab`.
+    Prefix(String),
+    /// The whole path.
+    Regex(String),
+}
+
+impl PathMatch {
+    /// What is compared with the path: any of these; none for everything.
+    pub(crate) fn kinds(&self) -> Vec<Kind> {
+        match self {
+            Self::All => Vec::new(),
+            Self::Exact(path) => vec![Kind::Exact(path.clone())],
+            Self::Prefix(path) => vec![Kind::Exact(path.clone()), Kind::Prefix(format!("{path}/"))],
+            Self::Regex(expression) => vec![Kind::Regex(expression.clone())],
+        }
+    }
+
+    /// How specific it is among the paths of Ingresses: long before short, exact before prefix.
+    pub(crate) fn rank(&self) -> (usize, bool) {
+        match self {
+            Self::All => (0, false),
+            Self::Exact(path) => (path.len() + 1, true),
+            Self::Prefix(path) | Self::Regex(path) => (path.len() + 1, false),
+        }
+    }
 }

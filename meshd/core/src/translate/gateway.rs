@@ -16,7 +16,7 @@ use mesh_api::{Hostname, ResourceName};
 use super::authorization::Security;
 use super::http::{self, Place, catch_alls_last};
 use super::{View, resource};
-use crate::model::{GatewayServer, ServerHost, ServerProtocol, VirtualService};
+use crate::model::{GatewayServer, Semantics, ServerHost, ServerProtocol, VirtualService};
 use crate::names;
 
 pub(crate) use merge::{Merged, Placed, merge};
@@ -57,7 +57,7 @@ impl View<'_> {
             .world
             .gateways
             .iter()
-            .filter(|gateway| gateway.selects(&self.labels));
+            .filter(|gateway| gateway.selects(self.namespace(), &self.labels));
         merge(selected.map(|gateway| &**gateway), |port| {
             self.world.listener_ports(self.scope.workload(), port)
         })
@@ -266,7 +266,12 @@ pub(crate) fn domains(
     let mut domains = Vec::new();
     for open in permitted(server, namespace) {
         for wanted in &object.hosts {
-            let Some(wanted) = names::resolve(&wanted.text, namespace, cluster_domain) else {
+            let wanted = match object.semantics {
+                Semantics::Istio => names::resolve(&wanted.text, namespace, cluster_domain),
+                // There are no short names in the Gateway API.
+                Semantics::GatewayApi => wanted.text.parse().ok(),
+            };
+            let Some(wanted) = wanted else {
                 continue;
             };
             let meeting = if open == wanted || open.covers(wanted.as_str()) {

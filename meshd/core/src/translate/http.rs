@@ -7,19 +7,23 @@ use mesh_api::Hostname;
 use mesh_api::v1::http_route::Action;
 use mesh_api::v1::string_match::Kind;
 use mesh_api::v1::{
-    Destination, Forward, HeaderEdits, HttpMatch, HttpRoute, InvalidAction, Mirror, ProxyKind,
-    Retry,
+    Destination, Forward, HeaderEdits, HttpMatch, HttpRoute, InvalidAction, InvalidShare, Mirror,
+    ProxyKind, Retry,
 };
 
+use super::target::Resolved;
 use super::{DEFAULT_RETRY_ON, View};
 use crate::ingest::MESH;
 use crate::model::{
-    ClientFilter, ForwardRule, HttpAction, HttpRule, Retries, VirtualService, selects,
+    ClientFilter, ForwardRule, HttpAction, HttpRule, Lost, Retries, Semantics, VirtualService,
+    selects,
 };
 use crate::world::ServiceRecord;
 
 /// Status for a destination that does not exist, as Envoy answers for an absent cluster.
 const NO_DESTINATION: u32 = 503;
+/// The same for routes of the Gateway API (HTTPRouteRule.backendRefs).
+const INVALID_BACKEND: u32 = 500;
 
 /// Where a route table is used: what decides the static parts of matches.
 pub(super) struct Place<'a> {
@@ -89,7 +93,7 @@ impl View<'_> {
             if matches.is_empty() && !rule.cases.is_empty() {
                 continue;
             }
-            let route = self.http_route(rule, matches, object.meta.namespace(), place.port);
+            let route = self.http_route(rule, matches, object, place.port);
             routes.push(HttpRoute {
                 rate_limits: self.route_limits(object, rule),
                 ..route
@@ -121,7 +125,7 @@ impl View<'_> {
         &self,
         rule: &HttpRule,
         matches: Vec<HttpMatch>,
-        namespace: &str,
+        object: &VirtualService,
         port: u16,
     ) -> HttpRoute {
         let name = match matches.as_slice() {
@@ -131,8 +135,11 @@ impl View<'_> {
         let action = match &rule.action {
             HttpAction::Redirect(redirect) => Action::Redirect(redirect.clone()),
             HttpAction::Direct(direct) => Action::Direct(direct.clone()),
-            HttpAction::Forward(forward) => self.forward(rule, forward, (namespace, port)),
-            HttpAction::Delegate(to) => invalid(format!("{} delegates nothing", to.name)),
+            HttpAction::Invalid(invalid) => Action::Invalid(invalid.clone()),
+            HttpAction::Forward(forward) => self.forward(rule, forward, (object, port)),
+            HttpAction::Delegate(to) => {
+                invalid(object.semantics, format!("{} delegates nothing", to.name))
+            }
         };
         HttpRoute {
             name,
@@ -156,21 +163,22 @@ impl View<'_> {
         &self,
         rule: &HttpRule,
         forward: &ForwardRule,
-        (namespace, port): (&str, u16),
+        (object, port): (&VirtualService, u16),
     ) -> Action {
-        let resolved = self.resolve_all(&forward.targets, namespace, port);
+        let namespace = object.meta.namespace();
+        let resolved = match object.semantics {
+            Semantics::Istio => self.resolve_all(&forward.targets, namespace, port),
+            Semantics::GatewayApi => self.resolve_each(&forward.targets, namespace, port),
+        };
         // A share that cannot be delivered fails; it does not fall to the others.
         if resolved.iter().all(|resolved| resolved.trouble.is_some()) {
-            let why: Vec<String> = resolved
-                .into_iter()
-                .filter_map(|resolved| resolved.trouble)
-                .collect();
-            return invalid(why.join("; "));
+            let lost = forward.lost.iter().map(|lost| lost.why.clone());
+            let missing = resolved.into_iter();
+            let missing = missing.filter_map(|resolved| resolved.trouble);
+            let why: Vec<String> = lost.chain(missing).collect();
+            return invalid(object.semantics, why.join("; "));
         }
-        let mut destinations: Vec<Destination> = resolved
-            .into_iter()
-            .map(|resolved| resolved.destination)
-            .collect();
+        let (mut destinations, lost) = shares(forward, resolved, object.semantics);
         if let [only] = destinations.as_mut_slice()
             && sets_host(rule.headers.as_ref())
         {
@@ -190,7 +198,10 @@ impl View<'_> {
             })
             .collect();
         let retry = match &forward.retries {
-            Retries::Default => Some(default_retry()),
+            Retries::Default => Some(Retry {
+                per_try_timeout_ms: forward.per_try_timeout_ms,
+                ..default_retry()
+            }),
             Retries::Off => None,
             Retries::Policy(policy) => Some(policy.clone()),
         };
@@ -200,13 +211,47 @@ impl View<'_> {
             timeout_ms: forward.timeout_ms.unwrap_or(0),
             retry,
             mirrors,
+            invalid: lost,
         })
     }
 }
 
-fn invalid(message: String) -> Action {
+/// The destinations, and the share of those that do not exist. Istio sends to them all the same,
+/// and finds no cluster; in the Gateway API they are answered with 500.
+fn shares(
+    forward: &ForwardRule,
+    resolved: Vec<Resolved>,
+    semantics: Semantics,
+) -> (Vec<Destination>, Option<InvalidShare>) {
+    let mut destinations = Vec::new();
+    let mut lost = forward.lost.clone();
+    for one in resolved {
+        match one.trouble {
+            Some(why) if semantics == Semantics::GatewayApi => lost.push(Lost {
+                weight: one.destination.weight,
+                why,
+            }),
+            _ => destinations.push(one.destination),
+        }
+    }
+    let weight = lost.iter().map(|lost| lost.weight).sum();
+    let why: Vec<&str> = lost.iter().map(|lost| lost.why.as_str()).collect();
+    let share = InvalidShare {
+        weight,
+        action: Some(InvalidAction {
+            status: INVALID_BACKEND,
+            message: why.join("; "),
+        }),
+    };
+    (destinations, Some(share).filter(|share| share.weight > 0))
+}
+
+fn invalid(semantics: Semantics, message: String) -> Action {
     Action::Invalid(InvalidAction {
-        status: NO_DESTINATION,
+        status: match semantics {
+            Semantics::Istio => NO_DESTINATION,
+            Semantics::GatewayApi => INVALID_BACKEND,
+        },
         message,
     })
 }

@@ -159,7 +159,7 @@ impl View<'_> {
         for gateway in &self.world.gateways {
             let meta = &gateway.meta;
             if (meta.namespace(), meta.name()) != (namespace, target.name.as_str())
-                || !gateway.selects(&self.labels)
+                || !gateway.selects(self.namespace(), &self.labels)
             {
                 continue;
             }

@@ -74,6 +74,19 @@ impl View<'_> {
         None
     }
 
+    /// Weighted destinations, each with its weight.
+    pub(super) fn resolve_each(
+        &self,
+        targets: &[Target],
+        namespace: &str,
+        request_port: u16,
+    ) -> Vec<Resolved> {
+        let targets = targets.iter();
+        targets
+            .map(|target| self.resolve(target, namespace, request_port))
+            .collect()
+    }
+
     /// Weighted destinations without those of weight 0; a single one gets everything.
     pub(super) fn resolve_all(
         &self,

@@ -16,7 +16,7 @@ use super::objects::{self, Entries, Objects};
 use super::services;
 use super::{
     History, Inner, Mtls, PeerAuthentications, ProxyConfigs, Sidecars, Telemetries, World,
-    addresses, check, credentials, ingress,
+    addresses, check, credentials, gateway_api, ingress,
 };
 use crate::ingest::Entry;
 use crate::ingest::MESH;
@@ -42,6 +42,7 @@ impl World {
             ..Inner::default()
         };
         let mut objects = objects::collect(entries, &mut problems);
+        gateway_api::link(&mut inner, &mut objects, &mut problems);
         ingress::convert(&mut inner, &mut objects, &mut problems);
         credentials::keep_named(&mut inner, &objects, &mut problems);
         // Secrets that nobody names are nothing to the mesh, their changes neither.

@@ -107,7 +107,10 @@ fn targets(object: &VirtualService) -> impl Iterator<Item = &Target> {
     use crate::model::HttpAction;
     let http = object.http.iter().filter_map(|rule| match &rule.action {
         HttpAction::Forward(forward) => Some(forward),
-        HttpAction::Redirect(_) | HttpAction::Direct(_) | HttpAction::Delegate(_) => None,
+        HttpAction::Redirect(_)
+        | HttpAction::Direct(_)
+        | HttpAction::Invalid(_)
+        | HttpAction::Delegate(_) => None,
     });
     let http = http.flat_map(|forward| {
         let mirrored = forward.mirrors.iter().map(|(target, _)| target);

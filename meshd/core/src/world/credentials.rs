@@ -118,6 +118,7 @@ impl Inner {
         checks_clients: bool,
     ) -> CredentialState {
         let name = named.name.as_str();
+        let namespace = named.namespace(namespace);
         if let Some(other) = named
             .namespace
             .as_deref()

@@ -56,6 +56,7 @@ impl<'o> Delegates<'o> {
         }
         Arc::new(VirtualService {
             meta: root.meta.clone(),
+            semantics: root.semantics,
             hosts: root.hosts.clone(),
             gateways: root.gateways.clone(),
             export_to: root.export_to.clone(),

@@ -51,6 +51,11 @@ impl History {
         self.configured <= number && self.populated <= number
     }
 
+    /// Digest of everything but endpoints.
+    pub(super) fn configuration(&self) -> [u8; 32] {
+        self.configuration
+    }
+
     /// The place of the World after one of this place.
     pub(super) fn next(before: Option<&World>, configuration: [u8; 32]) -> Self {
         let new = Self {

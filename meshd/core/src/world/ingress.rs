@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use mesh_api::v1::string_match::Kind as StringKind;
 use mesh_api::v1::{
     DirectResponse, HttpMatch, Origin, Problem, Protocol, Severity, StringMatch, TlsServerMode,
     TlsVersion,
@@ -14,8 +13,8 @@ use super::objects::Objects;
 use crate::model::{
     Backend, BackendPort, CertificateSource, ClientFilter, CredentialName, ExportTo, ForwardRule,
     GatewayObject, GatewayServer, HttpAction, HttpCase, HttpRule, Ingress, IngressTls, Kind,
-    KubernetesService, Meta, ObjectId, PathMatch, Retries, ServerHost, ServerProtocol, ServerTls,
-    Target, VirtualService,
+    KubernetesService, Meta, ObjectId, PathMatch, Retries, Semantics, ServerHost, ServerProtocol,
+    ServerTls, Target, VirtualService,
 };
 use crate::problem::code;
 use crate::settings::{IngressMode, IngressSettings};
@@ -151,6 +150,7 @@ fn gateway(settings: &MeshSettings, ingress: &Ingress) -> GatewayObject {
             (&settings.root_namespace, gateway_name(ingress)),
             origin,
         ),
+        namespace: None,
         selector: Some(Labels::from([(LABEL.to_owned(), label)])),
         servers,
     }
@@ -175,6 +175,7 @@ fn tls_server(tls: &IngressTls) -> GatewayServer {
             certificate: CertificateSource::Credential(
                 CredentialName {
                     namespace: None,
+                    granted: false,
                     name: tls.secret.clone(),
                     origin: tls.origin.clone(),
                 },
@@ -338,6 +339,8 @@ impl Routes<'_> {
             timeout_ms: None,
             retries: Retries::Default,
             mirrors: Vec::new(),
+            per_try_timeout_ms: 0,
+            lost: Vec::new(),
         }))
     }
 
@@ -361,6 +364,7 @@ impl Routes<'_> {
                         (found.first.namespace(), name),
                         &found.first.origin,
                     ),
+                    semantics: Semantics::Istio,
                     hosts: vec![Word {
                         text: host,
                         place: Place {
@@ -379,19 +383,13 @@ impl Routes<'_> {
     }
 }
 
-/// A prefix takes whole segments: `/a` takes `/a` and `/a/b`, not `/ab`.
 fn matches(path: &PathMatch, origin: &Origin) -> Vec<HttpMatch> {
-    let uri = |kind| HttpMatch {
-        uri: Some(StringMatch { kind: Some(kind) }),
-        origin: Some(origin.clone()),
-        ..HttpMatch::default()
-    };
-    match path {
-        PathMatch::All => Vec::new(),
-        PathMatch::Exact(path) => vec![uri(StringKind::Exact(path.clone()))],
-        PathMatch::Prefix(path) => vec![
-            uri(StringKind::Exact(path.clone())),
-            uri(StringKind::Prefix(format!("{path}/"))),
-        ],
-    }
+    let kinds = path.kinds().into_iter();
+    kinds
+        .map(|kind| HttpMatch {
+            uri: Some(StringMatch { kind: Some(kind) }),
+            origin: Some(origin.clone()),
+            ..HttpMatch::default()
+        })
+        .collect()
 }

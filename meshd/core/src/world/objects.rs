@@ -7,16 +7,20 @@ use mesh_api::v1::{Problem, Severity};
 
 use crate::ingest::Entry;
 use crate::model::{
-    AuthorizationPolicy, DestinationRule, EndpointSlice, GatewayObject, Ingress, IngressClass,
-    Kind, KubernetesNode, KubernetesService, Meta, Object, ObjectId, PeerAuthentication, Pod,
-    ProxyConfigObject, RequestAuthentication, ResiliencePolicy, SecretObject, ServiceEntry,
-    SidecarObject, TelemetryObject, VirtualService, WorkloadEntry,
+    ApiGateway, ApiRoute, AuthorizationPolicy, DestinationRule, EndpointSlice, GatewayClass,
+    GatewayObject, Ingress, IngressClass, Kind, KubernetesNode, KubernetesService, Meta, Object,
+    ObjectId, PeerAuthentication, Pod, ProxyConfigObject, ReferenceGrant, RequestAuthentication,
+    ResiliencePolicy, SecretObject, ServiceEntry, SidecarObject, TelemetryObject, VirtualService,
+    WorkloadEntry,
 };
 
 /// Objects by kind.
 #[derive(Default)]
 pub(super) struct Objects {
     pub(super) virtual_services: Vec<Arc<VirtualService>>,
+    /// Places of the VirtualServices among all objects, in order of age; empty if nothing has to
+    /// be put among them.
+    pub(super) virtual_service_ages: Vec<usize>,
     pub(super) destination_rules: Vec<Arc<DestinationRule>>,
     pub(super) gateways: Vec<Arc<GatewayObject>>,
     pub(super) service_entries: Vec<Arc<ServiceEntry>>,
@@ -36,6 +40,11 @@ pub(super) struct Objects {
     pub(super) secrets: Vec<Arc<SecretObject>>,
     pub(super) ingresses: Vec<Arc<Ingress>>,
     pub(super) ingress_classes: Vec<Arc<IngressClass>>,
+    /// HTTPRoutes and GRPCRoutes with their places among all objects.
+    pub(super) api_routes: Vec<(usize, Arc<ApiRoute>)>,
+    pub(super) api_gateways: Vec<Arc<ApiGateway>>,
+    pub(super) gateway_classes: Vec<Arc<GatewayClass>>,
+    pub(super) reference_grants: Vec<Arc<ReferenceGrant>>,
 }
 
 /// All entries in order of age.
@@ -84,9 +93,16 @@ pub(super) fn collect(entries: &Entries<'_>, problems: &mut Vec<Problem>) -> Obj
         }
     }
     let mut objects = Objects::default();
-    for object in order {
+    for (age, object) in order.into_iter().enumerate() {
         match object {
-            Object::VirtualService(object) => objects.virtual_services.push(Arc::clone(object)),
+            Object::VirtualService(object) => {
+                objects.virtual_services.push(Arc::clone(object));
+                objects.virtual_service_ages.push(age);
+            }
+            Object::ApiRoute(object) => objects.api_routes.push((age, Arc::clone(object))),
+            Object::ApiGateway(object) => objects.api_gateways.push(Arc::clone(object)),
+            Object::GatewayClass(object) => objects.gateway_classes.push(Arc::clone(object)),
+            Object::ReferenceGrant(object) => objects.reference_grants.push(Arc::clone(object)),
             Object::DestinationRule(object) => objects.destination_rules.push(Arc::clone(object)),
             Object::Gateway(object) => objects.gateways.push(Arc::clone(object)),
             Object::ServiceEntry(object) => objects.service_entries.push(Arc::clone(object)),

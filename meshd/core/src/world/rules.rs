@@ -173,8 +173,16 @@ impl Inner {
     }
 }
 
+/// Istio: VirtualServicesForGateway, SelectVirtualServices. Among those for everybody the routes
+/// of the Gateway API of the client's own namespace go first.
 fn visibility(object: &VirtualService, namespace: &str) -> u8 {
-    use crate::model::ExportTo;
+    use crate::model::{ExportTo, Semantics};
+    if object.semantics == Semantics::GatewayApi {
+        return match object.meta.namespace() == namespace {
+            true => 2,
+            false => 3,
+        };
+    }
     match &object.export_to {
         only if only.is_private(object.meta.namespace())
             && object.meta.namespace() == namespace =>
@@ -182,7 +190,7 @@ fn visibility(object: &VirtualService, namespace: &str) -> u8 {
             0
         }
         ExportTo::Namespaces(_) => 1,
-        ExportTo::All => 2,
+        ExportTo::All => 3,
     }
 }
 

@@ -159,6 +159,11 @@ fn resilience() {
 }
 
 #[test]
+fn gateway_api() {
+    check("gateway_api");
+}
+
+#[test]
 fn broken() {
     check("broken");
 }

@@ -340,7 +340,7 @@ fn targets_that_cannot_be_are_refused() {
         ),
         (
             "{ targetRefs: [{ kind: HTTPRoute, name: a }] }",
-            "HTTPRoutes of the Gateway API are not read yet; name a VirtualService, or the Gateway",
+            "HTTPRoutes are no targets yet; name a VirtualService, or the Gateway",
         ),
         (
             "{ targetRefs: [{ kind: Pod, name: a }] }",

@@ -435,6 +435,7 @@ fn credential_name(word: &Word, r: &mut Report) -> Option<CredentialName> {
     }
     Some(CredentialName {
         namespace,
+        granted: false,
         name: name.to_owned(),
         origin: r.at(word.place),
     })

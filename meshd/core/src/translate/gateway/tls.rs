@@ -80,18 +80,26 @@ impl View<'_> {
                 let state = self
                     .world
                     .credential(self.namespace(), name, tls.checks_clients());
-                server.credential = format!("{}/{}", self.namespace(), name.name);
+                server.credential = self.credential_name(name);
                 server.unusable = state.into_parts().1.unwrap_or_default();
                 // Without the others it can still serve most clients.
                 let usable = |name: &&CredentialName| {
                     let state = self.world.credential(self.namespace(), name, false);
                     state.into_parts().0.is_some()
                 };
-                let full = |name: &CredentialName| format!("{}/{}", self.namespace(), name.name);
-                server.more_credentials = more.iter().filter(usable).map(full).collect();
+                server.more_credentials = more
+                    .iter()
+                    .filter(usable)
+                    .map(|name| self.credential_name(name))
+                    .collect();
             }
         }
         server
+    }
+
+    /// `<namespace>/<name>` of a Secret.
+    fn credential_name(&self, name: &CredentialName) -> String {
+        format!("{}/{}", name.namespace(self.namespace()), name.name)
     }
 
     /// The certificates that the servers of this gateway name (Istio: those in its own
@@ -100,7 +108,10 @@ impl View<'_> {
         let mut credentials: Vec<Credential> = Vec::new();
         for server in placed.iter().map(|placed| placed.server) {
             for name in server.credentials().filter(|_| server.terminates()) {
-                if credentials.iter().any(|held| held.name == name.name) {
+                let namespace = name.namespace(self.namespace());
+                let is_it =
+                    |held: &Credential| held.namespace == namespace && held.name == name.name;
+                if credentials.iter().any(is_it) {
                     continue;
                 }
                 let state = self.world.credential(self.namespace(), name, false);

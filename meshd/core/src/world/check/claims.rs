@@ -24,10 +24,9 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
             let Some(gateway) = gateways.get(name) else {
                 continue;
             };
-            let mut served =
-                found.world.workloads.iter().filter(|workload| {
-                    gateway.selector.is_some() && gateway.selects(&workload.labels)
-                });
+            let mut served = found.world.workloads.iter().filter(|workload| {
+                gateway.selector.is_some() && gateway.selects(&workload.namespace, &workload.labels)
+            });
             let Some(without) = served.find(|workload| !verifies(found.world, workload)) else {
                 continue;
             };

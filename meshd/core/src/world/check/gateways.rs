@@ -9,7 +9,9 @@ use mesh_api::v1::{Origin, Problem, ProxyKind, Severity};
 use super::super::objects::Objects;
 use super::Findings;
 use crate::ingest::MESH;
-use crate::model::{CredentialName, GatewayObject, GatewayServer, Kind, ServerTls, selects};
+use crate::model::{
+    CredentialName, GatewayObject, GatewayServer, Kind, Semantics, ServerTls, selects,
+};
 use crate::problem::code;
 use crate::translate::{Merged, domains, merge};
 use crate::yaml::Labels;
@@ -27,7 +29,7 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
         };
         if !groups
             .iter()
-            .any(|group| group.workload.is_some() && selects(selector, group.labels))
+            .any(|group| group.workload.is_some() && group.takes(gateway))
         {
             let text: Vec<String> = selector
                 .iter()
@@ -49,7 +51,9 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
         conflicts(found, objects, group);
         credentials(found, objects, group);
     }
-    for object in &objects.virtual_services {
+    let written = objects.virtual_services.iter();
+    // Those that are made of routes of the Gateway API are bound to what serves them.
+    for object in written.filter(|object| object.semantics == Semantics::Istio) {
         for name in object.gateways.iter().filter(|name| *name != MESH) {
             let origin = object.meta.origin.clone();
             let Some(gateway) = by_name.get(name) else {
@@ -82,6 +86,8 @@ pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
 /// Gateways (workloads) that serve the same objects in the same way.
 struct Group<'a> {
     labels: &'a Labels,
+    /// Where they are, if somebody declares them.
+    namespace: Option<&'a str>,
     /// One of them; absent if nobody declares a workload with these labels.
     workload: Option<WorkloadName>,
 }
@@ -118,13 +124,17 @@ fn groups<'a>(found: &Findings<'a>, objects: &'a Objects) -> Vec<Group<'a>> {
     let undeclared: Vec<Group<'a>> = undeclared
         .map(|labels| Group {
             labels,
+            namespace: None,
             workload: None,
         })
         .collect();
-    let declared = known.into_iter().map(|((_, labels), workload)| Group {
-        labels,
-        workload: Some(workload),
-    });
+    let declared = known
+        .into_iter()
+        .map(|((namespace, labels), workload)| Group {
+            labels,
+            namespace: Some(namespace),
+            workload: Some(workload),
+        });
     declared.chain(undeclared).collect()
 }
 
@@ -132,11 +142,13 @@ fn groups<'a>(found: &Findings<'a>, objects: &'a Objects) -> Vec<Group<'a>> {
 
 impl<'a> Group<'a> {
     fn gateways(&self, objects: &'a Objects) -> impl Iterator<Item = &'a Arc<GatewayObject>> {
-        let labels = self.labels;
-        objects
-            .gateways
-            .iter()
-            .filter(move |gateway| gateway.selects(labels))
+        let gateways = objects.gateways.iter();
+        gateways.filter(|gateway| self.takes(gateway))
+    }
+
+    fn takes(&self, gateway: &GatewayObject) -> bool {
+        let anywhere = gateway.namespace.as_deref().unwrap_or_default();
+        gateway.selects(self.namespace.unwrap_or(anywhere), self.labels)
     }
 }
 

@@ -10,13 +10,18 @@ use super::super::ServiceId;
 use super::super::objects::Objects;
 use super::{Findings, targets};
 use crate::ingest::MESH;
-use crate::model::{DestinationRule, Target, VirtualService, selects};
+use crate::model::{DestinationRule, Semantics, Target, VirtualService, selects};
 use crate::problem::{self, code};
 use crate::yaml::Word;
 
 pub(super) fn check(found: &mut Findings<'_>, objects: &Objects) {
     let mut owners: HashMap<(Hostname, String), Arc<VirtualService>> = HashMap::new();
     for object in &objects.virtual_services {
+        // Routes of the Gateway API are told of where they are linked.
+        if object.semantics == Semantics::GatewayApi {
+            conflicts(found, object, &mut owners);
+            continue;
+        }
         for target in targets(object) {
             destination(found, object, target);
         }
@@ -138,19 +143,30 @@ fn conflicts(
             owners.insert(key, Arc::clone(object));
             continue;
         };
+        let (older, younger) = (name(owner), name(object));
+        let place = problem::in_file(&owner.meta.origin);
+        let exception = match owner.semantics == object.semantics {
+            true => "",
+            false => " Clients in the namespace of the route of the Gateway API have that.",
+        };
         let message = format!(
-            "The VirtualServices {} and {} associated with mesh gateway define the same host {host} which can lead to undefined \
-             behavior: {}{} is older and holds alone.",
-            owner.meta.full_name(),
-            object.meta.full_name(),
-            owner.meta.full_name(),
-            problem::in_file(&owner.meta.origin)
+            "The VirtualServices {older} and {younger} associated with mesh gateway define the same host {host} which can lead to undefined \
+             behavior: {older}{place} is older and holds alone.{exception}"
         );
         found.warn(
             &at(&object.meta.origin, word),
             code::CONFLICTING_MESH_GATEWAY_HOSTS,
             message,
         );
+    }
+}
+
+/// By which people know it.
+fn name(object: &VirtualService) -> String {
+    let origin = &object.meta.origin;
+    match object.semantics {
+        Semantics::Istio => object.meta.full_name(),
+        Semantics::GatewayApi => format!("{} {}/{}", origin.kind, origin.namespace, origin.name),
     }
 }
 
