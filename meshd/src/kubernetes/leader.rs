@@ -54,6 +54,16 @@ pub(crate) struct Candidate {
 // === impl Leadership ===
 
 impl Leadership {
+    /// One that lasts as long as a test.
+    #[cfg(test)]
+    pub(crate) fn held() -> Self {
+        let until = clock::instant() + std::time::Duration::from_secs(86_400);
+        Self {
+            until: watch::channel(Some(until)).1,
+            leads: watch::channel(true).1,
+        }
+    }
+
     /// Whether this replica leads now. Ask before each write: who could not renew in time leads
     /// no more.
     pub(crate) fn is_leader(&self) -> bool {

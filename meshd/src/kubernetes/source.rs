@@ -47,7 +47,7 @@ use crate::source::Debounce;
 
 pub(crate) use self::catch_up::CatchUp;
 pub(crate) use self::first_sync::Progress;
-pub(crate) use self::kinds::Kind;
+pub(crate) use self::kinds::{GATEWAY_API, Kind};
 
 /// Objects that are passed on together during the first load.
 const LOAD: usize = 500;

@@ -1,10 +1,11 @@
 //! The status of objects on the API server: whether they are in force, and what is wrong.
 //!
 //! Every replica follows what is to be said; only the leader writes it. Istio's objects have one
-//! condition of ours, `Accepted`. What other controllers have written stays: where they own the
+//! condition of ours, `Accepted`; those of the Gateway API have the conditions that it describes. What other controllers have written stays: where they own the
 //! same field, nothing is written. Ingresses that the mesh serves show where its gateways are
 //! reached.
 
+mod gateway_api;
 mod ingress;
 mod ingress_writer;
 mod verdict;
@@ -16,6 +17,7 @@ use meshd_core::ObjectKey;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+pub(crate) use self::gateway_api::Shown;
 use self::ingress::Fact;
 pub(crate) use self::ingress_writer::IngressWriter;
 use self::ingress_writer::Seen;
@@ -29,6 +31,8 @@ pub(crate) struct Subject {
     pub(crate) uid: String,
     pub(crate) generation: i64,
     pub(crate) written: Written,
+    /// Of objects of the Gateway API: all of it is looked at.
+    pub(crate) shown: Shown,
 }
 
 /// What the source tells of objects.
@@ -72,6 +76,7 @@ impl Subject {
                 .and_then(Value::as_i64)
                 .unwrap_or(0),
             written: Written::of(object.get("status")),
+            shown: Shown::of(object),
         }
     }
 }

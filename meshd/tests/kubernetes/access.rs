@@ -119,7 +119,7 @@ async fn is_enough(place: &Place, control: &Control) {
     .await;
 }
 
-const ALL_BUT_SERVICES: [&str; 20] = [
+const ALL_BUT_SERVICES: [&str; 24] = [
     "pods",
     "namespaces",
     "endpointslices",
@@ -140,6 +140,10 @@ const ALL_BUT_SERVICES: [&str; 20] = [
     "requestauthentications",
     "wasmplugins",
     "trafficextensions",
+    "httproutes",
+    "grpcroutes",
+    "gatewayclasses",
+    "referencegrants",
 ];
 
 fn cluster_role(namespace: &str, name: &str, resources: &[&str]) -> Value {

@@ -67,8 +67,8 @@ async fn rbac(place: &Place) -> anyhow::Result<()> {
         "these permissions should be limited to names:\n{}",
         excess.join("\n")
     );
-    let used = everything::with_all_kinds(place, async |istio| {
-        everything::happens(place, istio).await?;
+    let used = everything::with_all_kinds(place, async |optional| {
+        everything::happens(place, optional).await?;
         let last = RefCell::new(Vec::new());
         let same = place
             .poll(

@@ -3,6 +3,9 @@
 use crate::kubernetes::KubernetesSettings;
 use crate::kubernetes::{mesh_config, quarantine};
 
+/// The group of the Gateway API.
+pub(crate) const GATEWAY_API: &str = "gateway.networking.k8s.io";
+
 /// A kind of objects of the API server.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Kind {
@@ -76,6 +79,16 @@ const fn security(kind: &'static str, plural: &'static str) -> Kind {
     }
 }
 
+const fn gateway_api(kind: &'static str, plural: &'static str) -> Kind {
+    Kind {
+        group: GATEWAY_API,
+        versions: &["v1"],
+        kind,
+        plural,
+        role: Role::Needed,
+    }
+}
+
 /// Kinds that any API server has.
 static BUILT_IN: &[Kind] = &[
     builtin("", "Service", "services", Role::Needed),
@@ -103,9 +116,9 @@ static BUILT_IN: &[Kind] = &[
     ),
 ];
 
-/// Istio's kinds, and the mesh's own. Those that the mesh does not do are watched too, so that they are named as
-/// problems and not silently without effect.
-static ISTIO: &[Kind] = &[
+/// Istio's kinds, those of the Gateway API, and the mesh's own. Those of Istio that the mesh does
+/// not do are watched too, so that they are named as problems and not silently without effect.
+static CONFIGURATION: &[Kind] = &[
     networking("VirtualService", "virtualservices"),
     networking("DestinationRule", "destinationrules"),
     networking("Gateway", "gateways"),
@@ -152,11 +165,19 @@ static ISTIO: &[Kind] = &[
         plural: "resiliencepolicies",
         role: Role::Needed,
     },
+    gateway_api("HTTPRoute", "httproutes"),
+    gateway_api("GRPCRoute", "grpcroutes"),
+    gateway_api("Gateway", "gateways"),
+    gateway_api("GatewayClass", "gatewayclasses"),
+    Kind {
+        versions: &["v1", "v1beta1"],
+        ..gateway_api("ReferenceGrant", "referencegrants")
+    },
 ];
 
 /// Whether objects of an API group are configuration of the mesh.
 pub(crate) fn is_configuration(group: &str) -> bool {
-    group.ends_with(".istio.io") || group == "mesh.dev"
+    group.ends_with(".istio.io") || group == "mesh.dev" || group == GATEWAY_API
 }
 
 static SECRET: Kind = builtin("", "Secret", "secrets", Role::Useful);
@@ -169,7 +190,7 @@ const SECRET_TYPES: [&str; 2] = ["kubernetes.io/tls", "Opaque"];
 // === impl Kind ===
 
 impl Kind {
-    /// Whether it is one of Istio's or our own, whose status we write.
+    /// Whether it is one of those that only meshes have, whose status we write.
     pub(crate) fn is_configuration(&self) -> bool {
         is_configuration(self.group)
     }
@@ -181,11 +202,11 @@ impl Kind {
 
     /// All that may be missing.
     pub(crate) fn optional() -> impl Iterator<Item = &'static Self> {
-        ISTIO.iter()
+        CONFIGURATION.iter()
     }
 
     pub(crate) fn of(group: &str, kind: &str) -> Option<&'static Self> {
-        ISTIO
+        CONFIGURATION
             .iter()
             .find(|known| known.group == group && known.kind == kind)
     }
@@ -208,7 +229,11 @@ impl Watched {
             namespace: None,
             fields: None,
         };
-        let mut all: Vec<Self> = BUILT_IN.iter().chain(ISTIO).map(everywhere).collect();
+        let mut all: Vec<Self> = BUILT_IN
+            .iter()
+            .chain(CONFIGURATION)
+            .map(everywhere)
+            .collect();
         let namespaces: Vec<Option<String>> = match settings.secret_namespaces.as_slice() {
             [] => vec![None],
             chosen => chosen.iter().cloned().map(Some).collect(),

@@ -16,13 +16,14 @@ use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
+use super::gateway_api::{self, Settled, Write};
 use super::verdict::Verdict;
 use super::{Input, Subject, Written};
 use crate::clock;
 use crate::kubernetes::client::words;
 use crate::kubernetes::leader::Leadership;
 use crate::kubernetes::metrics::ClusterMetrics;
-use crate::kubernetes::source::Kind;
+use crate::kubernetes::source::{GATEWAY_API, Kind};
 use crate::kubernetes::{Cluster, MANAGER};
 use crate::publish::Published;
 
@@ -49,6 +50,8 @@ pub(crate) struct StatusWriter {
     metrics: Arc<ClusterMetrics>,
     tracked: BTreeMap<ObjectKey, Tracked>,
     findings: Findings,
+    /// What routes and gateways tell depends on all of it.
+    configuration: [u8; 32],
     /// Those whose status may have to change.
     due: BTreeSet<ObjectKey>,
     led: bool,
@@ -58,6 +61,8 @@ struct Tracked {
     subject: Subject,
     /// Another controller owns our fields of this generation.
     foreign: Option<i64>,
+    /// What was written last of an object of the Gateway API.
+    settled: Option<Settled>,
 }
 
 /// What became of a write.
@@ -92,6 +97,7 @@ impl StatusWriter {
             metrics,
             tracked: BTreeMap::new(),
             findings: Findings::new(),
+            configuration: [0; 32],
             due: BTreeSet::new(),
             led: false,
         };
@@ -136,14 +142,22 @@ impl StatusWriter {
             Input::Applied(subjects) => {
                 for (key, subject) in subjects {
                     self.due.insert(key.clone());
-                    let foreign = self.tracked.remove(&key).and_then(|old| old.foreign);
-                    self.tracked.insert(key, Tracked { subject, foreign });
+                    let old = self.tracked.remove(&key);
+                    let (foreign, settled) =
+                        old.map_or((None, None), |old| (old.foreign, old.settled));
+                    let tracked = Tracked {
+                        subject,
+                        foreign,
+                        settled,
+                    };
+                    self.tracked.insert(key, tracked);
                 }
             }
             Input::Seen(key, subject) => {
                 if let Some(tracked) = self.tracked.get_mut(&key) {
                     tracked.subject.written = subject.written;
                     tracked.subject.uid = subject.uid;
+                    tracked.subject.shown = subject.shown;
                     self.due.insert(key);
                 }
             }
@@ -171,9 +185,13 @@ impl StatusWriter {
                 findings.entry(place).or_default().push(problem.clone());
             }
         }
+        let configuration = published.world.configuration_digest();
+        let changed = self.configuration != configuration;
+        self.configuration = configuration;
         for key in self.tracked.keys() {
             let place = place(key);
-            if self.findings.get(&place) != findings.get(&place) {
+            let told = changed && key.group == GATEWAY_API;
+            if told || self.findings.get(&place) != findings.get(&place) {
                 self.due.insert(key.clone());
             }
         }
@@ -186,6 +204,9 @@ impl StatusWriter {
             self.find();
         }
         self.due.remove(&key);
+        if key.group == GATEWAY_API {
+            return self.write_gateway_api(key).await;
+        }
         let Some(tracked) = self.tracked.get(&key) else {
             return Duration::ZERO;
         };
@@ -200,9 +221,7 @@ impl StatusWriter {
         if verdict.is_written(&subject.written) || tracked.foreign == Some(subject.generation) {
             return Duration::ZERO;
         }
-        let now = Timestamp::try_from(clock::now()).unwrap_or_default();
-        let now = now.round(Unit::Second).unwrap_or(now).to_string();
-        let status = verdict.status(&subject.written, &now);
+        let status = verdict.status(&subject.written, &now());
         match self.apply(&key, subject, &status).await {
             Outcome::Done => {
                 self.metrics.wrote_status(true);
@@ -223,6 +242,48 @@ impl StatusWriter {
             }
             Outcome::Later => {
                 self.metrics.wrote_status(false);
+                self.due.insert(key);
+                RETRY
+            }
+        }
+    }
+
+    /// The same for an object of the Gateway API.
+    async fn write_gateway_api(&mut self, key: ObjectKey) -> Duration {
+        let Some(tracked) = self.tracked.get(&key) else {
+            return Duration::ZERO;
+        };
+        let subject = &tracked.subject;
+        let published = self.published.borrow().clone();
+        let due = gateway_api::due(
+            &published.world,
+            (&key, subject),
+            (tracked.settled.as_ref(), &now()),
+        );
+        let (Some(due), Some(resource)) = (due, resource(&key, subject)) else {
+            return Duration::ZERO;
+        };
+        let written = gateway_api::write(&self.client, (&key, &resource), subject, &due).await;
+        if let Some(taken) = written.taken() {
+            self.metrics.wrote_status(taken);
+        }
+        let Some(tracked) = self.tracked.get_mut(&key) else {
+            return PACE;
+        };
+        match written {
+            Write::Taken(shown) => {
+                tracked.settled = Some(Settled::new(due, &shown));
+                tracked.subject.shown = shown;
+                PACE
+            }
+            Write::Refused => {
+                let shown = tracked.subject.shown.clone();
+                tracked.settled = Some(Settled::new(due, &shown));
+                PACE
+            }
+            // The source tells what it is now.
+            Write::Outdated => PACE,
+            Write::Later => {
                 self.due.insert(key);
                 RETRY
             }
@@ -292,6 +353,12 @@ impl StatusWriter {
             tracing::debug!(object = %key, reason = %words(&error), "cannot record an event");
         }
     }
+}
+
+/// To the second, as Kubernetes writes it.
+fn now() -> String {
+    let now = Timestamp::try_from(clock::now()).unwrap_or_default();
+    now.round(Unit::Second).unwrap_or(now).to_string()
 }
 
 fn place(key: &ObjectKey) -> Place {

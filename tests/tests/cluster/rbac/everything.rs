@@ -24,9 +24,9 @@ use tokio::time::timeout;
 
 use crate::place::{Place, REVISION, details_image};
 
-/// Kinds of Istio that meshd names as not supported, and that are only there beside Istio: group,
-/// version, kind, plural.
-const ONLY_OF_ISTIO: [(&str, &str, &str, &str); 8] = [
+/// Kinds that are only there beside Istio, or where the Gateway API is installed: group, version,
+/// kind, plural.
+const OPTIONAL: [(&str, &str, &str, &str); 13] = [
     ("networking.istio.io", "v1", "Sidecar", "sidecars"),
     (
         "networking.istio.io",
@@ -65,7 +65,13 @@ const ONLY_OF_ISTIO: [(&str, &str, &str, &str); 8] = [
         "TrafficExtension",
         "trafficextensions",
     ),
+    (GATEWAY_API, "v1", "HTTPRoute", "httproutes"),
+    (GATEWAY_API, "v1", "GRPCRoute", "grpcroutes"),
+    (GATEWAY_API, "v1", "Gateway", "gateways"),
+    (GATEWAY_API, "v1", "GatewayClass", "gatewayclasses"),
+    (GATEWAY_API, "v1", "ReferenceGrant", "referencegrants"),
 ];
+const GATEWAY_API: &str = "gateway.networking.k8s.io";
 /// An object of each kind that is installed with the mesh.
 const OF_THE_MESH: &str = r#"
 {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: one}, spec: {hosts: [one.example], http: [{route: [{destination: {host: one.example}}]}]}}
@@ -102,7 +108,7 @@ pub(super) async fn with_all_kinds<T>(
     let mut made = Vec::new();
     let mut kinds = Vec::new();
     let mut outcome = Ok(());
-    for (group, version, kind, plural) in ONLY_OF_ISTIO {
+    for (group, version, kind, plural) in OPTIONAL {
         let name = format!("{plural}.{group}");
         let kind = GroupVersionKind::gvk(group, version, kind);
         kinds.push(ApiResource::from_gvk_with_plural(&kind, plural));
@@ -135,11 +141,15 @@ async fn define(
 ) -> anyhow::Result<()> {
     let name = format!("{plural}.{}", kind.group);
     let definition = serde_json::from_value(json!({
-        "metadata": {"name": name},
+        "metadata": {
+            "name": name,
+            // Groups of Kubernetes ask for a word about it.
+            "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
+        },
         "spec": {
             "group": kind.group,
             "names": {"kind": kind.kind, "plural": plural},
-            "scope": "Namespaced",
+            "scope": if is_of_cluster(&kind.kind) { "Cluster" } else { "Namespaced" },
             "versions": [{
                 "name": kind.version, "served": true, "storage": true,
                 "subresources": {"status": {}},
@@ -156,9 +166,33 @@ async fn define(
     timeout(SERVED, established).await?
 }
 
+fn is_of_cluster(kind: &str) -> bool {
+    kind == "GatewayClass"
+}
+
+/// What an object of a kind that may be missing says; of most kinds nothing.
+fn spec(kind: &ApiResource) -> Value {
+    let route = json!({"parentRefs": [{"group": "", "kind": "Service", "name": "one"}]});
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        (GATEWAY_API, "HTTPRoute" | "GRPCRoute") => route,
+        (GATEWAY_API, "Gateway") => json!({
+            "gatewayClassName": "istio",
+            "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}],
+        }),
+        (GATEWAY_API, "GatewayClass") => json!({"controllerName": "istio.io/gateway-controller"}),
+        (GATEWAY_API, _) => json!({
+            "from": [{"group": GATEWAY_API, "kind": "HTTPRoute", "namespace": "nowhere"}],
+            "to": [{"group": "", "kind": "Service"}],
+        }),
+        _ => json!({}),
+    }
+}
+
 /// All of it, in this order: the leader changes last.
-pub(super) async fn happens(place: &Place, istio: &[ApiResource]) -> anyhow::Result<()> {
-    status_of_all_kinds(place, istio).await.context("status")?;
+pub(super) async fn happens(place: &Place, optional: &[ApiResource]) -> anyhow::Result<()> {
+    status_of_all_kinds(place, optional)
+        .await
+        .context("status")?;
     quarantine(place).await.context("quarantine")?;
     ingress(place).await.context("status of an Ingress")?;
     a_pod(place).await.context("a pod with a sidecar")?;
@@ -174,15 +208,18 @@ pub(super) async fn happens(place: &Place, istio: &[ApiResource]) -> anyhow::Res
 }
 
 /// One object of each kind. Its status is written.
-async fn status_of_all_kinds(place: &Place, istio: &[ApiResource]) -> anyhow::Result<()> {
+async fn status_of_all_kinds(place: &Place, optional: &[ApiResource]) -> anyhow::Result<()> {
     place.apply(OF_THE_MESH).await?;
-    for kind in istio {
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(place.cluster.client().clone(), &place.namespace, kind);
+    for kind in optional {
+        let client = place.cluster.client().clone();
+        let api: Api<DynamicObject> = match is_of_cluster(&kind.kind) {
+            true => Api::all_with(client, kind),
+            false => Api::namespaced_with(client, &place.namespace, kind),
+        };
         let object: DynamicObject = serde_json::from_value(json!({
             "apiVersion": kind.api_version, "kind": kind.kind,
             "metadata": {"name": "one", "labels": {"istio.io/rev": UNSEEN}},
-            "spec": {},
+            "spec": spec(kind),
         }))?;
         // A definition that was just made may not be served by every part of the server yet.
         place
@@ -190,12 +227,18 @@ async fn status_of_all_kinds(place: &Place, istio: &[ApiResource]) -> anyhow::Re
                 Ok(api.create(&PostParams::default(), &object).await.ok())
             })
             .await?;
-        place
-            .poll(&format!("the status of a {}", kind.kind), async || {
-                let object = api.get("one").await?;
-                Ok(object.data.get("status").map(drop))
-            })
-            .await?;
+        // Nobody waits for what a grant says of itself.
+        if kind.kind != "ReferenceGrant" {
+            place
+                .poll(&format!("the status of a {}", kind.kind), async || {
+                    let object = api.get("one").await?;
+                    Ok(object.data.get("status").map(drop))
+                })
+                .await?;
+        }
+        if is_of_cluster(&kind.kind) {
+            api.delete("one", &DeleteParams::default()).await?;
+        }
     }
     Ok(())
 }
