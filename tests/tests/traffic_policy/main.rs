@@ -11,6 +11,7 @@ mod app;
 mod egress;
 mod endpoints;
 mod faults;
+mod gateway_api;
 mod localities;
 mod requests;
 mod telemetry;
