@@ -350,6 +350,7 @@ impl Control {
             quit: quit.clone(),
             sockets: bound.sockets,
             listening: bound.listening,
+            open_ports: bound.readiness.open_ports().clone(),
             started: None,
         };
         let admin = Admin {

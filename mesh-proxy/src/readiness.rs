@@ -12,7 +12,8 @@ use crate::identity::IdentityHandle;
 use crate::settings::{Provider, ProxyKind, Settings};
 
 /// Answers whether the proxy serves: it has a certificate (unless it was started without one) and
-/// a first configuration, and does not drain. Cheap to clone.
+/// a first configuration, a gateway's ports of that are open, and it does not drain. Cheap to
+/// clone.
 #[derive(Clone)]
 pub struct Readiness {
     kind: ProxyKind,
@@ -20,6 +21,15 @@ pub struct Readiness {
     store: Store,
     identity: IdentityHandle,
     drain: Drain,
+    open_ports: OpenPorts,
+}
+
+/// On how many of its workers a gateway has opened the ports of its first configuration. Cheap to
+/// clone.
+#[derive(Clone, Debug)]
+pub struct OpenPorts {
+    workers: usize,
+    open: watch::Sender<usize>,
 }
 
 /// What keeps the proxy from serving.
@@ -29,6 +39,8 @@ pub enum Missing {
     Certificate,
     /// No configuration yet.
     Configuration,
+    /// A gateway's ports are not open yet.
+    Listeners,
     /// It drains.
     Draining,
 }
@@ -52,7 +64,13 @@ impl Readiness {
             store,
             identity,
             drain,
+            open_ports: OpenPorts::new(settings.concurrency.get()),
         }
+    }
+
+    /// Where workers tell that their ports are open.
+    pub(crate) fn open_ports(&self) -> &OpenPorts {
+        &self.open_ports
     }
 
     /// What is missing; nothing if the proxy is ready.
@@ -69,6 +87,10 @@ impl Readiness {
                 Missing::Certificate,
             ),
             (configured, Missing::Configuration),
+            (
+                self.kind == ProxyKind::Sidecar || self.open_ports.is_complete(),
+                Missing::Listeners,
+            ),
             (!self.drain.is_draining(), Missing::Draining),
         ];
         checks
@@ -98,18 +120,52 @@ impl Readiness {
 
     /// Waits until the proxy serves. Never returns if it stops before.
     pub async fn wait(&self) {
+        self.wait_for(|missing| missing.is_empty()).await;
+    }
+
+    /// Waits until the proxy has all that it needs to begin to serve. Never returns if it stops
+    /// before.
+    pub(crate) async fn wait_to_begin(&self) {
+        let begins = |missing: &[Missing]| missing.iter().all(|one| *one == Missing::Listeners);
+        self.wait_for(begins).await;
+    }
+
+    async fn wait_for(&self, enough: impl Fn(&[Missing]) -> bool) {
         let mut epoch = self.store.epoch();
         let mut generation = self.identity.generation();
-        while !self.is_ready() {
+        let mut opened = self.open_ports.open.subscribe();
+        while !enough(&self.missing()) {
             tokio::select! {
                 () = changed(&mut epoch) => {}
                 () = changed(&mut generation) => {}
+                () = changed(&mut opened) => {}
             }
         }
     }
 }
 
-async fn changed(receiver: &mut watch::Receiver<u64>) {
+// === impl OpenPorts ===
+
+impl OpenPorts {
+    /// On none of so many workers yet.
+    pub fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            open: watch::Sender::new(0),
+        }
+    }
+
+    /// One more worker has opened its ports.
+    pub(crate) fn opened(&self) {
+        self.open.send_modify(|open| *open += 1);
+    }
+
+    fn is_complete(&self) -> bool {
+        *self.open.borrow() >= self.workers
+    }
+}
+
+async fn changed<T>(receiver: &mut watch::Receiver<T>) {
     if receiver.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
@@ -120,6 +176,7 @@ impl fmt::Display for Missing {
         f.write_str(match self {
             Self::Certificate => "no certificate yet",
             Self::Configuration => "no configuration yet",
+            Self::Listeners => "ports are not open yet",
             Self::Draining => "draining",
         })
     }

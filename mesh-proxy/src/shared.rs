@@ -12,6 +12,7 @@ use crate::control::{NeedError, Store};
 use crate::drain::Drain;
 use crate::hand_over::Sockets;
 use crate::identity::{Identity, IdentityHandle};
+use crate::readiness::OpenPorts;
 use crate::settings::Settings;
 use crate::telemetry::Telemetry;
 use crate::tls::{GatewayTls, Originator};
@@ -41,6 +42,8 @@ pub struct Shared {
     pub admission: Admission,
     /// Endpoints that are checked actively.
     pub health: Arc<HealthBoard>,
+    /// On how many workers a gateway's ports are open.
+    pub open_ports: OpenPorts,
     /// Who this proxy is, for routes that match on the source.
     pub client: Arc<ClientInfo>,
 }

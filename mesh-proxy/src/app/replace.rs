@@ -50,7 +50,7 @@ impl Replace {
             return true;
         }
         tokio::select! {
-            () = admin.readiness.wait() => true,
+            () = admin.readiness.wait_to_begin() => true,
             () = admin.quit.cancelled() => false,
         }
     }

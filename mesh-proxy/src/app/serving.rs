@@ -12,6 +12,7 @@ use crate::control::Store;
 use crate::drain::DrainSignal;
 use crate::hand_over::{Offered, Predecessor, Sockets};
 use crate::identity::IdentityHandle;
+use crate::readiness::OpenPorts;
 use crate::runtime::{Listening, Workers};
 use crate::settings::Settings;
 use crate::shared::{Shared, client_info};
@@ -28,6 +29,7 @@ pub(super) struct Serving {
     pub(super) quit: CancellationToken,
     pub(super) sockets: Sockets,
     pub(super) listening: Listening,
+    pub(super) open_ports: OpenPorts,
     /// Serves until the workers run.
     pub(super) started: Option<Predecessor>,
 }
@@ -87,6 +89,7 @@ impl Serving {
             limits: Arc::default(),
             admission: Admission::default(),
             health: Arc::default(),
+            open_ports: self.open_ports,
             client: Arc::new(client),
         });
         let mut workers = Workers::start(&shared, self.listening.workers)?;

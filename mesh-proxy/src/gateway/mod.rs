@@ -46,8 +46,13 @@ pub async fn listen(worker: Rc<Worker>, inherited: Vec<StdTcpListener>) {
         inherited,
         ..Ports::default()
     };
+    let mut told = false;
     loop {
         ports.follow(&worker);
+        if !told && ports.configured {
+            worker.shared.open_ports.opened();
+            told = true;
+        }
         let again = async {
             if ports.may_serve_later {
                 tokio::time::sleep(AGAIN).await;
@@ -78,6 +83,8 @@ struct Ports {
     // Taken over from a predecessor.
     inherited: Vec<StdTcpListener>,
     troubles: Found,
+    // Whether there is a configuration to follow.
+    configured: bool,
     // Whether one of them may be over without a change of the configuration.
     may_serve_later: bool,
 }
@@ -89,6 +96,7 @@ impl Ports {
     /// can serve.
     fn follow(&mut self, worker: &Rc<Worker>) {
         let snapshot = worker.shared.snapshot();
+        self.configured = snapshot.gateway().is_some();
         let wanted: BTreeSet<ListenerId> = snapshot
             .gateway()
             .map(|gateway| gateway.listeners.keys().copied().collect())

@@ -11,6 +11,7 @@ use mesh_proxy::control::{Adjuster, Store};
 use mesh_proxy::drain::{self, DrainSignal};
 use mesh_proxy::hand_over::Sockets;
 use mesh_proxy::identity::{Identity, IdentityHandle};
+use mesh_proxy::readiness::OpenPorts;
 use mesh_proxy::runtime::Listeners;
 use mesh_proxy::settings::{
     AccessLog, InboundBinding, LogFormat, LogSink, Settings, SettingsSource, Tracing,
@@ -156,6 +157,7 @@ impl Spec {
             limits: Arc::default(),
             admission: Admission::default(),
             health: Arc::default(),
+            open_ports: OpenPorts::new(1),
             client: Arc::new(client),
         });
         let free: SocketAddr = "127.0.0.1:0".parse().unwrap();

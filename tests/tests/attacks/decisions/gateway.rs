@@ -2,11 +2,10 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use mesh_tests::laptop::{LIMIT, exchange, free_address};
+use mesh_tests::laptop::{exchange, free_address};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -195,21 +194,14 @@ fn at(first: SocketAddr, port: u16) -> SocketAddr {
     SocketAddr::new(first.ip(), first.port() + (port - 61000))
 }
 
-/// A connection to a port of the gateway, which opens its listeners a moment after it is ready.
-/// None: it was reset at once.
+/// A connection to a port of the gateway. None: it was reset at once.
 async fn connect(to: SocketAddr) -> Option<TcpStream> {
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        let error = match TcpStream::connect(to).await {
-            Ok(stream) => return Some(stream),
-            Err(error) => error,
-        };
-        if error.kind() == ErrorKind::ConnectionReset {
-            return None;
+    match TcpStream::connect(to).await {
+        Ok(stream) => Some(stream),
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{to}");
+            None
         }
-        let refused = error.kind() == ErrorKind::ConnectionRefused;
-        assert!(refused && Instant::now() < deadline, "{to}: {error}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
