@@ -191,15 +191,22 @@ impl Sockets {
         let rest = std::mem::take(&mut state.inherited);
         let (tcp, others): (Vec<_>, Vec<_>) =
             rest.into_iter().partition(|one| one.kind == Kind::Tcp);
-        let configured = others.into_iter().filter(Inherited::is_configured);
+        let configured = others.into_iter().filter(|one| one.configured().is_some());
         state.inherited = configured.collect();
         tcp.into_iter().map(|one| one.socket.into()).collect()
     }
 
-    /// Closes Unix sockets that were taken over, and that the configuration has no use for.
+    /// Closes Unix sockets that were taken over, and that the configuration has no use for. One
+    /// that a worker has claimed is kept: it may be about to ask for it.
     pub fn forget_configured(&self) {
         let mut state = self.lock();
-        state.inherited.retain(|one| !one.is_configured());
+        let State {
+            inherited, claimed, ..
+        } = &mut *state;
+        inherited.retain(|one| {
+            let path = one.configured();
+            path.is_none_or(|path| claimed.contains(path))
+        });
     }
 
     /// Offers an open socket to a successor.
@@ -276,8 +283,10 @@ impl Inherited {
         })
     }
 
-    fn is_configured(&self) -> bool {
-        self.kind == Kind::Unix && self.label.role.starts_with(CONFIGURED)
+    /// Path of a Unix socket that the configuration asked for.
+    fn configured(&self) -> Option<&Path> {
+        let path = self.label.role.strip_prefix(CONFIGURED)?;
+        (self.kind == Kind::Unix).then_some(Path::new(path))
     }
 
     /// By the address, whatever asked for it before; with a free port only the option can tell.

@@ -102,11 +102,15 @@ async fn unix_sockets_of_the_configuration_wait_until_it_asks() {
     let predecessor = take_over(&settings, &new).await.unwrap().unwrap();
     assert!(new.rest().is_empty());
     let busy = || Err(io::ErrorKind::AddrInUse.into());
+    let claim = new.claim(&at("kept")).unwrap();
+    // Another worker sees the claim, and has no use for the socket itself.
+    assert!(new.claim(&at("kept")).is_none());
+    new.forget_configured();
     let (listener, _offered) = new.configured_unix(&at("kept"), busy).unwrap();
     // Only one of the workers gets it.
     let again = new.configured_unix(&at("kept"), busy).map(|_| ());
     assert_eq!(again.unwrap_err().kind(), io::ErrorKind::AddrInUse);
-    new.forget_configured();
+    drop(claim);
     predecessor.release().await;
     serving.await.unwrap();
     drop((kept, unwanted));
