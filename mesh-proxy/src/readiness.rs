@@ -120,7 +120,7 @@ impl Readiness {
 
     /// Waits until the proxy serves. Never returns if it stops before.
     pub async fn wait(&self) {
-        self.wait_for(|missing| missing.is_empty()).await;
+        self.wait_for(<[Missing]>::is_empty).await;
     }
 
     /// Waits until the proxy has all that it needs to begin to serve. Never returns if it stops
