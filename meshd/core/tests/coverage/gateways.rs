@@ -232,10 +232,14 @@ fn fits(name: &str, host: &str) -> Option<usize> {
 }
 
 /// The status of the route that takes a request (Istio: hosts of a gateway are merged, the routes
-/// of the oldest VirtualService first, those that take everything last).
+/// of the oldest VirtualService first, those that take everything last; one without routes for the
+/// port has no virtual host).
 fn wanted(services: &[Service], host: &str, parts: &Parts) -> u16 {
     let host = host.trim_end_matches(":80").to_ascii_lowercase();
-    let bound: Vec<&Service> = services.iter().filter(|one| one.is_bound).collect();
+    let bound: Vec<&Service> = services
+        .iter()
+        .filter(|one| one.is_bound && !one.routes().is_empty())
+        .collect();
     let names = bound.iter().flat_map(|service| &service.hosts);
     let best = names
         .filter_map(|name| Some((fits(name, &host)?, *name)))
