@@ -70,7 +70,9 @@ async fn a_stream_ends_when_its_workload_gets_another_service_account() {
     proxy.take().await;
     let text = workload("reviews-v1", "10.0.0.1")
         .replace("serviceAccount: reviews", "serviceAccount: other");
-    fs::write(control.file("v1.yaml"), text).unwrap();
+    // At once: half a file is another configuration.
+    fs::write(control.file(".v1.tmp"), text).unwrap();
+    fs::rename(control.file(".v1.tmp"), control.file("v1.yaml")).unwrap();
     let status = proxy.response().await.unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied, "{status}");
     control.stop().await;
