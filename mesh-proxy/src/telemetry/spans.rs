@@ -1,9 +1,9 @@
 //! Spans of what is recorded in a trace, and their way to a collector: of requests, and of
 //! connections of opaque bytes that a policy decided about.
 //!
-//! A worker appends a span to a queue when its request or connection has ended. The control thread sends what
-//! is there once a second, as OTLP over HTTP. A collector that is slow or away costs spans, which
-//! are counted, and never a request.
+//! A worker appends a span to a queue when its request or connection has ended. The control thread
+//! sends what is there once a second, as OTLP over HTTP. A collector that is slow or away costs
+//! spans, which are counted, and never a request.
 
 mod otlp;
 
